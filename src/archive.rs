@@ -1,0 +1,1 @@
+//! Mail in files: single mails, Maildirs and mbox files.

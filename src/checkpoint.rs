@@ -1,0 +1,1 @@
+//! How far delivery has come, on disk.

@@ -1,0 +1,1 @@
+//! [`EmailEvent`](super::EmailEvent) → one line of JSON.

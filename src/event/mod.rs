@@ -1,0 +1,127 @@
+//! The wire contract: what one mail looks like to its receiver. This file imports nothing of ours.
+//!
+//! For ordinary mail the shape is LimaCharlie's own email event, to the letter; keys beyond it appear only where there
+//! is something to say. `build.rs` makes an [`EmailEvent`] from a mail, `encode.rs` turns it into JSON.
+//!
+//! ```json
+//! {"routing": {"event_type": "email", "event_time": 1700000000000, "event_id": "…", "hostname": "…", "oid": "…",
+//!              "mailbox": "INBOX", "uidvalidity": 1, "uid": 7, "sha256": "…"},
+//!  "event": {"headers": {"subject": ["more testing"]},
+//!            "parts": [{"headers": {"content-type": ["text/plain"]}, "body_text": "…",
+//!                       "hashes": {"md5": "…", "sha1": "…", "sha256": "…"}}]}}
+//! ```
+
+pub mod build;
+pub mod encode;
+
+use std::collections::BTreeMap;
+
+/// One mail, as it is delivered: `{"routing": …, "event": …}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailEvent {
+    /// `routing`: what the event is and where it came from.
+    pub routing: Routing,
+    /// `event`: what is in the mail.
+    pub message: Message,
+}
+
+/// `routing`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routing {
+    /// `event_time`: milliseconds since 1970. INTERNALDATE; for files the Date header, else now.
+    pub event_time: i64,
+    /// `event_id`: the same for the same mail, however often it is sent.
+    pub event_id: EventId,
+    /// `hostname`: `client_options.hostname`, else this machine's name.
+    pub hostname: String,
+    /// `oid`: `client_options.identity.oid`.
+    pub oid: String,
+    /// `mailbox`, `uidvalidity`, `uid`, or `source`.
+    pub origin: Origin,
+    /// `sha256`: of the mail as it was received, all of it.
+    pub sha256: [u8; 32],
+}
+
+/// Where a mail came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An IMAP mailbox.
+    Mailbox {
+        /// Its name, decoded.
+        mailbox: String,
+        /// UIDVALIDITY at the time.
+        uid_validity: u32,
+        /// The mail's UID.
+        uid: u32,
+    },
+    /// A file: its path, with `:N` behind it for the Nth mail of an mbox file, or `-` for standard input.
+    File {
+        /// `source`.
+        source: String,
+    },
+}
+
+/// A deterministic 128-bit identifier, written as a UUID (version 8, RFC 9562).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub [u8; 16]);
+
+/// `event`, and `parts[].message` for a mail inside a mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    /// `headers`: lower-case name → unfolded, decoded values in order.
+    pub headers: Headers,
+    /// `parts`: the leaves of the MIME tree, flat, in order.
+    pub parts: Vec<Part>,
+    /// `anomalies`: what could be read two ways or was cut, of this message and everything in it; on the outermost message only.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// Lower-case field name → values in order.
+pub type Headers = BTreeMap<String, Vec<String>>;
+
+/// `parts[]`: one leaf of the MIME tree, or a mail inside the mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// `headers`: the part's own; absent fields are absent, an empty block is `{}`.
+    pub headers: Headers,
+    /// `body_text`: decoded text of a text part, as UTF-8.
+    pub body_text: Option<String>,
+    /// `hashes`: over the decoded bytes, before the charset; absent for a mail inside the mail.
+    pub hashes: Option<Hashes>,
+    /// `filename`: from Content-Disposition or Content-Type, decoded.
+    pub filename: Option<String>,
+    /// `size`: decoded bytes; present on attachments and on whatever was truncated.
+    pub size: Option<u64>,
+    /// `content`: the decoded bytes in base64; only with `include_attachments`.
+    pub content: Option<Vec<u8>>,
+    /// `truncated`: `body_text` or `content` is not all of the part.
+    pub truncated: bool,
+    /// `message`: the mail that this part carries.
+    pub message: Option<Box<Message>>,
+}
+
+/// `hashes`: written in lower-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashes {
+    /// MD5.
+    pub md5: [u8; 16],
+    /// SHA-1.
+    pub sha1: [u8; 20],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// `anomalies[]`: one reading problem of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anomaly {
+    /// `flag`: its name.
+    pub flag: String,
+    /// `severity`: `high`, `medium` or `info`.
+    pub severity: &'static str,
+    /// `part`: the path as IMAP numbers it (`1.2`), empty for the top-level header.
+    pub part: String,
+    /// `offset`: byte offset of the first occurrence in the mail.
+    pub offset: u64,
+    /// `count`: how often.
+    pub count: u64,
+}

@@ -1,0 +1,1 @@
+//! https:// URLs of receivers.

@@ -1,0 +1,1 @@
+//! Logging in: SASL PLAIN and LOGIN.

@@ -1,0 +1,1 @@
+//! Bytes → response lines and literals.

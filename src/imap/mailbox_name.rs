@@ -1,0 +1,1 @@
+//! Mailbox names and modified UTF-7.

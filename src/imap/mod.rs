@@ -1,0 +1,29 @@
+//! IMAP4rev1 (RFC 3501), the part that a reader needs. Everything but `session.rs` is pure.
+//!
+//! Read `session.rs` first: it is the conversation, top to bottom.
+
+pub mod auth;
+pub mod command;
+pub mod framing;
+pub mod lexer;
+pub mod mailbox_name;
+pub mod response;
+pub mod resume;
+pub mod session;
+pub mod uid;
+
+use crate::net::Endpoint;
+use crate::secret::Secret;
+
+/// One account and one mailbox of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `server`, with `is_insecure` deciding TLS or clear text.
+    pub endpoint: Endpoint,
+    /// `username`.
+    pub username: String,
+    /// `password`.
+    pub password: Secret<String>,
+    /// `inbox_name`, decoded; default `INBOX`.
+    pub mailbox: String,
+}

@@ -1,0 +1,1 @@
+//! Response lines as values.

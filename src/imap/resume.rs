@@ -1,0 +1,1 @@
+//! Where to go on: the checkpoint compared with what EXAMINE said. Pure.

@@ -1,0 +1,14 @@
+//! Every bound on bytes from outside: its value, the reason, and what happens when it is reached.
+//!
+//! Grouped by who is on the other side. Tests take limits at N−1, N and N+1.
+
+use std::time::Duration;
+
+// ---- the network ----
+
+/// Looking a host name up. Reached: the attempt fails, backoff.
+pub const RESOLVE: Duration = Duration::from_secs(5);
+/// TCP connection over all addresses of a host. Reached: the attempt fails, backoff.
+pub const CONNECT: Duration = Duration::from_secs(30);
+/// TLS handshake. Reached: the attempt fails, backoff.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);

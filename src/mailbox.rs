@@ -1,0 +1,1 @@
+//! One mailbox, from connection to acknowledgement.

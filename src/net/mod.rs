@@ -1,0 +1,101 @@
+//! The network at its narrowest: a [`Stream`] of bytes and a [`Dial`] that opens one. A test implements both and is the network.
+//!
+//! Read `dial.rs` for addresses and deadlines, then `tls.rs` for trust.
+
+pub mod dial;
+pub mod tls;
+
+use std::fmt;
+
+use crate::clock::{Deadline, Phase};
+
+/// One connection: bytes both ways, each call bounded by a deadline.
+pub trait Stream: Send {
+    /// Reads what there is, at least one byte unless the peer has closed (then 0).
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError>;
+
+    /// Sends all of `bytes`.
+    fn write_all(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), NetError>;
+
+    /// `host:port` of the peer, for messages.
+    fn peer(&self) -> &str;
+}
+
+/// Opens connections.
+pub trait Dial: Send + Sync {
+    /// Resolves, connects and, where asked, shakes hands.
+    fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError>;
+}
+
+/// Where to connect, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or address literal (IPv6 without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether TLS starts with the connection.
+    pub security: Security,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Whether bytes are protected on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte.
+    Tls,
+    /// In clear; configuration allows it only when asked.
+    Plain,
+}
+
+/// A connection that could not be made or did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetError {
+    /// `host:port`.
+    pub peer: String,
+    /// What was being done.
+    pub phase: Phase,
+    /// What went wrong.
+    pub kind: NetErrorKind,
+}
+
+/// What went wrong on the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetErrorKind {
+    /// The name has no address; the resolver's words.
+    NotFound(String),
+    /// The deadline passed; what the phase had been given.
+    TimedOut(std::time::Duration),
+    /// The peer closed before the conversation was over.
+    Closed,
+    /// TLS refused; the reason and, where known, the setting to change.
+    Tls(String),
+    /// The program is stopping.
+    Stopped,
+    /// Anything else the operating system reported.
+    Io(String),
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}: ", self.peer, self.phase)?;
+        match &self.kind {
+            NetErrorKind::NotFound(reason) => write!(formatter, "host not found ({reason})"),
+            NetErrorKind::TimedOut(after) => write!(formatter, "nothing for {} s", after.as_secs()),
+            NetErrorKind::Closed => formatter.write_str("the other side closed the connection"),
+            NetErrorKind::Tls(reason) | NetErrorKind::Io(reason) => formatter.write_str(reason),
+            NetErrorKind::Stopped => formatter.write_str("stopping"),
+        }
+    }
+}
+
+impl std::error::Error for NetError {}

@@ -1,0 +1,85 @@
+//! Where events go. A [`Sink`] takes a [`Batch`] and returns when the receiver has acknowledged all of it, or says why not.
+
+pub mod stdout;
+pub mod webhook;
+
+use std::fmt;
+use std::time::Duration;
+
+/// Events on their way: JSON objects, one a line.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Batch {
+    lines: Vec<u8>,
+    count: usize,
+}
+
+impl Batch {
+    /// Adds one event, which `write` appends to the buffer as one line of JSON without its line end.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.lines);
+        self.lines.push(b'\n');
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// The events, each ended by LF.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// How many events.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is nothing to deliver.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Forgets the events and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.count = 0;
+    }
+}
+
+/// A receiver of events.
+pub trait Sink: Send {
+    /// Sends the whole batch and waits for the acknowledgement of all of it. After an error the receiver may hold
+    /// some or all of the events: the same batch is delivered again, and the events' ids tell the repeats.
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
+}
+
+/// A batch that was not acknowledged. Nothing is ever dropped: each kind says when to try again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryError {
+    /// Network, timeout, TLS, 408, 425, 429, 5xx: try again with backoff, not before `after`.
+    Retry {
+        /// What happened, for the log.
+        reason: String,
+        /// The receiver's `Retry-After`, clamped.
+        after: Option<Duration>,
+    },
+    /// 400, 413, 415, 422: the receiver refuses these very bytes.
+    Reject {
+        /// What the receiver said, for the log.
+        reason: String,
+    },
+    /// 401, 403, 404, 407, 410, 3xx: a setting is wrong; probe slowly and say which.
+    Configuration {
+        /// What the receiver said and which setting to look at, for the log.
+        reason: String,
+    },
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeliveryError::Retry { reason, .. }
+            | DeliveryError::Reject { reason }
+            | DeliveryError::Configuration { reason } => formatter.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for DeliveryError {}

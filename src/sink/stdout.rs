@@ -1,0 +1,1 @@
+//! Events to standard output, one a line.
