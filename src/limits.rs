@@ -12,3 +12,8 @@ pub const RESOLVE: Duration = Duration::from_secs(5);
 pub const CONNECT: Duration = Duration::from_secs(30);
 /// TLS handshake. Reached: the attempt fails, backoff.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
+// ---- imap ----
+
+/// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
+pub const LISTED_MAILS: usize = 200_000;
