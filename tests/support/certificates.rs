@@ -1,0 +1,52 @@
+//! The throw-away certificates of `testdata/tls`, ready for rustls.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// What a server shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certificate {
+    /// For localhost, 127.0.0.1 and `::1`, signed by [`authority`].
+    Good,
+    /// The same, expired in 2021.
+    Expired,
+    /// Signed by [`authority`], for another host.
+    WrongHost,
+}
+
+/// The file of the authority that signed them all: the `ca_file` of a right configuration.
+pub fn authority() -> PathBuf {
+    folder().join("ca.pem")
+}
+
+/// The file of an authority that signed none of them.
+pub fn other_authority() -> PathBuf {
+    folder().join("other_ca.pem")
+}
+
+/// A server's side of TLS with this certificate.
+pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
+    let file = match certificate {
+        Certificate::Good => "server.pem",
+        Certificate::Expired => "expired.pem",
+        Certificate::WrongHost => "wrong_host.pem",
+    };
+    let chain = vec![CertificateDer::from_pem_file(folder().join(file)).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder().join("server_key.pem")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config)
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/tls")
+}

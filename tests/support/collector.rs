@@ -1,0 +1,186 @@
+//! The real program as a child process, and the configuration that connects it to the two servers.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use super::Watched;
+use super::certificates;
+use super::imap_server::{self, ImapServer};
+use super::receiver::{self, Receiver};
+
+/// A configuration, right in everything; a test makes one thing wrong.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    pub server: String,
+    pub username: String,
+    pub password: String,
+    pub inbox_name: Option<String>,
+    pub is_insecure: bool,
+    pub from_zero: bool,
+    pub ca_file: PathBuf,
+    pub state_dir: PathBuf,
+    pub dest_url: String,
+    pub lc_secret: String,
+}
+
+impl Configuration {
+    /// From zero, over TLS, with the checkpoint in `state_dir`.
+    pub fn between(server: &ImapServer, receiver: &Receiver, state_dir: &Path) -> Configuration {
+        Configuration {
+            server: format!("localhost:{}", server.port()),
+            username: imap_server::USER.to_owned(),
+            password: imap_server::PASSWORD.to_owned(),
+            inbox_name: None,
+            is_insecure: false,
+            from_zero: true,
+            ca_file: certificates::authority(),
+            state_dir: state_dir.to_owned(),
+            dest_url: receiver.url(),
+            lc_secret: receiver::SECRET.to_owned(),
+        }
+    }
+
+    /// As YAML. Strings are written as JSON, which YAML takes as they are.
+    pub fn yaml(&self) -> String {
+        let mut yaml = "sensor_type: imap\nimap:\n".to_owned();
+        let mut line = |indent: &str, key: &str, value: &dyn ToString| {
+            writeln!(yaml, "{indent}{key}: {}", value.to_string()).unwrap();
+        };
+        let text = |value: &str| serde_json::Value::from(value);
+        let path = |value: &Path| serde_json::Value::from(value.to_str().unwrap());
+        line("  ", "server", &text(&self.server));
+        line("  ", "username", &text(&self.username));
+        line("  ", "password", &text(&self.password));
+        if let Some(inbox_name) = &self.inbox_name {
+            line("  ", "inbox_name", &text(inbox_name));
+        }
+        line("  ", "is_insecure", &self.is_insecure);
+        line("  ", "from_zero", &self.from_zero);
+        line("  ", "ca_file", &path(&self.ca_file));
+        line("  ", "state_dir", &path(&self.state_dir));
+        line("  ", "client_options", &"");
+        line("    ", "platform", &"json");
+        line("    ", "hostname", &"collector");
+        line("    ", "identity", &"");
+        line("      ", "oid", &"8cbe27f4-bfa1-4afb-ba19-138cd51389cd");
+        line("      ", "installation_key", &"e9a3bcdf-efa2-47ae-b6df-579a02f3a54d");
+        line("    ", "dest_url", &text(&self.dest_url));
+        line("    ", "lc_secret", &text(&self.lc_secret));
+        yaml
+    }
+}
+
+/// The program at work; killed when it is dropped.
+pub struct Collector {
+    child: Child,
+    output: Arc<Watched<Output>>,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Vec<String>,
+    open_streams: usize,
+}
+
+impl Collector {
+    /// Starts `mailtap imap FILE`; `command` is the program and what comes before these arguments.
+    pub fn start(mut command: Command, configuration_file: &Path) -> Collector {
+        let mut child = command
+            .arg("imap")
+            .arg(configuration_file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::new(Watched::new(Output {
+            lines: Vec::new(),
+            open_streams: 2,
+        }));
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        collect(BufReader::new(stdout), Arc::clone(&output));
+        collect(BufReader::new(stderr), Arc::clone(&output));
+        Collector { child, output }
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Every line that the program has printed, on both streams.
+    pub fn lines(&self) -> Vec<String> {
+        self.output.look(|output| output.lines.clone())
+    }
+
+    /// Waits for a line that holds every one of `words`, and returns it.
+    pub fn wait_for_line(&self, words: &[&str]) -> String {
+        let found = |output: &Output| {
+            let line = output
+                .lines
+                .iter()
+                .find(|line| words.iter().all(|word| line.contains(word)))
+                .cloned();
+            (line.is_some() || output.open_streams == 0).then_some(line)
+        };
+        self.output
+            .wait_at_most(super::PATIENCE, found)
+            .flatten()
+            .unwrap_or_else(|| panic!("no line with {words:?} in:\n{}", self.lines().join("\n")))
+    }
+
+    /// SIGKILL: no chance to say or save anything.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.wait();
+        self.lines()
+    }
+
+    /// SIGTERM, and what the program made of it.
+    pub fn terminate(mut self) -> (ExitStatus, Vec<String>) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+        let status = self.wait();
+        (status, self.lines())
+    }
+
+    /// Waits until the program ends by itself.
+    pub fn ends(mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.wait();
+        (status, self.lines())
+    }
+
+    /// Waits for the end of both streams, then for the process, so that nothing it printed is missed.
+    fn wait(&mut self) -> ExitStatus {
+        let ended = self
+            .output
+            .wait_at_most(super::PATIENCE, |output| (output.open_streams == 0).then_some(()));
+        assert!(
+            ended.is_some(),
+            "the program does not end; it said:\n{}",
+            self.lines().join("\n")
+        );
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl BufRead + Send + 'static, output: Arc<Watched<Output>>) {
+    thread::spawn(move || {
+        for line in stream.lines().map_while(Result::ok) {
+            output.change(|output| output.lines.push(line));
+        }
+        output.change(|output| output.open_streams -= 1);
+    });
+}

@@ -1,0 +1,284 @@
+//! An IMAP server in this process, with one mailbox in memory. It is faithful until it is told to misbehave, and keeps
+//! a record of what the client did.
+//!
+//! `session.rs` is the conversation, `fetch.rs` its heart, `command.rs` reads what the client sends, `mailbox.rs` is what
+//! is stored.
+
+mod command;
+mod fetch;
+mod mailbox;
+mod session;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::Watched;
+use super::certificates::{self, Certificate};
+use super::wire::{Connection, Listener};
+use mailbox::Mailbox;
+
+pub const USER: &str = "journal@example.com";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// How the server is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// TLS from the first byte, with this certificate; `None` is clear text.
+    pub certificate: Option<Certificate>,
+    /// The only mailbox, by its name on the wire (modified UTF-7).
+    pub mailbox: String,
+    /// Whether AUTHENTICATE takes an initial response (RFC 4959).
+    pub sasl_ir: bool,
+    /// Whether AUTH=PLAIN is offered at all; LOGIN always is.
+    pub auth_plain: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            certificate: Some(Certificate::Good),
+            mailbox: "INBOX".to_owned(),
+            sasl_ir: true,
+            auth_plain: true,
+        }
+    }
+}
+
+/// What the server does wrong, from when it is told until [`ImapServer::heal`], unless it says *once*.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is accepted, TLS included, and nothing is ever said.
+    BannerHangs,
+    /// BYE is the greeting.
+    ByeAsGreeting,
+    /// Once: the next command that begins with this is answered with BYE and the end of the connection.
+    ByeOn(&'static str),
+    /// Every login is refused as a server in trouble does it: `NO [UNAVAILABLE]`.
+    LoginUnavailable,
+    /// Once: of the `body`th body from now (1 is the next), only `after` bytes are sent before the connection ends.
+    DisconnectInsideLiteral { body: usize, after: usize },
+    /// The body of this mail is `NIL`, as after an EXPUNGE by another session.
+    BodyNil { uid: u32 },
+    /// Every FETCH that asks for this mail fails as a whole.
+    NoOnFetch { uid: u32 },
+    /// The tagged OK of the next FETCH (once) comes without this mail.
+    Forgets { uid: u32 },
+    /// FETCH items come in another order, UID behind the body.
+    ItemsInAnotherOrder,
+    /// Before each FETCH response: news that nobody asked for, flags of other mails included.
+    UnsolicitedData,
+    /// IDLE is neither offered nor understood.
+    NoIdle,
+    /// IDLE is offered, but new mail is never told during it.
+    IdleNeverFires,
+    /// EXAMINE says nothing of UIDNEXT.
+    UidNextMissing,
+}
+
+/// What the client did.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Connections that were greeted, or should have been.
+    pub connections: usize,
+    /// Sessions in IDLE at this moment.
+    pub idling: usize,
+    /// Every command as it was received, without its tag, of all connections in order.
+    pub commands: Vec<String>,
+    /// The UID of every body of which at least a byte was sent, in order, repeats included.
+    pub bodies: Vec<u32>,
+    /// Tokens of ID, as the client sent them.
+    pub id: Option<String>,
+    /// How often each fault struck.
+    pub faults_struck: usize,
+    /// What a reader must not do: anything but read-only commands, a body without PEEK, a tag used twice, a command
+    /// line over 8,000 bytes, a bare LF.
+    pub violations: Vec<String>,
+}
+
+/// The server; it stops when it is dropped.
+pub struct ImapServer {
+    listener: Listener,
+    state: Arc<Watched<State>>,
+}
+
+/// Everything the sessions share.
+struct State {
+    settings: Settings,
+    password: String,
+    mailbox: Mailbox,
+    faults: Vec<Fault>,
+    record: Record,
+    views: Vec<View>,
+}
+
+/// What one session has been told of the mailbox (RFC 3501, section 7.3: sequence numbers are the session's own).
+struct View {
+    connection: Arc<Connection>,
+    uids: Vec<u32>,
+    idle: bool,
+}
+
+impl ImapServer {
+    /// A TLS server with a good certificate and an empty INBOX.
+    pub fn start() -> ImapServer {
+        ImapServer::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> ImapServer {
+        let config = settings.certificate.map(certificates::server_config);
+        let state = Arc::new(Watched::new(State {
+            settings,
+            password: PASSWORD.to_owned(),
+            mailbox: Mailbox::new(),
+            faults: Vec::new(),
+            record: Record::default(),
+            views: Vec::new(),
+        }));
+        let shared = Arc::clone(&state);
+        let listener = Listener::start(config, move |connection| session::serve(connection, &shared));
+        ImapServer { listener, state }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.listener.port()
+    }
+
+    /// Stores a mail, tells the sessions in IDLE, and returns its UID.
+    pub fn deliver(&self, mail: &[u8]) -> u32 {
+        self.state.change(|state| {
+            let uid = state.mailbox.append(mail);
+            state.tell_idlers();
+            uid
+        })
+    }
+
+    /// Removes a mail, as another client would.
+    pub fn expunge(&self, uid: u32) {
+        self.state.change(|state| {
+            state.mailbox.remove(uid);
+            state.tell_idlers();
+        });
+    }
+
+    /// Deletes the mailbox and creates it again with the same mails, as a restore does: another UIDVALIDITY, UIDs from 1.
+    /// Every session ends with BYE.
+    pub fn recreate(&self) {
+        self.state.change(|state| {
+            state.mailbox.recreate();
+            for view in &state.views {
+                let _ = view
+                    .connection
+                    .write_all(b"* BYE the mailbox was deleted under you\r\n");
+                view.connection.close();
+            }
+        });
+    }
+
+    /// Sets UIDNEXT, so that UIDs and sequence numbers differ.
+    pub fn skip_uids_to(&self, uid_next: u32) {
+        self.state.change(|state| state.mailbox.uid_next = uid_next);
+    }
+
+    pub fn uid_validity(&self) -> u32 {
+        self.state.look(|state| state.mailbox.uid_validity)
+    }
+
+    /// UIDs of the mails stored now.
+    pub fn uids(&self) -> Vec<u32> {
+        self.state.look(|state| state.mailbox.uids())
+    }
+
+    pub fn set_password(&self, password: &str) {
+        self.state.change(|state| password.clone_into(&mut state.password));
+    }
+
+    pub fn misbehave(&self, fault: Fault) {
+        self.state.change(|state| state.faults.push(fault));
+    }
+
+    /// No fault any more.
+    pub fn heal(&self) {
+        self.state.change(|state| state.faults.clear());
+    }
+
+    /// Ends every connection without a word.
+    pub fn cut_connections(&self) {
+        self.listener.cut_all();
+    }
+
+    pub fn record(&self) -> Record {
+        self.state.look(|state| state.record.clone())
+    }
+
+    /// Forgets what was recorded so far (sessions in IDLE stay counted).
+    pub fn forget_record(&self) {
+        self.state.change(|state| {
+            state.record = Record {
+                idling: state.record.idling,
+                ..Record::default()
+            };
+        });
+    }
+
+    /// Waits until the record is as `wanted`.
+    pub fn wait_until(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
+        self.state.wait_for(what, |state| wanted(&state.record).then_some(()));
+    }
+}
+
+impl State {
+    fn has(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+
+    /// The first fault that `wanted` recognises; counted, and taken away when it strikes only once.
+    fn strike<R>(&mut self, once: bool, wanted: impl Fn(&Fault) -> Option<R>) -> Option<R> {
+        let (position, found) = self
+            .faults
+            .iter()
+            .enumerate()
+            .find_map(|(position, fault)| Some((position, wanted(fault)?)))?;
+        if once {
+            self.faults.remove(position);
+        }
+        self.record.faults_struck += 1;
+        Some(found)
+    }
+
+    fn tell_idlers(&mut self) {
+        if self.has(&Fault::IdleNeverFires) {
+            return;
+        }
+        for view in &mut self.views {
+            if view.idle {
+                let news = view.news(&self.mailbox);
+                let _ = view.connection.write_all(news.as_bytes());
+            }
+        }
+    }
+
+    fn view(&mut self, connection: &Arc<Connection>) -> Option<&mut View> {
+        self.views
+            .iter_mut()
+            .find(|view| Arc::ptr_eq(&view.connection, connection))
+    }
+}
+
+impl View {
+    /// EXPUNGE and EXISTS for what changed since the session was last told.
+    fn news(&mut self, mailbox: &Mailbox) -> String {
+        let mut news = String::new();
+        let now = mailbox.uids();
+        for number in (0..self.uids.len()).rev() {
+            if now.binary_search(&self.uids[number]).is_err() {
+                self.uids.remove(number);
+                let _ = write!(news, "* {} EXPUNGE\r\n", number + 1);
+            }
+        }
+        if self.uids != now {
+            let _ = write!(news, "* {} EXISTS\r\n", now.len());
+            self.uids = now;
+        }
+        news
+    }
+}

@@ -1,0 +1,401 @@
+//! One connection's conversation (RFC 3501): greeting, commands in order, answers.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::Watched;
+use super::super::wire::Connection;
+use super::command::{Command, Reader};
+use super::{Fault, State, USER, View};
+
+/// What a client may not send if it only reads.
+const WRITES: [&str; 10] = [
+    "SELECT",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "APPEND",
+    "EXPUNGE",
+    "CLOSE",
+    "STORE",
+    "UID STORE",
+    "UID EXPUNGE",
+];
+
+/// Talks until either side ends it.
+pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
+    let mut session = Session {
+        reader: Reader::new(connection),
+        connection,
+        state,
+        authenticated: false,
+        tags: HashSet::new(),
+        out: Vec::new(),
+    };
+    // A client that goes away ends the session, nothing else.
+    let _ = session.run();
+    connection.close();
+    state.change(|state| {
+        state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
+        state.record.idling = state.views.iter().filter(|view| view.idle).count();
+    });
+}
+
+pub(super) struct Session<'a> {
+    reader: Reader,
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) state: &'a Arc<Watched<State>>,
+    authenticated: bool,
+    tags: HashSet<String>,
+    pub(super) out: Vec<u8>,
+}
+
+/// Whether the conversation goes on.
+pub(super) type Next = io::Result<bool>;
+
+impl Session<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        let (hangs, bye) = self.state.change(|state| {
+            state.record.connections += 1;
+            (state.has(&Fault::BannerHangs), state.has(&Fault::ByeAsGreeting))
+        });
+        if hangs {
+            while self.reader.line()?.is_some() {}
+            return Ok(());
+        }
+        if bye {
+            return self.connection.write_all(b"* BYE come back later\r\n");
+        }
+        self.connection.write_all(b"* OK test server ready\r\n")?;
+        while let Some(command) = self.reader.command()? {
+            self.note(&command);
+            let goes_on = self.answer(&command)?;
+            self.flush()?;
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the command into the record, with what is wrong about it.
+    fn note(&mut self, command: &Command) {
+        let mut wrong = Vec::new();
+        if !self.tags.insert(command.tag.clone()) {
+            wrong.push("a tag used twice");
+        }
+        if command.line.len() > 8000 {
+            wrong.push("a command line over 8,000 bytes");
+        }
+        if command.bare_line_feed {
+            wrong.push("a bare LF");
+        }
+        if WRITES.contains(&command.name.as_str()) {
+            wrong.push("not read-only");
+        }
+        if command.name.ends_with("FETCH") && command.line.contains(" BODY[") | command.line.contains("(BODY[") {
+            wrong.push("a body without PEEK");
+        }
+        self.state.change(|state| {
+            for wrong in wrong {
+                let line: String = command.line.chars().take(200).collect();
+                state.record.violations.push(format!("{wrong}: {line}"));
+            }
+            state.record.commands.push(command.line.clone());
+        });
+    }
+
+    fn answer(&mut self, command: &Command) -> Next {
+        let bye = self.state.change(|state| {
+            state.strike(true, |fault| match fault {
+                Fault::ByeOn(name) if command.line.to_ascii_uppercase().starts_with(name) => Some(()),
+                _ => None,
+            })
+        });
+        if bye.is_some() {
+            self.say("* BYE the server is going down");
+            return Ok(false);
+        }
+        let examined = self.state.change(|state| state.view(self.connection).is_some());
+        match command.name.as_str() {
+            "CAPABILITY" => self.capability(command),
+            "NOOP" => {
+                self.news();
+                self.done(command, "OK NOOP completed")
+            }
+            "ID" => {
+                self.state
+                    .change(|state| state.record.id = command.arguments.first().cloned());
+                self.say("* ID (\"name\" \"in-process\")");
+                self.done(command, "OK ID completed")
+            }
+            "LOGOUT" => {
+                self.say("* BYE logging out");
+                self.done(command, "OK LOGOUT completed")?;
+                Ok(false)
+            }
+            "LOGIN" if !self.authenticated => {
+                let user = command.arguments.first().cloned().unwrap_or_default();
+                let password = command.arguments.get(1).cloned().unwrap_or_default();
+                self.log_in(command, &user, &password)
+            }
+            "AUTHENTICATE" if !self.authenticated => self.authenticate(command),
+            "LIST" if self.authenticated => self.list(command),
+            "STATUS" if self.authenticated => self.status(command),
+            "EXAMINE" | "SELECT" if self.authenticated => self.examine(command),
+            "UID FETCH" if examined => self.fetch(command),
+            "UID SEARCH" if examined => self.search(command),
+            "IDLE" if examined && !self.state.look(|state| state.has(&Fault::NoIdle)) => self.idle(command),
+            _ => self.done(command, "BAD not understood here"),
+        }
+    }
+
+    fn capability(&mut self, command: &Command) -> Next {
+        let (idle, sasl_ir, auth_plain) = self.state.look(|state| {
+            (
+                !state.has(&Fault::NoIdle),
+                state.settings.sasl_ir,
+                state.settings.auth_plain,
+            )
+        });
+        let mut line = "* CAPABILITY IMAP4rev1 ID LITERAL+".to_owned();
+        if sasl_ir {
+            line.push_str(" SASL-IR");
+        }
+        if auth_plain {
+            line.push_str(" AUTH=PLAIN");
+        }
+        // As many servers do, the best is told only to those who logged in.
+        if self.authenticated && idle {
+            line.push_str(" IDLE");
+        }
+        self.say(&line);
+        self.done(command, "OK CAPABILITY completed")
+    }
+
+    /// RFC 4616, with or without the initial response of RFC 4959.
+    fn authenticate(&mut self, command: &Command) -> Next {
+        let (sasl_ir, auth_plain) = self
+            .state
+            .look(|state| (state.settings.sasl_ir, state.settings.auth_plain));
+        let mechanism = command.arguments.first().map(String::as_str);
+        if !auth_plain || !mechanism.is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN")) {
+            return self.done(command, "NO no such mechanism");
+        }
+        let response = match command.arguments.get(1) {
+            Some(response) if sasl_ir => response.clone(),
+            Some(_) => return self.done(command, "BAD an initial response was not offered"),
+            None => {
+                self.connection.write_all(b"+ \r\n")?;
+                let Some(line) = self.reader.line()? else {
+                    return Ok(false);
+                };
+                String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
+            }
+        };
+        let decoded = STANDARD.decode(response).unwrap_or_default();
+        let decoded = String::from_utf8_lossy(&decoded).into_owned();
+        match decoded.split('\0').collect::<Vec<_>>().as_slice() {
+            ["", user, password] => self.log_in(command, user, password),
+            _ => self.done(command, "BAD not a PLAIN response"),
+        }
+    }
+
+    fn log_in(&mut self, command: &Command, user: &str, password: &str) -> Next {
+        let (unavailable, right) = self.state.look(|state| {
+            (
+                state.has(&Fault::LoginUnavailable),
+                user == USER && password == state.password,
+            )
+        });
+        if unavailable {
+            return self.done(command, "NO [UNAVAILABLE] the user database is away");
+        }
+        if !right {
+            return self.done(command, "NO [AUTHENTICATIONFAILED] invalid credentials");
+        }
+        self.authenticated = true;
+        self.done(command, "OK logged in")
+    }
+
+    fn list(&mut self, command: &Command) -> Next {
+        let name = self.state.look(|state| state.settings.mailbox.clone());
+        match command.arguments.get(1).map(String::as_str) {
+            Some("") => self.say("* LIST (\\Noselect) \"/\" \"\""),
+            Some(pattern) if pattern == "*" || pattern == "%" || pattern == name => {
+                self.say(&format!("* LIST (\\HasNoChildren) \"/\" \"{name}\""));
+            }
+            _ => (),
+        }
+        self.done(command, "OK LIST completed")
+    }
+
+    fn status(&mut self, command: &Command) -> Next {
+        let asked = command.arguments.get(1).cloned().unwrap_or_default();
+        let answer = self.state.look(|state| {
+            let mailbox = &state.mailbox;
+            let known = command.arguments.first().is_some_and(|name| state.is_mailbox(name));
+            let mut items = Vec::new();
+            for item in asked.trim_matches(['(', ')']).split(' ') {
+                let value = match item {
+                    "MESSAGES" => mailbox.uids().len().try_into().unwrap(),
+                    "UIDNEXT" => mailbox.uid_next,
+                    "UIDVALIDITY" => mailbox.uid_validity,
+                    "RECENT" | "UNSEEN" => 0,
+                    _ => return None,
+                };
+                items.push(format!("{item} {value}"));
+            }
+            known.then(|| format!("* STATUS \"{}\" ({})", state.settings.mailbox, items.join(" ")))
+        });
+        match answer {
+            Some(line) => {
+                self.say(&line);
+                self.done(command, "OK STATUS completed")
+            }
+            None => self.done(command, "NO [NONEXISTENT] no such mailbox or item"),
+        }
+    }
+
+    fn examine(&mut self, command: &Command) -> Next {
+        let connection = self.connection;
+        let lines = self.state.change(|state| {
+            state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
+            if !command.arguments.first().is_some_and(|name| state.is_mailbox(name)) {
+                return None;
+            }
+            let uids = state.mailbox.uids();
+            let mut lines = vec![
+                "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)".to_owned(),
+                "* OK [PERMANENTFLAGS ()] none".to_owned(),
+                format!("* {} EXISTS", uids.len()),
+                "* 0 RECENT".to_owned(),
+                format!("* OK [UIDVALIDITY {}] UIDs are valid", state.mailbox.uid_validity),
+            ];
+            if !state.has(&Fault::UidNextMissing) {
+                lines.push(format!("* OK [UIDNEXT {}] next", state.mailbox.uid_next));
+            }
+            state.views.push(View {
+                connection: Arc::clone(connection),
+                uids,
+                idle: false,
+            });
+            Some(lines)
+        });
+        let Some(lines) = lines else {
+            return self.done(command, "NO [NONEXISTENT] no such mailbox");
+        };
+        for line in lines {
+            self.say(&line);
+        }
+        let access = if command.name == "EXAMINE" {
+            "READ-ONLY"
+        } else {
+            "READ-WRITE"
+        };
+        self.done(command, &format!("OK [{access}] {} completed", command.name))
+    }
+
+    fn search(&mut self, command: &Command) -> Next {
+        let connection = self.connection;
+        let arguments: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
+        let found = self.state.change(|state| {
+            let view = state.view(connection).map(|view| view.uids.clone()).unwrap_or_default();
+            let mut uids = view;
+            let mut rest = arguments.as_slice();
+            while let [key, others @ ..] = rest {
+                let (these, after) = match (*key, others) {
+                    ("ALL", after) => (state.mailbox.uids(), after),
+                    ("UID", [set, after @ ..]) => {
+                        let mails = state.mailbox.select(set)?;
+                        (mails.iter().map(|mail| mail.uid).collect(), after)
+                    }
+                    ("SINCE", [date, after @ ..]) => (state.mailbox.since(date)?, after),
+                    _ => return None,
+                };
+                uids.retain(|uid| these.contains(uid));
+                rest = after;
+            }
+            Some(uids)
+        });
+        let Some(uids) = found else {
+            return self.done(command, "BAD a key that is not known here");
+        };
+        let numbers: Vec<String> = uids.iter().map(u32::to_string).collect();
+        self.say(format!("* SEARCH {}", numbers.join(" ")).trim_end());
+        self.done(command, "OK SEARCH completed")
+    }
+
+    /// RFC 2177. While the session is idle, whoever changes the mailbox writes the news (`State::tell_idlers`).
+    fn idle(&mut self, command: &Command) -> Next {
+        self.flush()?;
+        self.connection.write_all(b"+ idling\r\n")?;
+        self.set_idle(true);
+        let line = self.reader.line()?;
+        self.set_idle(false);
+        match line {
+            Some(line) if line.trim_ascii_end().eq_ignore_ascii_case(b"DONE") => {
+                self.done(command, "OK IDLE terminated")
+            }
+            Some(_) => {
+                self.state
+                    .change(|state| state.record.violations.push("IDLE ended without DONE".to_owned()));
+                self.done(command, "BAD DONE was expected")
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn set_idle(&mut self, idle: bool) {
+        let connection = self.connection;
+        self.state.change(|state| {
+            if let Some(view) = state.view(connection) {
+                view.idle = idle;
+            }
+            state.record.idling = state.views.iter().filter(|view| view.idle).count();
+            // What came between EXAMINE and IDLE must not wait for the next mail.
+            state.tell_idlers();
+        });
+    }
+
+    /// Queues what changed in the mailbox since this session was last told.
+    pub(super) fn news(&mut self) {
+        let connection = self.connection;
+        let news = self.state.change(|state| {
+            let position = state
+                .views
+                .iter()
+                .position(|view| Arc::ptr_eq(&view.connection, connection))?;
+            let State { views, mailbox, .. } = state;
+            Some(views[position].news(mailbox))
+        });
+        self.out.extend_from_slice(news.unwrap_or_default().as_bytes());
+    }
+
+    pub(super) fn say(&mut self, line: &str) {
+        self.out.extend_from_slice(line.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn done(&mut self, command: &Command, text: &str) -> Next {
+        self.say(&format!("{} {text}", command.tag));
+        self.flush()?;
+        Ok(true)
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.connection.write_all(&std::mem::take(&mut self.out))
+    }
+}
+
+impl State {
+    /// INBOX is the same in every case (RFC 3501, section 5.1), other names are not.
+    fn is_mailbox(&self, name: &str) -> bool {
+        name == self.settings.mailbox
+            || (name.eq_ignore_ascii_case("INBOX") && self.settings.mailbox.eq_ignore_ascii_case("INBOX"))
+    }
+}

@@ -1,0 +1,196 @@
+//! The server's end of a connection, TLS or plain: one thread reads it while any other may write to it.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use rustls::{ServerConfig, ServerConnection};
+
+use super::Watched;
+
+/// One accepted connection.
+pub struct Connection {
+    socket: TcpStream,
+    tls: Option<Mutex<Tls>>,
+}
+
+struct Tls {
+    session: ServerConnection,
+    /// Bytes read from the socket that the session has not taken yet.
+    incoming: Vec<u8>,
+}
+
+impl Connection {
+    fn new(socket: TcpStream, config: Option<&Arc<ServerConfig>>) -> Connection {
+        socket.set_nodelay(true).unwrap();
+        let tls = config.map(|config| {
+            Mutex::new(Tls {
+                session: ServerConnection::new(Arc::clone(config)).unwrap(),
+                incoming: Vec::new(),
+            })
+        });
+        Connection { socket, tls }
+    }
+
+    /// Ends the TLS handshake, so that a server may speak first.
+    fn handshake(&self) -> io::Result<()> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        while lock(tls).session.is_handshaking() {
+            if !self.fill(tls)? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what there is; 0 at the end. The lock is not held while the socket is waited for, so others can write.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &self.tls else {
+            return (&self.socket).read(buffer);
+        };
+        loop {
+            match lock(tls).session.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                done => return done,
+            }
+            if !self.fill(tls)? {
+                return Ok(0);
+            }
+        }
+    }
+
+    /// Gives the session more bytes from the socket; false when the peer has closed it.
+    fn fill(&self, tls: &Mutex<Tls>) -> io::Result<bool> {
+        if lock(tls).incoming.is_empty() {
+            let mut chunk = vec![0; 16 * 1024];
+            let length = (&self.socket).read(&mut chunk)?;
+            if length == 0 {
+                return Ok(false);
+            }
+            lock(tls).incoming.extend_from_slice(&chunk[..length]);
+        }
+        let mut guard = lock(tls);
+        let Tls { session, incoming } = &mut *guard;
+        let mut rest = incoming.as_slice();
+        let taken = session.read_tls(&mut rest)?;
+        incoming.drain(..taken);
+        let processed = session.process_new_packets();
+        // Also after an error: the alert tells the client why.
+        while session.wants_write() {
+            session.write_tls(&mut &self.socket)?;
+        }
+        processed.map_err(io::Error::other)?;
+        Ok(true)
+    }
+
+    /// Sends all of `bytes`.
+    pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = &self.tls else {
+            return (&self.socket).write_all(bytes);
+        };
+        let mut guard = lock(tls);
+        for chunk in bytes.chunks(16 * 1024) {
+            guard.session.writer().write_all(chunk)?;
+            while guard.session.wants_write() {
+                guard.session.write_tls(&mut &self.socket)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says goodbye (TLS `close_notify`) and closes.
+    pub fn close(&self) {
+        if let Some(tls) = &self.tls {
+            let mut guard = lock(tls);
+            guard.session.send_close_notify();
+            let _ = guard.session.write_tls(&mut &self.socket);
+        }
+        self.cut();
+    }
+
+    /// Ends the connection without a word, as a crash or a cable does.
+    pub fn cut(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// A port on loopback; every connection is served by a thread of its own.
+pub struct Listener {
+    address: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    open: Arc<Watched<Vec<Arc<Connection>>>>,
+    accepting: Option<thread::JoinHandle<()>>,
+}
+
+impl Listener {
+    /// Listens on a free port and calls `serve` for each connection whose TLS handshake succeeded.
+    pub fn start(
+        config: Option<Arc<ServerConfig>>,
+        serve: impl Fn(&Arc<Connection>) + Send + Sync + 'static,
+    ) -> Listener {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let open = Arc::new(Watched::new(Vec::new()));
+        let serve = Arc::new(serve);
+        let accepting = thread::spawn({
+            let stopping = Arc::clone(&stopping);
+            let open = Arc::clone(&open);
+            move || {
+                for socket in listener.incoming() {
+                    if stopping.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let Ok(socket) = socket else { continue };
+                    let connection = Arc::new(Connection::new(socket, config.as_ref()));
+                    open.change(|open| open.push(Arc::clone(&connection)));
+                    let open = Arc::clone(&open);
+                    let serve = Arc::clone(&serve);
+                    thread::spawn(move || {
+                        if connection.handshake().is_ok() {
+                            serve(&connection);
+                        }
+                        connection.cut();
+                        open.change(|open| open.retain(|other| !Arc::ptr_eq(other, &connection)));
+                    });
+                }
+            }
+        });
+        Listener {
+            address,
+            stopping,
+            open,
+            accepting: Some(accepting),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Ends every open connection without a word.
+    pub fn cut_all(&self) {
+        self.open
+            .look(|open| open.iter().for_each(|connection| connection.cut()));
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // `accept` has no timeout: a connection of our own ends it.
+        if TcpStream::connect(self.address).is_ok()
+            && let Some(accepting) = self.accepting.take()
+        {
+            let _ = accepting.join();
+        }
+        self.cut_all();
+    }
+}
+
+fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}
