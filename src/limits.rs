@@ -17,3 +17,14 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
 pub const LISTED_MAILS: usize = 200_000;
+
+// ---- mime: words, parameters, charsets ----
+
+/// Bytes of a charset label that are looked at; the longest registered name has 45. Reached: the rest is ignored.
+pub const CHARSET_LABEL: usize = 64;
+/// Bytes of a parameter's name; real ones have under 20. Reached: the parameter is skipped and noted.
+pub const PARAMETER_NAME: usize = 128;
+/// Different parameters of one field; real ones have under 10. Reached: further ones are ignored and noted.
+pub const PARAMETERS: usize = 4096;
+/// RFC 2231 sections of one field; a file name of 255 characters needs 40. Reached: further ones are ignored and noted.
+pub const PARAMETER_SECTIONS: usize = 4096;
