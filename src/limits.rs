@@ -28,3 +28,12 @@ pub const PARAMETER_NAME: usize = 128;
 pub const PARAMETERS: usize = 4096;
 /// RFC 2231 sections of one field; a file name of 255 characters needs 40. Reached: further ones are ignored and noted.
 pub const PARAMETER_SECTIONS: usize = 4096;
+
+// ---- config ----
+
+/// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.
+pub const CONFIGURATION_BYTES: usize = 1 << 20;
+/// Sections within sections; the deepest key of the original has 5. Reached: refused.
+pub const CONFIGURATION_DEPTH: usize = 32;
+/// A file that a `file://` or `credential://` value names. Reached: refused, it is not a password.
+pub const SECRET_FILE_BYTES: u64 = 64 << 10;

@@ -4,6 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    mailtap::command_line::run(&arguments)
+    mailtap::command_line::run(std::env::args_os().skip(1))
 }

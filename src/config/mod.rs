@@ -1,8 +1,30 @@
 //! Configuration: LimaCharlie's files and `key=value` arguments → each module's own settings. Unknown keys are refused.
+//!
+//! `document.rs` (with `yaml.rs` and `json.rs`) or `key_value.rs` makes a tree of text, `keys.rs` says which keys there
+//! are, `reference.rs` fetches secrets from elsewhere, `settings.rs` gives everything its meaning.
 
-use std::path::PathBuf;
+mod document;
+mod json;
+mod key_value;
+mod keys;
+mod nearest;
+mod node;
+mod receiver;
+mod reference;
+mod server;
+mod settings;
+mod yaml;
 
-use crate::{event, imap, sink};
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::{event, imap, limits, sink};
+
+pub(crate) use nearest::nearest;
+pub use reference::Environment;
+pub use settings::machine_name;
 
 /// One mailbox to watch and the receiver of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,4 +50,67 @@ pub enum Receiver {
     Webhook(sink::webhook::Settings),
     /// `client_options.dest_url: "stdout:"`.
     Stdout,
+}
+
+/// A configuration that can be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// At least one; no two of them watch the same mailbox.
+    pub adapters: Vec<Adapter>,
+    /// Settings that are accepted and change nothing, one line each, for the log.
+    pub notices: Vec<String>,
+}
+
+/// Why a configuration cannot be run: one line with the file, the position and the setting, and never its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Loads a YAML or JSON file.
+pub fn from_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, Error> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to see that a file is too large.
+    let most = u64::try_from(limits::CONFIGURATION_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|error| Error(format!("{name}: {error}")))?;
+    document::parse(&bytes)
+        .and_then(|documents| settings::adapters(&documents, environment))
+        .map(|(adapters, notices)| Loaded {
+            adapters,
+            notices: notices.iter().map(|notice| located(&name, notice)).collect(),
+        })
+        .map_err(|finding| Error(located(&name, &finding)))
+}
+
+/// Loads `key=value` arguments. `environment` serves `env://` and the state directory's default, nothing else.
+pub fn from_arguments<'a>(
+    arguments: impl IntoIterator<Item = &'a str>,
+    environment: Environment<'_>,
+) -> Result<Loaded, Error> {
+    key_value::parse(arguments)
+        .and_then(|tree| settings::adapter_of_arguments(&tree, environment))
+        .map(|(adapter, notices)| Loaded {
+            adapters: vec![adapter],
+            notices: notices.into_iter().map(|notice| notice.message).collect(),
+        })
+        .map_err(|finding| Error(finding.message))
+}
+
+/// `file:line:column: message`.
+fn located(file: &str, finding: &node::Finding) -> String {
+    match finding.place {
+        Some(place) => format!("{file}:{place}: {}", finding.message),
+        None => format!("{file}: {}", finding.message),
+    }
 }

@@ -1,0 +1,230 @@
+//! Every key there is and the shape of its value: LimaCharlie's for this adapter, and ours. A key that is not in these
+//! tables is refused with the nearest one that is.
+
+use std::fmt::Write as _;
+
+use super::nearest::nearest;
+use super::node::{Content, Entry, Finding, Node};
+
+/// What a value must be.
+pub(super) enum Shape {
+    /// Text; any scalar.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number, not negative.
+    Number,
+    /// The keys of a section.
+    Section(&'static [Key]),
+    /// A list of such values.
+    List(&'static Shape),
+    /// A section of the operator's own keys, or one without meaning here.
+    Free,
+}
+
+/// One key.
+pub(super) type Key = (&'static str, Shape);
+
+/// The top of a file.
+pub(super) static DOCUMENT: Shape = Shape::Section(&[
+    ("sensor_type", Shape::Text),
+    ("imap", Shape::Section(IMAP_KEYS)),
+    ("healthcheck", Shape::Number),
+]);
+
+/// `imap:`, which is also what `key=value` arguments fill.
+pub(super) static IMAP: Shape = Shape::Section(IMAP_KEYS);
+
+const IMAP_KEYS: &[Key] = &[
+    ("server", Shape::Text),
+    ("username", Shape::Text),
+    ("password", Shape::Text),
+    ("inbox_name", Shape::Text),
+    ("is_insecure", Shape::Flag),
+    ("from_zero", Shape::Flag),
+    ("include_attachments", Shape::Flag),
+    ("max_body_size", Shape::Number),
+    ("attachment_ingest_key", Shape::Text),
+    ("attachment_retention_days", Shape::Number),
+    ("client_options", CLIENT_OPTIONS),
+    ("ca_file", Shape::Text),
+    ("state_dir", Shape::Text),
+];
+
+const CLIENT_OPTIONS: Shape = Shape::Section(&[
+    ("identity", IDENTITY),
+    ("platform", Shape::Text),
+    ("sensor_seed_key", Shape::Text),
+    ("hostname", Shape::Text),
+    ("architecture", Shape::Text),
+    ("mapping", MAPPING),
+    ("mappings", Shape::List(&MAPPING)),
+    ("indexing", Shape::List(&INDEX)),
+    ("is_compressed", Shape::Flag),
+    ("buffer_options", Shape::Free),
+    ("dest_url", Shape::Text),
+    ("proxy", PROXY),
+    ("lc_secret", Shape::Text),
+]);
+
+const IDENTITY: Shape = Shape::Section(&[("oid", Shape::Text), ("installation_key", Shape::Text)]);
+
+const MAPPING: Shape = Shape::Section(&[
+    ("parsing_re", Shape::Text),
+    ("parsing_grok", Shape::Free),
+    ("sensor_key_path", Shape::Text),
+    ("sensor_hostname_path", Shape::Text),
+    ("event_type_path", Shape::Text),
+    ("event_time_path", Shape::Text),
+    ("event_time_timezone", Shape::Text),
+    ("investigation_id_path", Shape::Text),
+    ("rename_only", Shape::Flag),
+    ("mappings", Shape::List(&FIELD_MAPPING)),
+    ("transform", Shape::Free),
+    ("drop_fields", Shape::List(&Shape::Text)),
+    ("sid_replication_path", Shape::Text),
+]);
+
+const FIELD_MAPPING: Shape = Shape::Section(&[("src_field", Shape::Text), ("dst_field", Shape::Text)]);
+
+const INDEX: Shape = Shape::Section(&[
+    ("events_included", Shape::List(&Shape::Text)),
+    ("events_excluded", Shape::List(&Shape::Text)),
+    ("path", Shape::Text),
+    ("regexp", Shape::Text),
+    ("index_type", Shape::Text),
+]);
+
+const PROXY: Shape = Shape::Section(&[
+    ("url", Shape::Text),
+    ("username", Shape::Text),
+    ("password", Shape::Text),
+    ("handshake_timeout", Shape::Text),
+    ("connect_timeout", Shape::Text),
+    ("read_write_timeout", Shape::Text),
+]);
+
+/// The other adapters of the original: named, so that a file for one of them is told from a slip.
+const OTHER_ADAPTERS: &[&str] = &[
+    "1password",
+    "abnormal_security",
+    "azure_event_hub",
+    "bigquery",
+    "bitwarden",
+    "box",
+    "cato",
+    "cylance",
+    "defender",
+    "dropbox",
+    "duo",
+    "entraid",
+    "evtx",
+    "falconcloud",
+    "file",
+    "gcs",
+    "hubspot",
+    "itglue",
+    "k8s_pods",
+    "mac_unified_logging",
+    "mimecast",
+    "ms_graph",
+    "office365",
+    "okta",
+    "pandadoc",
+    "proofpoint_tap",
+    "pubsub",
+    "s3",
+    "sentinel_one",
+    "simulator",
+    "slack",
+    "sophos",
+    "sqs",
+    "sqs-files",
+    "stdin",
+    "sublime",
+    "syslog",
+    "trendmicro",
+    "wel",
+    "wiz",
+    "zendesk",
+];
+
+/// Whether `name` is an adapter of the original that mailtap does not replace.
+pub(super) fn is_other_adapter(name: &str) -> bool {
+    OTHER_ADAPTERS.contains(&name)
+}
+
+/// Refuses unknown keys and wrong shapes in `node`, the whole of a configuration.
+pub(super) fn check(node: &Node, root: &'static Shape) -> Result<(), Finding> {
+    check_node(node, root, "", root)
+}
+
+fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> Result<(), Finding> {
+    let expected = match (&node.content, shape) {
+        // Null is how the original writes what is not set.
+        (Content::Null, _)
+        | (Content::Mapping(_), Shape::Free)
+        | (Content::Scalar(_), Shape::Text | Shape::Flag | Shape::Number) => return Ok(()),
+        (Content::Mapping(entries), Shape::Section(keys)) => {
+            return entries
+                .iter()
+                .try_for_each(|entry| check_entry(entry, keys, path, root));
+        }
+        (Content::Sequence(items), Shape::List(item)) => {
+            return items
+                .iter()
+                .enumerate()
+                .try_for_each(|(number, node)| check_node(node, item, &format!("{path}[{number}]"), root));
+        }
+        (_, Shape::Text) => "text",
+        (_, Shape::Flag) => "true or false",
+        (_, Shape::Number) => "a whole number",
+        (_, Shape::Section(_) | Shape::Free) => "a section of `key: value`",
+        (_, Shape::List(_)) => "a list",
+    };
+    let path = if path.is_empty() { "the configuration" } else { path };
+    let message = format!("{path}: expected {expected}, found {}", node.kind());
+    Err(Finding::at(node.place, message))
+}
+
+fn check_entry(entry: &Entry, keys: &[Key], path: &str, root: &'static Shape) -> Result<(), Finding> {
+    let full = join(path, &entry.key);
+    match keys.iter().find(|(name, _)| *name == entry.key) {
+        Some((_, shape)) => check_node(&entry.value, shape, &full, root),
+        None => Err(Finding::at(entry.place, unknown(&full, &entry.key, keys, root))),
+    }
+}
+
+/// `path.key`, or `key` at the top.
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn unknown(full: &str, key: &str, keys: &[Key], root: &'static Shape) -> String {
+    let mut message = format!("{full}: unknown key");
+    if let Some(near) = nearest(key, keys.iter().map(|(name, _)| *name)) {
+        let _ = write!(message, "; did you mean `{near}`?");
+    } else if let Some(place) = home_of(key, root, "") {
+        let _ = write!(message, "; did you mean `{place}`?");
+    }
+    message
+}
+
+/// The path of the first key called `key` in any section.
+fn home_of(key: &str, shape: &Shape, path: &str) -> Option<String> {
+    let Shape::Section(keys) = shape else {
+        return None;
+    };
+    keys.iter().find_map(|(name, shape)| {
+        let path = join(path, name);
+        if *name == key {
+            Some(path)
+        } else {
+            home_of(key, shape, &path)
+        }
+    })
+}

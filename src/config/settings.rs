@@ -1,0 +1,283 @@
+//! A checked tree → [`Adapter`]s.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::node::{Content, Finding, Node, Place};
+use super::reference::{self, Environment};
+use super::{Adapter, keys, receiver, server};
+use crate::secret::Secret;
+use crate::{event, imap};
+
+/// The adapters of a file's documents, and what in them has no effect.
+pub(super) fn adapters(
+    documents: &[Node],
+    environment: Environment<'_>,
+) -> Result<(Vec<Adapter>, Vec<Finding>), Finding> {
+    let mut adapters = Vec::new();
+    let mut notices = Vec::new();
+    let mut watched = HashSet::new();
+    for document in documents {
+        refuse_other_adapters(document)?;
+        keys::check(document, &keys::DOCUMENT)?;
+        refuse_health_check(document)?;
+        let Some(imap) = document.get("imap") else {
+            return Err(Finding::at(
+                document.place,
+                "imap: missing; the settings of the mailbox stand under it",
+            ));
+        };
+        let (adapter, found) = adapter(imap, "imap", environment)?;
+        if !watched.insert(identity(&adapter)) {
+            let message =
+                "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
+            return Err(Finding::at(imap.place, message));
+        }
+        adapters.push(adapter);
+        notices.extend(found);
+    }
+    if adapters.is_empty() {
+        return Err(Finding::at(None, "nothing is configured in it"));
+    }
+    Ok((adapters, notices))
+}
+
+/// The adapter of `key=value` arguments: what a file has under `imap:`.
+pub(super) fn adapter_of_arguments(
+    arguments: &Node,
+    environment: Environment<'_>,
+) -> Result<(Adapter, Vec<Finding>), Finding> {
+    refuse_health_check(arguments)?;
+    keys::check(arguments, &keys::IMAP)?;
+    adapter(arguments, "", environment)
+}
+
+fn refuse_other_adapters(document: &Node) -> Result<(), Finding> {
+    if let Content::Mapping(entries) = &document.content
+        && let Some(entry) = entries.iter().find(|entry| keys::is_other_adapter(&entry.key))
+    {
+        let message = format!(
+            "{}: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
+            entry.key
+        );
+        return Err(Finding::at(entry.place, message));
+    }
+    let Some(sensor_type) = document.get("sensor_type") else {
+        return Ok(());
+    };
+    match &sensor_type.content {
+        Content::Scalar(name) if name.expose() == "imap" => Ok(()),
+        Content::Scalar(name) if keys::is_other_adapter(name.expose()) => {
+            let message = format!(
+                "sensor_type: `{}` is another adapter of LimaCharlie's; mailtap is only the imap adapter",
+                name.expose()
+            );
+            Err(Finding::at(sensor_type.place, message))
+        }
+        _ => Err(Finding::at(sensor_type.place, "sensor_type: must be `imap`")),
+    }
+}
+
+fn refuse_health_check(document: &Node) -> Result<(), Finding> {
+    match document.get("healthcheck") {
+        None => Ok(()),
+        Some(Node {
+            content: Content::Scalar(port),
+            ..
+        }) if port.expose() == "0" => Ok(()),
+        Some(node) => Err(Finding::at(node.place, "healthcheck: is not built yet; remove it")),
+    }
+}
+
+/// What a checkpoint belongs to.
+fn identity(adapter: &Adapter) -> (String, u16, String, String) {
+    let mailbox = &adapter.imap.mailbox;
+    // INBOX is the one mailbox name without case (RFC 3501, section 5.1).
+    let mailbox = if mailbox.eq_ignore_ascii_case("INBOX") {
+        "INBOX".to_owned()
+    } else {
+        mailbox.clone()
+    };
+    let endpoint = &adapter.imap.endpoint;
+    (
+        endpoint.host.to_ascii_lowercase(),
+        endpoint.port,
+        adapter.imap.username.clone(),
+        mailbox,
+    )
+}
+
+fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Adapter, Vec<Finding>), Finding> {
+    let section = Section {
+        node: Some(imap),
+        path: path.to_owned(),
+        place: imap.place,
+        environment,
+    };
+    let is_insecure = section.flag("is_insecure")?;
+    let endpoint = server::endpoint(&section.required("server")?, is_insecure)
+        .map_err(|reason| section.fault("server", &reason))?;
+    let imap = imap::Settings {
+        endpoint,
+        username: section.required("username")?,
+        password: Secret::new(section.required("password")?),
+        mailbox: section.text("inbox_name")?.unwrap_or_else(|| "INBOX".to_owned()),
+    };
+    let ca_file = section.text("ca_file")?.map(PathBuf::from);
+    let mut notices = refuse_artifacts(&section)?;
+
+    let options = section.section("client_options");
+    let (receiver, found) = receiver::receiver(&options, is_insecure, ca_file.as_deref())?;
+    notices.extend(found);
+    let event = event::build::Settings {
+        include_attachments: section.flag("include_attachments")?,
+        max_body_size: section.number("max_body_size")?.unwrap_or(0),
+        hostname: match options.text("hostname")? {
+            Some(name) => name,
+            None => {
+                machine_name().ok_or_else(|| options.fault("hostname", "this machine's name cannot be read; set it"))?
+            }
+        },
+        oid: receiver::oid(&options, &receiver)?,
+    };
+    let adapter = Adapter {
+        imap,
+        from_zero: section.flag("from_zero")?,
+        ca_file,
+        state_dir: match section.text("state_dir")? {
+            Some(path) => PathBuf::from(path),
+            None => default_state_dir(environment).ok_or_else(|| {
+                section.fault(
+                    "state_dir",
+                    "set it: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME says where the checkpoint may live",
+                )
+            })?,
+        },
+        event,
+        receiver,
+    };
+    Ok((adapter, notices))
+}
+
+/// Uploading attachments is not built yet. A retention alone changes nothing in the original either.
+fn refuse_artifacts(section: &Section<'_>) -> Result<Vec<Finding>, Finding> {
+    if section.is_set("attachment_ingest_key") {
+        let reason = "uploading attachments as artifacts is not built yet; remove it, or use include_attachments";
+        return Err(section.fault("attachment_ingest_key", reason));
+    }
+    match section.number("attachment_retention_days")? {
+        None | Some(0) => Ok(Vec::new()),
+        Some(_) => Ok(vec![section.fault(
+            "attachment_retention_days",
+            "has no effect without attachment_ingest_key",
+        )]),
+    }
+}
+
+/// `$STATE_DIRECTORY` (systemd's `StateDirectory=`; the first of several), else the XDG base directories.
+fn default_state_dir(environment: Environment<'_>) -> Option<PathBuf> {
+    let absolute = |path: &str| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let by_systemd = || environment("STATE_DIRECTORY").and_then(|list| list.split(':').next().and_then(absolute));
+    let by_xdg = || {
+        environment("XDG_STATE_HOME")
+            .and_then(|path| absolute(&path))
+            .map(|path| path.join("mailtap"))
+    };
+    let by_home = || {
+        environment("HOME")
+            .and_then(|path| absolute(&path))
+            .map(|path| path.join(".local/state/mailtap"))
+    };
+    by_systemd().or_else(by_xdg).or_else(by_home)
+}
+
+/// This machine's name, as `client_options.hostname` defaults to.
+pub fn machine_name() -> Option<String> {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(Path::new(path)).ok())
+        .map(|text| text.trim().to_owned())
+        .find(|name| !name.is_empty())
+}
+
+/// One section of a tree whose keys and shapes are checked. Absent sections read as empty ones.
+pub(super) struct Section<'a> {
+    node: Option<&'a Node>,
+    path: String,
+    /// Where a missing key would have stood.
+    place: Option<Place>,
+    environment: Environment<'a>,
+}
+
+impl<'a> Section<'a> {
+    /// The section under `key`.
+    pub fn section(&self, key: &str) -> Section<'a> {
+        let node = self.get(key);
+        Section {
+            node,
+            path: keys::join(&self.path, key),
+            place: node.map_or(self.place, |node| node.place),
+            environment: self.environment,
+        }
+    }
+
+    /// Whether `key` says more than its absence.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| !node.is_empty())
+    }
+
+    /// The text under `key`, its reference resolved. As in the original, empty text is not set.
+    pub fn text(&self, key: &str) -> Result<Option<String>, Finding> {
+        match self.scalar(key) {
+            None | Some("") => Ok(None),
+            Some(text) => reference::resolve(text, self.environment)
+                .map(Some)
+                .map_err(|reason| self.fault(key, &reason)),
+        }
+    }
+
+    /// The text under `key`, which must be there.
+    pub fn required(&self, key: &str) -> Result<String, Finding> {
+        self.text(key)?.ok_or_else(|| self.fault(key, "missing"))
+    }
+
+    /// The flag under `key`; false when it is not set. YAML 1.1's words are the original's.
+    pub fn flag(&self, key: &str) -> Result<bool, Finding> {
+        match self.scalar(key).unwrap_or_default().to_ascii_lowercase().as_str() {
+            "" | "false" | "no" | "off" => Ok(false),
+            "true" | "yes" | "on" => Ok(true),
+            _ => Err(self.fault(key, "expected true or false")),
+        }
+    }
+
+    /// The number under `key`.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, Finding> {
+        let text = self.scalar(key).unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // `010` is eight to the original and ten to most readers.
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        match text.parse() {
+            Ok(number) if plain => Ok(Some(number)),
+            _ => Err(self.fault(key, "expected a whole number in plain digits, 0 or more")),
+        }
+    }
+
+    /// A finding about `key`.
+    pub fn fault(&self, key: &str, reason: &str) -> Finding {
+        let place = self.get(key).map_or(self.place, |node| node.place);
+        Finding::at(place, format!("{}: {reason}", keys::join(&self.path, key)))
+    }
+
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.node.and_then(|node| node.get(key))
+    }
+
+    fn scalar(&self, key: &str) -> Option<&'a str> {
+        match &self.get(key)?.content {
+            Content::Scalar(text) => Some(text.expose()),
+            _ => None,
+        }
+    }
+}
