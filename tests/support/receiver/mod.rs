@@ -7,7 +7,7 @@ mod request;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -52,8 +52,8 @@ pub enum Fault {
     CloseAfterStoring,
     /// Stores everything and closes in the middle of the answer.
     HalfAnswer,
-    /// Stores everything; the answer comes when [`Receiver::heal`] is called.
-    Slow,
+    /// Stores everything; from when `stored` events are there, the answer waits until [`Receiver::heal`] is called.
+    Slow { stored: usize },
     /// Stores everything; the answer comes a byte at a time.
     Drip,
 }
@@ -117,6 +117,7 @@ struct State {
     next: VecDeque<Fault>,
     /// The fault of every request after them.
     always: Option<Fault>,
+    heals: usize,
     record: Record,
 }
 
@@ -134,6 +135,7 @@ impl Receiver {
             secret: SECRET.to_owned(),
             next: VecDeque::new(),
             always: None,
+            heals: 0,
             record: Record::default(),
         }));
         let shared = Arc::clone(&state);
@@ -165,6 +167,7 @@ impl Receiver {
         self.state.change(|state| {
             state.next.clear();
             state.always = None;
+            state.heals += 1;
         });
     }
 
@@ -192,6 +195,11 @@ impl Receiver {
         self.wait_for(what, |record| wanted(record).then_some(()));
     }
 
+    /// Waits until `look` finds something in the record, for `patience` at most.
+    pub fn wait_at_most<R>(&self, patience: Duration, mut look: impl FnMut(&Record) -> Option<R>) -> Option<R> {
+        self.state.wait_at_most(patience, |state| look(&state.record))
+    }
+
     /// Waits until `look` finds something in the record.
     pub fn wait_for<R>(&self, what: &str, mut look: impl FnMut(&Record) -> Option<R>) -> R {
         self.state.wait_for(what, |state| look(&state.record))
@@ -214,7 +222,7 @@ fn serve(connection: &Arc<Connection>, state: &Watched<State>) {
 
 /// Stores and answers as it should, or as the fault of the moment says; false when the connection is to end.
 fn answer(connection: &Connection, state: &Watched<State>, request: &Request) -> bool {
-    let (fault, status) = state.change(|state| {
+    let (fault, status, heals) = state.change(|state| {
         let record = &mut state.record;
         record.requests += 1;
         record.bytes += request.body.len();
@@ -237,7 +245,7 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         if stores && status == 200 {
             store(state, &request.body);
         }
-        (fault, status)
+        (fault, status, state.heals)
     });
     let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let sent = match fault {
@@ -258,8 +266,10 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
             connection.cut();
             return false;
         }
-        Some(Fault::Slow) => {
-            state.wait_for("the receiver is healed", |state| state.always.is_none().then_some(()));
+        Some(Fault::Slow { stored }) => {
+            state.wait_for("the receiver is healed", |state| {
+                (state.record.events.len() < stored || state.heals > heals).then_some(())
+            });
             connection.write_all(good.as_bytes())
         }
         Some(Fault::Drip) => good.bytes().try_for_each(|byte| connection.write_all(&[byte])),
