@@ -37,3 +37,42 @@ pub const CONFIGURATION_BYTES: usize = 1 << 20;
 pub const CONFIGURATION_DEPTH: usize = 32;
 /// A file that a `file://` or `credential://` value names. Reached: refused, it is not a password.
 pub const SECRET_FILE_BYTES: u64 = 64 << 10;
+/// Addresses of one host that are tried, each with its fair share of [`CONNECT`]. Reached: the rest is not tried.
+pub const ADDRESSES: usize = 8;
+
+// ---- http ----
+
+/// Length of a receiver's URL; signed URLs come to some hundred bytes. Reached: the configuration is refused.
+pub const URL: usize = 8 * 1024;
+/// One line of a response, without its line end. Reached: the response is refused, the connection closed.
+pub const HTTP_LINE: usize = 8 * 1024;
+/// Status line and header fields of a response, or its trailer, in all. Reached: as [`HTTP_LINE`].
+pub const HTTP_HEAD: usize = 64 * 1024;
+/// Extensions of all chunks of a response; nobody sends any. Reached: as [`HTTP_LINE`].
+pub const HTTP_CHUNK_EXTENSIONS: usize = 64 * 1024;
+/// Interim (1xx) responses before the final one. Reached: as [`HTTP_LINE`].
+pub const HTTP_INTERIM: usize = 16;
+/// Bytes of a response body that are kept: enough for what a receiver says about a batch. Reached: the rest is drained.
+pub const HTTP_BODY_KEPT: usize = 64 * 1024;
+/// Bytes of a response body that are read at all, to keep the connection. Reached: the response counts, the connection
+/// is closed.
+pub const HTTP_BODY_READ: u64 = 256 * 1024;
+/// What is written to a receiver before looking whether it has already answered.
+pub const HTTP_WRITE_PIECE: usize = 64 * 1024;
+/// One piece of a request that the receiver does not take. Reached: the attempt fails, backoff.
+pub const HTTP_WRITE_STALL: Duration = Duration::from_secs(30);
+/// From the end of the request to the first byte of the response. Reached: the attempt fails, backoff.
+pub const HTTP_FIRST_BYTE: Duration = Duration::from_secs(60);
+/// Silence within a response. Reached: the attempt fails, backoff.
+pub const HTTP_READ_STALL: Duration = Duration::from_secs(30);
+/// One request with its response, connecting included. Reached: the attempt fails, backoff.
+pub const HTTP_TOTAL: Duration = Duration::from_secs(120);
+/// After the request could not be written: how long an answer that explains it (413) is waited for. Reached: the write
+/// error is reported.
+pub const HTTP_EARLY_RESPONSE: Duration = Duration::from_secs(2);
+/// Age at which an idle connection is no longer used; most servers close theirs at 60 s or later. Reached: a fresh one.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// The longest `Retry-After` that is honoured. Reached: it is taken for this long.
+pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a response body that an error message quotes. Reached: the quotation ends.
+pub const HTTP_EXCERPT: usize = 200;

@@ -1,1 +1,174 @@
-//! Resolve, try addresses, connect.
+//! Resolve, try addresses, connect, shake hands: each phase with its deadline, and all of it given up when the program stops.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use super::socket::Socket;
+use super::tls::TlsStream;
+use super::{Dial, Endpoint, NetError, NetErrorKind, Security, Stream};
+use crate::clock::{Clock, Phase, Stop};
+use crate::limits;
+
+/// Opens TCP connections, with TLS where the endpoint asks for it.
+pub struct TcpDialer {
+    tls: Arc<ClientConfig>,
+    clock: Arc<dyn Clock>,
+    stop: Option<Arc<Stop>>,
+}
+
+impl TcpDialer {
+    /// A dialer that trusts what `tls` trusts (see [`super::tls::Trust`]) and measures deadlines with `clock`.
+    ///
+    /// With a `stop`, dialling and reading end with [`NetErrorKind::Stopped`] as soon as it is asked: for a source of
+    /// mail. Without one, connections live on until they are dropped: for a sink, whose acknowledgement is awaited.
+    pub fn new(tls: Arc<ClientConfig>, clock: Arc<dyn Clock>, stop: Option<Arc<Stop>>) -> TcpDialer {
+        TcpDialer { tls, clock, stop }
+    }
+}
+
+impl Dial for TcpDialer {
+    fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError> {
+        let addresses = self.resolve(endpoint)?;
+        let connected = self.connect(endpoint, &addresses)?;
+        // Commands and requests are written whole: waiting to fill a segment only delays them.
+        connected
+            .set_nodelay(true)
+            .map_err(|error| failed(endpoint, Phase::Connect, NetErrorKind::Io(error.to_string())))?;
+        let socket = Socket::new(
+            connected,
+            endpoint.to_string(),
+            Arc::clone(&self.clock),
+            self.stop.as_ref(),
+        );
+        match endpoint.security {
+            Security::Plain => Ok(Box::new(socket)),
+            Security::Tls => {
+                let deadline = self.clock.deadline(Phase::Tls, limits::TLS_HANDSHAKE);
+                let stream = TlsStream::connect(socket, &endpoint.host, Arc::clone(&self.tls), deadline)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
+impl TcpDialer {
+    fn resolve(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, NetError> {
+        if let Ok(address) = endpoint.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, endpoint.port)]);
+        }
+        let name = (endpoint.host.clone(), endpoint.port);
+        let lookup = move || name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        match self.outside(limits::RESOLVE, lookup) {
+            Outcome::Done(Ok(addresses)) if addresses.is_empty() => Err(failed(
+                endpoint,
+                Phase::Resolve,
+                NetErrorKind::NotFound("it has no address".to_owned()),
+            )),
+            Outcome::Done(Ok(addresses)) => Ok(interleave(&addresses)),
+            Outcome::Done(Err(error)) => Err(failed(
+                endpoint,
+                Phase::Resolve,
+                NetErrorKind::NotFound(error.to_string()),
+            )),
+            Outcome::TimedOut => Err(failed(
+                endpoint,
+                Phase::Resolve,
+                NetErrorKind::TimedOut(limits::RESOLVE),
+            )),
+            Outcome::Stopped => Err(failed(endpoint, Phase::Resolve, NetErrorKind::Stopped)),
+            Outcome::NotStarted(error) => Err(failed(endpoint, Phase::Resolve, NetErrorKind::Io(error.to_string()))),
+        }
+    }
+
+    /// Tries the addresses in turn under one deadline. Each gets an equal share of what is left, so that a first
+    /// address that swallows packets leaves time for the others.
+    fn connect(&self, endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, NetError> {
+        let deadline = self.clock.deadline(Phase::Connect, limits::CONNECT);
+        let mut last = NetErrorKind::TimedOut(limits::CONNECT);
+        for (tried, &address) in addresses.iter().enumerate() {
+            let Some(remaining) = deadline.remaining(self.clock.now()) else {
+                break;
+            };
+            let left = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
+            let share = remaining
+                .checked_div(left)
+                .unwrap_or(remaining)
+                .max(Duration::from_millis(1));
+            last = match self.outside(share, move || TcpStream::connect_timeout(&address, share)) {
+                Outcome::Done(Ok(connected)) => return Ok(connected),
+                Outcome::Stopped => return Err(failed(endpoint, Phase::Connect, NetErrorKind::Stopped)),
+                Outcome::TimedOut => NetErrorKind::TimedOut(share),
+                Outcome::Done(Err(error)) if error.kind() == io::ErrorKind::TimedOut => NetErrorKind::TimedOut(share),
+                Outcome::Done(Err(error)) | Outcome::NotStarted(error) => NetErrorKind::Io(match addresses.len() {
+                    1 => error.to_string(),
+                    count => format!("{error} (at {address}, address {} of {count})", tried.saturating_add(1)),
+                }),
+            };
+        }
+        Err(failed(endpoint, Phase::Connect, last))
+    }
+
+    /// Runs blocking `work` on a thread of its own and waits for it up to `wait`: the system's resolver has no deadline,
+    /// and neither it nor a connect can be woken. Work that is given up ends by itself, unheard.
+    fn outside<T: Send + 'static>(&self, wait: Duration, work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+        let (sender, receiver) = mpsc::channel();
+        let stopped = sender.clone();
+        let _guard = self.stop.as_ref().map(|stop| {
+            stop.on_stop(move || {
+                // Nobody listens any more: the work is already done.
+                let _ = stopped.send(Outcome::Stopped);
+            })
+        });
+        let spawned = thread::Builder::new().name("dial".to_owned()).spawn(move || {
+            let _ = sender.send(Outcome::Done(work()));
+        });
+        if let Err(error) = spawned {
+            return Outcome::NotStarted(error);
+        }
+        match receiver.recv_timeout(wait) {
+            Ok(outcome) => outcome,
+            // Disconnected: the thread ended without a word, which only a panic in the standard library could do.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Outcome::TimedOut,
+        }
+    }
+}
+
+enum Outcome<T> {
+    Done(T),
+    TimedOut,
+    Stopped,
+    NotStarted(io::Error),
+}
+
+/// IPv6 and IPv4 in turns, beginning with the resolver's first choice: one broken family costs one attempt, not all.
+fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut result = Vec::with_capacity(addresses.len());
+    for address in first {
+        result.push(address);
+        result.extend(second.next());
+    }
+    result.extend(second);
+    result.truncate(limits::ADDRESSES);
+    result
+}
+
+fn failed(endpoint: &Endpoint, phase: Phase, kind: NetErrorKind) -> NetError {
+    NetError {
+        peer: endpoint.to_string(),
+        phase,
+        kind,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! The network at its narrowest: a [`Stream`] of bytes and a [`Dial`] that opens one. A test implements both and is the network.
 //!
-//! Read `dial.rs` for addresses and deadlines, then `tls.rs` for trust.
+//! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for trust.
 
 pub mod dial;
+mod socket;
 pub mod tls;
 
 use std::fmt;
@@ -13,6 +14,13 @@ use crate::clock::{Deadline, Phase};
 pub trait Stream: Send {
     /// Reads what there is, at least one byte unless the peer has closed (then 0).
     fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError>;
+
+    /// Reads what has already arrived, without waiting; `None` when there is nothing. It tells a writer that its peer
+    /// has answered early, and the owner of an idle connection that it was closed.
+    fn read_ready(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, NetError> {
+        let _ = buffer;
+        Ok(None)
+    }
 
     /// Sends all of `bytes`.
     fn write_all(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), NetError>;

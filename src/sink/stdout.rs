@@ -1,1 +1,58 @@
 //! Events to standard output, one a line.
+
+use std::io::{self, ErrorKind, Write};
+
+use super::{Batch, DeliveryError, Sink};
+
+/// Writes batches to `W`; acknowledged when flushed.
+pub struct Stdout<W> {
+    writer: W,
+    /// A write failed within a line: the next one begins with a line end, so that only that line is spoilt.
+    within_line: bool,
+}
+
+impl<W: Write + Send> Stdout<W> {
+    /// Writes to `writer`: the program passes standard output, a test a `Vec`.
+    pub fn new(writer: W) -> Stdout<W> {
+        Stdout {
+            writer,
+            within_line: false,
+        }
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        if self.within_line {
+            self.writer.write_all(b"\n")?;
+            self.within_line = false;
+        }
+        while !bytes.is_empty() {
+            let count = match self.writer.write(bytes) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let (written, rest) = bytes.split_at_checked(count).unwrap_or((bytes, &[]));
+            self.within_line = !written.ends_with(b"\n");
+            bytes = rest;
+        }
+        self.writer.flush()
+    }
+}
+
+impl<W: Write + Send> Sink for Stdout<W> {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        self.write(batch.lines()).map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => DeliveryError::Configuration {
+                reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
+            },
+            _ => DeliveryError::Retry {
+                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
+                after: None,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
