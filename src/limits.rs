@@ -12,6 +12,8 @@ pub const RESOLVE: Duration = Duration::from_secs(5);
 pub const CONNECT: Duration = Duration::from_secs(30);
 /// TLS handshake. Reached: the attempt fails, backoff.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// Addresses of one host that are tried, each with its fair share of [`CONNECT`]. Reached: the rest is not tried.
+pub const ADDRESSES: usize = 8;
 
 // ---- imap ----
 
@@ -37,8 +39,6 @@ pub const CONFIGURATION_BYTES: usize = 1 << 20;
 pub const CONFIGURATION_DEPTH: usize = 32;
 /// A file that a `file://` or `credential://` value names. Reached: refused, it is not a password.
 pub const SECRET_FILE_BYTES: u64 = 64 << 10;
-/// Addresses of one host that are tried, each with its fair share of [`CONNECT`]. Reached: the rest is not tried.
-pub const ADDRESSES: usize = 8;
 
 // ---- http ----
 
