@@ -1,1 +1,210 @@
-//! How far delivery has come, on disk.
+//! How far delivery has come, on disk: one file a mailbox, replaced whole, and one process a state directory.
+//!
+//! The file is written beside its place, fsynced, renamed, and the folder fsynced: being killed at any instant leaves
+//! the old position or the new one. A file that is there and cannot be read is an error, never a fresh start: a fresh
+//! start from now would lose mail in silence.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::imap::resume::Position;
+
+/// The position of one mailbox, remembered.
+pub trait Checkpoint: Send {
+    /// Where delivery was; `None` on the first run.
+    fn load(&self) -> Result<Option<Position>, CheckpointError>;
+
+    /// Remembers `position`: when this returns, it survives a crash.
+    fn advance(&mut self, position: Position) -> Result<(), CheckpointError>;
+}
+
+/// The state directory could not be used; says which file and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointError {
+    path: PathBuf,
+    reason: String,
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "state_dir: {}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl std::error::Error for CheckpointError {}
+
+/// A state directory that this process, and no other, writes to for as long as the value lives.
+#[derive(Debug)]
+pub struct StateDirectory {
+    path: PathBuf,
+    /// Held for its lock (flock), which the system releases however the process ends.
+    _lock: File,
+}
+
+impl StateDirectory {
+    /// Makes the directory where it is missing, and locks it.
+    pub fn open(path: &Path) -> Result<StateDirectory, CheckpointError> {
+        let failed = |error: io::Error| CheckpointError {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(StateDirectory {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(CheckpointError {
+                path: path.to_owned(),
+                reason: "another mailtap uses this directory: stop it, or give this one its own state_dir".to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// The checkpoint of `mailbox` of `account`.
+    pub fn checkpoint(&self, account: &str, mailbox: &str) -> FileCheckpoint {
+        FileCheckpoint {
+            directory: self.path.clone(),
+            path: self.path.join(file_name(account, mailbox)),
+            account: account.to_owned(),
+            mailbox: mailbox.to_owned(),
+        }
+    }
+}
+
+/// Readable where possible, unique always: `imap.example.com_user_INBOX-0123456789abcdef.json`.
+fn file_name(account: &str, mailbox: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(account.as_bytes());
+    digest.update([0]);
+    digest.update(mailbox.as_bytes());
+    let unique = digest
+        .finalize()
+        .iter()
+        .take(8)
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let plain = |text: &str| -> String {
+        let kept = text.chars().take(60);
+        kept.map(|character| {
+            if character.is_ascii_alphanumeric() || character == '.' {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect()
+    };
+    format!(
+        "{}_{}-{unique}.json",
+        plain(account).trim_start_matches('.'),
+        plain(mailbox)
+    )
+}
+
+/// A [`Checkpoint`] in a file.
+#[derive(Debug)]
+pub struct FileCheckpoint {
+    directory: PathBuf,
+    path: PathBuf,
+    account: String,
+    mailbox: String,
+}
+
+/// The layout of the file. A newer one is refused, so that an old program never misreads it.
+const VERSION: u64 = 1;
+
+impl Checkpoint for FileCheckpoint {
+    fn load(&self) -> Result<Option<Position>, CheckpointError> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.failed(&error)),
+        };
+        self.parse(&text).map(Some)
+    }
+
+    fn advance(&mut self, position: Position) -> Result<(), CheckpointError> {
+        self.replace(&self.text(position)).map_err(|error| self.failed(&error))
+    }
+}
+
+impl FileCheckpoint {
+    /// Temporary file, fsync, rename, fsync of the folder.
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let temporary = self.path.with_extension("new");
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &self.path)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn text(&self, position: Position) -> String {
+        let mut text = json!({
+            "version": VERSION,
+            "account": self.account,
+            "mailbox": self.mailbox,
+            "uidvalidity": position.uid_validity,
+            "next_uid": position.next_uid,
+        })
+        .to_string();
+        text.push('\n');
+        text
+    }
+
+    fn parse(&self, text: &[u8]) -> Result<Position, CheckpointError> {
+        let refused = |reason: String| CheckpointError {
+            path: self.path.clone(),
+            reason,
+        };
+        let damaged = || {
+            refused(
+                "the checkpoint is damaged; restore it from a backup, or delete it to start over as on a first run \
+                 (with from_zero: true everything is delivered again and nothing is lost)"
+                    .to_owned(),
+            )
+        };
+        let value: Value = serde_json::from_slice(text).map_err(|_| damaged())?;
+        match value.get("version").and_then(Value::as_u64) {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(refused(format!(
+                    "written by a newer mailtap (version {version}); use that one"
+                )));
+            }
+            None => return Err(damaged()),
+        }
+        let number = |key: &str| {
+            value
+                .get(key)
+                .and_then(Value::as_u64)
+                .and_then(|number| u32::try_from(number).ok())
+        };
+        let (Some(uid_validity), Some(next_uid)) = (number("uidvalidity"), number("next_uid")) else {
+            return Err(damaged());
+        };
+        Ok(Position { uid_validity, next_uid })
+    }
+
+    fn failed(&self, error: &io::Error) -> CheckpointError {
+        CheckpointError {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

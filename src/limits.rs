@@ -76,3 +76,35 @@ pub const HTTP_IDLE: Duration = Duration::from_secs(30);
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a response body that an error message quotes. Reached: the quotation ends.
 pub const HTTP_EXCERPT: usize = 200;
+// ---- mime ----
+
+/// Open entities, one in another. Reached: the entity is read as a leaf, flag `limit_depth`.
+pub const DEPTH: usize = 100;
+/// Transfer-encoded multiparts and messages, one in another. Reached: as with [`DEPTH`].
+pub const ENCODED_DEPTH: usize = 8;
+/// Mails, one in another: what receivers' JSON readers can take, three levels a mail. Reached: as with [`DEPTH`].
+pub const MAIL_DEPTH: usize = 20;
+/// Bytes of one header block. Reached: the rest of the block is passed over, flag `limit_header`.
+pub const HEADER_BLOCK: usize = 256 * 1024;
+/// The longest line that can be a boundary line: 70 characters of boundary by RFC 2046, and what hostile mail makes of
+/// it. Reached: the line is content.
+pub const BOUNDARY_LINE: usize = 4096;
+/// White space at the end of a quoted-printable line that may still be dropped. Reached: what is before it is content.
+pub const HELD_WHITE_SPACE: usize = 1000;
+/// Bytes decoded at a time, so that scratch buffers stay small whatever the caller feeds.
+pub const DECODE_STEP: usize = 16 * 1024;
+
+// ---- event ----
+
+/// Parts of one mail, nested mails included. Reached: further leaves are counted, not described, flag `limit_parts`.
+pub const PARTS: usize = 1000;
+/// Bytes of `body_text` of one part. Reached: `truncated`, flag `limit_text`.
+pub const BODY_TEXT: usize = 256 * 1024;
+/// Bytes of `body_text` of one mail, all parts together. Reached: as with [`BODY_TEXT`].
+pub const EVENT_TEXT: usize = 1024 * 1024;
+/// Bytes of header values of one mail, all parts together. Reached: further fields are left out, flag `limit_header`.
+pub const EVENT_HEADERS: usize = 512 * 1024;
+/// Bytes of `content` of one mail, all parts together, whatever `max_body_size` says. Reached: `truncated`.
+pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
+/// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
+pub const ANOMALIES: usize = 64;

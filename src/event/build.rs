@@ -1,4 +1,21 @@
-//! A mail's bytes → [`EmailEvent`](super::EmailEvent).
+//! A mail's bytes → [`EmailEvent`]: an [`EventBuilder`] is fed the mail as it arrives and keeps what the event needs.
+//!
+//! Memory is bounded by `limits.rs` whatever the mail: headers and text up to a budget, hashes always of the whole.
+
+use sha2::{Digest, Sha256};
+
+use super::{EmailEvent, EventId, Headers, Message, Origin, Part, Routing};
+use crate::limits;
+use crate::mime::anomaly::Flag;
+use crate::mime::charset::TextDecoder;
+use crate::mime::entity::Machine;
+use crate::mime::header::{Field, unfold};
+use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
+use anomalies::Anomalies;
+use hashes::Hasher;
+
+mod anomalies;
+mod hashes;
 
 /// What the configuration says about events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,3 +29,391 @@ pub struct Settings {
     /// `client_options.identity.oid`.
     pub oid: String,
 }
+
+/// Where and when a mail arrived: what its bytes do not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The mailbox and UID, or the file.
+    pub origin: Origin,
+    /// The account that the mailbox is in (`user@server:port`): goes into the event id. Empty for files.
+    pub account: String,
+    /// INTERNALDATE in milliseconds since 1970; `None` takes the mail's own Date.
+    pub internal_date: Option<i64>,
+    /// Now, in milliseconds since 1970, for a mail without any date.
+    pub now: i64,
+}
+
+/// Builds the event of one mail: `feed` its bytes, then `finish`.
+pub struct EventBuilder {
+    machine: Machine<Content>,
+    sha256: Sha256,
+}
+
+impl EventBuilder {
+    /// At the start of a mail.
+    pub fn new(settings: &Settings) -> EventBuilder {
+        EventBuilder {
+            machine: Machine::new(Content::new(settings)),
+            sha256: Sha256::new(),
+        }
+    }
+
+    /// The next bytes of the mail, in pieces of any size.
+    pub fn feed(&mut self, input: &[u8]) {
+        self.sha256.update(input);
+        self.machine.feed(input);
+    }
+
+    /// The end of the mail. There always is an event.
+    pub fn finish(self, settings: &Settings, arrival: Arrival) -> EmailEvent {
+        let sha256: [u8; 32] = self.sha256.finalize().into();
+        let message = self.machine.finish().message();
+        let event_time = arrival
+            .internal_date
+            .or_else(|| date::parse_mail_date(message.headers.get("date")?.first()?.as_bytes()))
+            .unwrap_or(arrival.now);
+        let event_id = event_id(&arrival, &sha256);
+        let routing = Routing {
+            event_time,
+            event_id,
+            hostname: settings.hostname.clone(),
+            oid: settings.oid.clone(),
+            origin: arrival.origin,
+            sha256,
+        };
+        EmailEvent { routing, message }
+    }
+}
+
+/// The same mail of the same mailbox has the same id, whenever and however often it is read: account, mailbox,
+/// UIDVALIDITY and UID for IMAP (RFC 3501, 2.3.1.1 makes them unique for ever), name and content for files.
+fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
+    let mut digest = Sha256::new();
+    let mut add = |field: &[u8]| {
+        digest.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(field);
+    };
+    match &arrival.origin {
+        Origin::Mailbox {
+            mailbox,
+            uid_validity,
+            uid,
+        } => {
+            add(b"imap");
+            add(arrival.account.as_bytes());
+            add(mailbox.as_bytes());
+            add(&uid_validity.to_be_bytes());
+            add(&uid.to_be_bytes());
+        }
+        Origin::File { source } => {
+            add(b"file");
+            add(source.as_bytes());
+            add(sha256);
+        }
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    let mut id = [0; 16];
+    for (byte, hashed) in id.iter_mut().zip(digest) {
+        *byte = hashed;
+    }
+    // RFC 9562, 5.8: version 8, variant 10.
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut id;
+    *version = (*version & 0x0f) | 0x80;
+    *variant = (*variant & 0x3f) | 0x80;
+    EventId(id)
+}
+
+/// The visitor: what the event says of the mail's content.
+struct Content {
+    include_attachments: bool,
+    max_body_size: u64,
+    /// The mail, and the mails inside it that have not ended, outermost first.
+    messages: Vec<Message>,
+    /// What has begun and not ended, outermost first.
+    open: Vec<Open>,
+    /// The leaf under way, unless there are too many.
+    leaf: Option<Leaf>,
+    /// Parts described so far, in all messages.
+    parts: usize,
+    /// Bytes that text, headers and contents may still take.
+    text_left: usize,
+    headers_left: usize,
+    contents_left: usize,
+    anomalies: Anomalies,
+    /// Reused for unfolded values.
+    unfolded: Vec<u8>,
+    hasher: Hasher,
+}
+
+enum Open {
+    Leaf,
+    Multipart,
+    /// A part that carries a mail, and whether the event describes it.
+    Message {
+        described: bool,
+    },
+}
+
+/// A leaf whose bytes are coming.
+#[derive(Default)]
+struct Leaf {
+    part: Part,
+    path: Vec<u32>,
+    size: u64,
+    /// Of text parts.
+    decoder: Option<TextDecoder>,
+    /// Whether `size` is said even if nothing was cut.
+    attachment: bool,
+}
+
+impl Content {
+    fn new(settings: &Settings) -> Content {
+        Content {
+            include_attachments: settings.include_attachments,
+            max_body_size: settings.max_body_size,
+            messages: Vec::new(),
+            open: Vec::new(),
+            leaf: None,
+            parts: 0,
+            text_left: limits::EVENT_TEXT,
+            headers_left: limits::EVENT_HEADERS,
+            contents_left: limits::EVENT_CONTENT,
+            anomalies: Anomalies::default(),
+            unfolded: Vec::new(),
+            hasher: Hasher::default(),
+        }
+    }
+
+    /// The outermost mail, after the machine's end.
+    fn message(mut self) -> Message {
+        let mut message = self.messages.pop().unwrap_or_default();
+        message.anomalies = self.anomalies.list();
+        message
+    }
+
+    fn headers(&mut self, entity: &Entity<'_>) -> Headers {
+        let mut headers = Headers::new();
+        let charset = entity.content_type.parameter("charset").map(<[u8]>::to_vec);
+        for field in entity.fields {
+            let cost = field.name.len().saturating_add(field.value.len());
+            let Some(left) = self.headers_left.checked_sub(cost) else {
+                self.anomalies.add(Flag::LimitHeader, entity.path, 0);
+                break;
+            };
+            self.headers_left = left;
+            let value = self.value(field, charset.as_deref(), entity.path);
+            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            headers.entry(name).or_default().push(value);
+        }
+        headers
+    }
+
+    fn value(&mut self, field: Field<'_>, charset: Option<&[u8]>, path: &[u32]) -> String {
+        unfold(field.value, &mut self.unfolded);
+        let mut value = String::new();
+        let notes = encoded_word::decode(&self.unfolded, charset, &mut value);
+        for note in notes.iter() {
+            self.anomalies.add(Flag::from(note), path, 0);
+        }
+        value
+    }
+
+    fn leaf(&mut self, entity: &Entity<'_>, headers: Headers) -> Leaf {
+        let essence = entity.content_type.value.as_str();
+        let filename = filename(entity);
+        let attached = entity
+            .disposition
+            .is_some_and(|disposition| disposition.value == "attachment");
+        let plain = matches!(essence, "text/plain" | "text/html" | "");
+        let text = essence.starts_with("text/") || essence.is_empty();
+        let decoder = text.then(|| TextDecoder::new(entity.content_type.parameter("charset")));
+        if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
+            self.anomalies.add(Flag::CharsetUnknown, entity.path, 0);
+        }
+        let attachment = attached || filename.is_some() || !plain;
+        let content = (self.include_attachments && attachment).then(Vec::new);
+        let body_text = text.then(String::new);
+        Leaf {
+            part: Part {
+                headers,
+                body_text,
+                filename,
+                content,
+                ..Part::default()
+            },
+            path: entity.path.to_vec(),
+            size: 0,
+            decoder,
+            attachment,
+        }
+    }
+}
+
+impl Visitor for Content {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        let described = self.parts < limits::PARTS;
+        if !described {
+            self.anomalies.add(Flag::LimitParts, &[], 0);
+        }
+        let headers = if described || entity.root {
+            self.headers(entity)
+        } else {
+            Headers::new()
+        };
+        let headers = if entity.root {
+            self.messages.push(Message {
+                headers,
+                ..Message::default()
+            });
+            Headers::new()
+        } else {
+            headers
+        };
+        let open = match entity.kind {
+            Kind::Leaf => {
+                self.leaf = described.then(|| self.leaf(entity, headers));
+                self.hasher = Hasher::default();
+                Open::Leaf
+            }
+            // What a multipart says of itself is structure; its leaves are what the event shows.
+            Kind::Multipart => Open::Multipart,
+            Kind::Message => {
+                if described {
+                    self.add(Part {
+                        headers,
+                        filename: filename(entity),
+                        ..Part::default()
+                    });
+                }
+                Open::Message { described }
+            }
+        };
+        self.open.push(open);
+    }
+
+    fn body(&mut self, decoded: &[u8]) {
+        let Some(leaf) = &mut self.leaf else { return };
+        self.hasher.update(decoded);
+        leaf.size = leaf
+            .size
+            .saturating_add(u64::try_from(decoded.len()).unwrap_or(u64::MAX));
+        if let (Some(decoder), Some(text)) = (&mut leaf.decoder, &mut leaf.part.body_text)
+            && !leaf.part.truncated
+        {
+            decoder.feed(decoded, text);
+            let room = limits::BODY_TEXT.min(self.text_left);
+            if text.len() > room {
+                cut(text, room);
+                leaf.part.truncated = true;
+                self.anomalies.add(Flag::LimitText, &leaf.path, 0);
+            }
+        }
+        if let Some(content) = &mut leaf.part.content {
+            let within = self.max_body_size == 0 || leaf.size <= self.max_body_size;
+            if within && content.len().saturating_add(decoded.len()) <= self.contents_left {
+                content.extend_from_slice(decoded);
+            } else {
+                leaf.part.content = None;
+                leaf.part.truncated = true;
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        match self.open.pop() {
+            Some(Open::Leaf) => self.end_leaf(),
+            Some(Open::Message { described }) => {
+                // The mail inside the mail is whole: it goes to the part that carries it.
+                let message = self.messages.pop().map(Box::new);
+                let part = self.messages.last_mut().and_then(|outer| outer.parts.last_mut());
+                if let Some(part) = part.filter(|_| described) {
+                    part.message = message;
+                }
+            }
+            Some(Open::Multipart) | None => {}
+        }
+    }
+
+    fn finding(&mut self, finding: Finding<'_>) {
+        self.anomalies.add(finding.flag, finding.path, finding.offset);
+    }
+}
+
+impl Content {
+    fn end_leaf(&mut self) {
+        let Some(mut leaf) = self.leaf.take() else { return };
+        if let (Some(decoder), Some(text)) = (&mut leaf.decoder, &mut leaf.part.body_text) {
+            if !leaf.part.truncated {
+                decoder.finish(text);
+            }
+            self.text_left = self.text_left.saturating_sub(text.len());
+            if decoder.replaced() {
+                self.anomalies.add(Flag::ReplacementCharacters, &leaf.path, 0);
+            }
+        }
+        if let Some(content) = &leaf.part.content {
+            self.contents_left = self.contents_left.saturating_sub(content.len());
+        }
+        leaf.part.hashes = Some(std::mem::take(&mut self.hasher).finish());
+        leaf.part.size = (leaf.attachment || leaf.part.truncated).then_some(leaf.size);
+        self.add(leaf.part);
+    }
+
+    fn add(&mut self, part: Part) {
+        self.parts = self.parts.saturating_add(1);
+        if let Some(message) = self.messages.last_mut() {
+            message.parts.push(part);
+        }
+    }
+}
+
+/// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3).
+fn filename(entity: &Entity<'_>) -> Option<String> {
+    let disposition = entity.disposition.and_then(|disposition| disposition.text("filename"));
+    disposition.or_else(|| entity.content_type.text("name"))
+}
+
+/// Shortens `text` to at most `room` bytes, on a character.
+fn cut(text: &mut String, room: usize) {
+    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+}
+
+/// The same event for every split, whatever the bytes; bounded text.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let settings = Settings {
+        include_attachments: true,
+        ..Settings::default()
+    };
+    let build = |size: usize| {
+        let mut builder = EventBuilder::new(&settings);
+        for piece in data.chunks(size) {
+            builder.feed(piece);
+        }
+        let origin = Origin::File {
+            source: "fuzz".to_owned(),
+        };
+        builder.finish(
+            &settings,
+            Arrival {
+                origin,
+                account: String::new(),
+                internal_date: None,
+                now: 0,
+            },
+        )
+    };
+    let whole = build(data.len().max(1));
+    for size in [1, 7, 4096] {
+        assert_eq!(whole, build(size), "pieces of {size}");
+    }
+    assert!(whole.message.anomalies.len() <= limits::ANOMALIES);
+    let mut line = Vec::new();
+    super::encode::encode(&whole, &mut line);
+    assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok_and(|value| value.is_object()));
+    assert!(!line.contains(&b'\n'));
+}
+
+#[cfg(test)]
+mod tests;

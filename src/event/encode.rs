@@ -1,1 +1,258 @@
-//! [`EmailEvent`](super::EmailEvent) → one line of JSON.
+//! [`EmailEvent`] → one line of JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Anomaly, EmailEvent, EventId, Hashes, Headers, Message, Origin, Part, Routing};
+
+/// Appends the event as one JSON object, without a line end.
+pub fn encode(event: &EmailEvent, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"{\"routing\":");
+    routing(&event.routing, output);
+    output.extend_from_slice(b",\"event\":");
+    message(&event.message, output);
+    output.push(b'}');
+}
+
+fn routing(routing: &Routing, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.text("event_type", "email");
+    object.number("event_time", routing.event_time);
+    object.text("event_id", &routing.event_id.to_string());
+    object.text("hostname", &routing.hostname);
+    object.text("oid", &routing.oid);
+    match &routing.origin {
+        Origin::Mailbox {
+            mailbox,
+            uid_validity,
+            uid,
+        } => {
+            object.text("mailbox", mailbox);
+            object.number("uidvalidity", *uid_validity);
+            object.number("uid", *uid);
+        }
+        Origin::File { source } => object.text("source", source),
+    }
+    object.text("sha256", &hexadecimal(&routing.sha256));
+    object.close();
+}
+
+fn message(message: &Message, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.value("headers", |output| headers(&message.headers, output));
+    object.value("parts", |output| list(&message.parts, output, part));
+    if !message.anomalies.is_empty() {
+        object.value("anomalies", |output| list(&message.anomalies, output, anomaly));
+    }
+    object.close();
+}
+
+fn headers(headers: &Headers, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    for (name, values) in headers {
+        object.value(name, |output| {
+            list(values, output, |value, output| string(value, output))
+        });
+    }
+    object.close();
+}
+
+fn part(part: &Part, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.value("headers", |output| headers(&part.headers, output));
+    if let Some(text) = &part.body_text {
+        object.text("body_text", text);
+    }
+    if let Some(hashes) = &part.hashes {
+        object.value("hashes", |output| self::hashes(hashes, output));
+    }
+    if let Some(filename) = &part.filename {
+        object.text("filename", filename);
+    }
+    if let Some(size) = part.size {
+        object.number("size", size);
+    }
+    if let Some(content) = &part.content {
+        object.value("content", |output| base64(content, output));
+    }
+    if part.truncated {
+        object.value("truncated", |output| output.extend_from_slice(b"true"));
+    }
+    if let Some(inner) = &part.message {
+        object.value("message", |output| message(inner, output));
+    }
+    object.close();
+}
+
+fn hashes(hashes: &Hashes, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.text("md5", &hexadecimal(&hashes.md5));
+    object.text("sha1", &hexadecimal(&hashes.sha1));
+    object.text("sha256", &hexadecimal(&hashes.sha256));
+    object.close();
+}
+
+fn anomaly(anomaly: &Anomaly, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.text("flag", &anomaly.flag);
+    object.text("severity", anomaly.severity);
+    object.text("part", &anomaly.part);
+    object.number("offset", anomaly.offset);
+    object.number("count", anomaly.count);
+    object.close();
+}
+
+impl std::fmt::Display for EventId {
+    /// As a UUID.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (position, byte) in self.0.iter().enumerate() {
+            if matches!(position, 4 | 6 | 8 | 10) {
+                formatter.write_str("-")?;
+            }
+            write!(formatter, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A JSON object being written.
+struct Object<'o> {
+    output: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl<'o> Object<'o> {
+    fn open(output: &'o mut Vec<u8>) -> Object<'o> {
+        output.push(b'{');
+        Object { output, first: true }
+    }
+
+    fn value(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.first {
+            self.output.push(b',');
+        }
+        self.first = false;
+        string(key, self.output);
+        self.output.push(b':');
+        write(self.output);
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.value(key, |output| string(value, output));
+    }
+
+    fn number(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.value(key, |output| output.extend_from_slice(value.to_string().as_bytes()));
+    }
+
+    fn close(self) {
+        self.output.push(b'}');
+    }
+}
+
+fn list<T>(items: &[T], output: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    output.push(b'[');
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            output.push(b',');
+        }
+        write(item, output);
+    }
+    output.push(b']');
+}
+
+/// Escaping is `serde_json`'s. Writing to memory cannot fail.
+fn string(text: &str, output: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(output, text);
+}
+
+fn base64(bytes: &[u8], output: &mut Vec<u8>) {
+    output.push(b'"');
+    // In steps of whole groups, so that the text is never in memory twice.
+    for step in bytes.chunks(3 * 4096) {
+        output.extend_from_slice(STANDARD.encode(step).as_bytes());
+    }
+    output.push(b'"');
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(
+        String::with_capacity(bytes.len().saturating_mul(2)),
+        |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::encode;
+    use crate::event::{Anomaly, EmailEvent, EventId, Hashes, Message, Origin, Part, Routing};
+
+    #[test]
+    fn every_key_is_where_the_contract_says() {
+        let inner = Message {
+            headers: BTreeMap::from([("subject".into(), vec!["in".into()])]),
+            ..Message::default()
+        };
+        let part = Part {
+            headers: BTreeMap::from([("content-type".into(), vec!["text/plain".into(), "a\"b".into()])]),
+            body_text: Some("line\r\n\u{2028}é".into()),
+            hashes: Some(Hashes {
+                md5: [1; 16],
+                sha1: [2; 20],
+                sha256: [0xab; 32],
+            }),
+            filename: Some("x.txt".into()),
+            size: Some(7),
+            content: Some(b"hello".to_vec()),
+            truncated: true,
+            message: Some(Box::new(inner)),
+        };
+        let anomaly = Anomaly {
+            flag: "f".into(),
+            severity: "high",
+            part: "1.2".into(),
+            offset: 3,
+            count: 4,
+        };
+        let event = EmailEvent {
+            routing: Routing {
+                event_time: -1,
+                event_id: EventId([0x12; 16]),
+                hostname: "h".into(),
+                oid: "o".into(),
+                origin: Origin::Mailbox {
+                    mailbox: "INBOX".into(),
+                    uid_validity: 5,
+                    uid: 6,
+                },
+                sha256: [0; 32],
+            },
+            message: Message {
+                headers: BTreeMap::new(),
+                parts: vec![part, Part::default()],
+                anomalies: vec![anomaly],
+            },
+        };
+        let mut line = Vec::new();
+        encode(&event, &mut line);
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let expected = serde_json::json!({
+            "routing": {"event_type": "email", "event_time": -1, "event_id": "12121212-1212-1212-1212-121212121212",
+                "hostname": "h", "oid": "o", "mailbox": "INBOX", "uidvalidity": 5, "uid": 6, "sha256": "00".repeat(32)},
+            "event": {"headers": {}, "parts": [
+                {"headers": {"content-type": ["text/plain", "a\"b"]}, "body_text": "line\r\n\u{2028}é",
+                 "hashes": {"md5": "01".repeat(16), "sha1": "02".repeat(20), "sha256": "ab".repeat(32)},
+                 "filename": "x.txt", "size": 7, "content": "aGVsbG8=", "truncated": true,
+                 "message": {"headers": {"subject": ["in"]}, "parts": []}},
+                {"headers": {}}],
+             "anomalies": [{"flag": "f", "severity": "high", "part": "1.2", "offset": 3, "count": 4}]}
+        });
+        assert_eq!(value, expected);
+    }
+}

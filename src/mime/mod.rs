@@ -1,10 +1,88 @@
 //! Mail (RFC 5322, MIME: RFC 2045–2049) → parts, streaming, for hostile input. No input is refused.
+//!
+//! Read [`entity`] first: the machine that takes bytes in any pieces and tells a [`Visitor`] what they mean. Around it:
+//! [`boundary`] recognises delimiter lines, [`header`] splits a header block into fields, [`parameter`] and
+//! [`encoded_word`] read what fields say, [`transfer`] undoes transfer encodings, [`charset`] turns bytes into text.
+//!
+//! ```
+//! use mailtap::mime::{Entity, Finding, Visitor, entity::Machine};
+//!
+//! #[derive(Default)]
+//! struct Sizes(Vec<usize>);
+//! impl Visitor for Sizes {
+//!     fn begin(&mut self, _: &Entity<'_>) { self.0.push(0) }
+//!     fn body(&mut self, decoded: &[u8]) { if let Some(size) = self.0.last_mut() { *size += decoded.len() } }
+//!     fn end(&mut self) {}
+//!     fn finding(&mut self, _: Finding<'_>) {}
+//! }
+//! let mut machine = Machine::new(Sizes::default());
+//! machine.feed(b"Subject: hi\r\nContent-Transfer-Enc");
+//! machine.feed(b"oding: base64\r\n\r\naGVsbG8=");
+//! assert_eq!(machine.finish().0, [5]);
+//! ```
 
+pub mod anomaly;
 pub mod boundary;
 pub mod charset;
 pub mod date;
 pub mod encoded_word;
 pub mod entity;
 pub mod header;
+mod layer;
 pub mod parameter;
 pub mod transfer;
+
+use anomaly::Flag;
+use header::Fields;
+use parameter::Parameterized;
+
+/// Is told what a mail consists of, in the order of its bytes. Calls nest: every `begin` has its `end`.
+pub trait Visitor {
+    /// A header block has been read; the entity's content follows.
+    fn begin(&mut self, entity: &Entity<'_>);
+    /// Decoded content of the leaf that began last, in pieces of any size.
+    fn body(&mut self, decoded: &[u8]);
+    /// The entity that began last and has not ended is over.
+    fn end(&mut self);
+    /// Something could be read two ways, or was cut.
+    fn finding(&mut self, finding: Finding<'_>);
+}
+
+/// One entity (RFC 2045, 2.4): a header block and what it says of the content.
+#[derive(Debug)]
+pub struct Entity<'e> {
+    /// What its content is.
+    pub kind: Kind,
+    /// Whether it is a mail's own top level, as opposed to a body part.
+    pub root: bool,
+    /// Where it stands in the tree, as IMAP numbers parts (RFC 3501, 6.4.5); empty for the outermost multipart.
+    pub path: &'e [u32],
+    /// Its header fields.
+    pub fields: Fields<'e>,
+    /// Content-Type, the default where absent.
+    pub content_type: &'e Parameterized,
+    /// Content-Disposition, where present.
+    pub disposition: Option<&'e Parameterized>,
+}
+
+/// What an entity's content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Content: `body` follows.
+    Leaf,
+    /// Body parts: entities follow.
+    Multipart,
+    /// A mail: one entity follows, its root.
+    Message,
+}
+
+/// One occurrence of a [`Flag`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding<'f> {
+    /// What was seen.
+    pub flag: Flag,
+    /// In which part; empty for the outermost header.
+    pub path: &'f [u32],
+    /// Byte offset in the mail.
+    pub offset: u64,
+}

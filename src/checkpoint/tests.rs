@@ -1,0 +1,130 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Checkpoint, StateDirectory};
+use crate::imap::resume::Position;
+
+const POSITION: Position = Position {
+    uid_validity: 4_000_000_000,
+    next_uid: 54,
+};
+
+/// A directory of this test's own, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("mailtap-checkpoint-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_was_advanced_is_loaded_again() {
+    let scratch = Scratch::new("again");
+    let directory = StateDirectory::open(&scratch.0.join("made/on/demand")).unwrap();
+    let mut checkpoint = directory.checkpoint("u@h:993", "INBOX");
+    assert_eq!(checkpoint.load(), Ok(None));
+    checkpoint.advance(POSITION).unwrap();
+    let next = Position {
+        next_uid: 55,
+        ..POSITION
+    };
+    checkpoint.advance(next).unwrap();
+    assert_eq!(directory.checkpoint("u@h:993", "INBOX").load(), Ok(Some(next)));
+    assert_eq!(
+        directory.checkpoint("u@h:993", "Sent").load(),
+        Ok(None),
+        "each mailbox has its own"
+    );
+    assert_eq!(
+        directory.checkpoint("v@h:993", "INBOX").load(),
+        Ok(None),
+        "each account has its own"
+    );
+}
+
+#[test]
+fn two_processes_on_one_directory() {
+    let scratch = Scratch::new("two");
+    let first = StateDirectory::open(&scratch.0).unwrap();
+    let error = StateDirectory::open(&scratch.0).unwrap_err().to_string();
+    assert!(
+        error.contains("another mailtap") && error.contains("state_dir"),
+        "{error}"
+    );
+    drop(first);
+    assert!(StateDirectory::open(&scratch.0).is_ok());
+}
+
+#[test]
+fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
+    let scratch = Scratch::new("cut");
+    let directory = StateDirectory::open(&scratch.0).unwrap();
+    let mut checkpoint = directory.checkpoint("u", "INBOX");
+    checkpoint.advance(POSITION).unwrap();
+    let whole = fs::read(&checkpoint.path).unwrap();
+    for cut in 0..whole.len() - 1 {
+        fs::write(&checkpoint.path, &whole[..cut]).unwrap();
+        let error = checkpoint.load().unwrap_err().to_string();
+        assert!(
+            error.contains("damaged") && error.contains("from_zero"),
+            "cut at {cut}: {error}"
+        );
+    }
+    for (hostile, expected) in [
+        (&b"null"[..], "damaged"),
+        (b"{\"version\":2}", "newer"),
+        (b"{\"version\":1,\"uidvalidity\":1,\"next_uid\":4294967296}", "damaged"),
+        (b"{\"version\":1,\"uidvalidity\":-1,\"next_uid\":1}", "damaged"),
+    ] {
+        fs::write(&checkpoint.path, hostile).unwrap();
+        assert!(checkpoint.load().unwrap_err().to_string().contains(expected));
+    }
+}
+
+#[test]
+fn a_crash_before_the_rename_leaves_the_old_position() {
+    let scratch = Scratch::new("crash");
+    let directory = StateDirectory::open(&scratch.0).unwrap();
+    let mut checkpoint = directory.checkpoint("u", "INBOX");
+    checkpoint.advance(POSITION).unwrap();
+    fs::write(checkpoint.path.with_extension("new"), b"{\"vers").unwrap();
+    assert_eq!(checkpoint.load(), Ok(Some(POSITION)));
+    checkpoint
+        .advance(Position {
+            next_uid: 99,
+            ..POSITION
+        })
+        .unwrap();
+    assert_eq!(checkpoint.load().unwrap().unwrap().next_uid, 99);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_says_so() {
+    let scratch = Scratch::new("file");
+    fs::write(&scratch.0, b"a file, not a directory").unwrap();
+    let error = StateDirectory::open(&scratch.0).unwrap_err().to_string();
+    assert!(error.starts_with("state_dir: "), "{error}");
+    let _ = fs::remove_file(&scratch.0);
+}
+
+#[test]
+fn hostile_names_stay_inside_the_directory() {
+    let scratch = Scratch::new("names");
+    let directory = StateDirectory::open(&scratch.0).unwrap();
+    let mut checkpoint = directory.checkpoint("../../etc/passwd\0", &"/..".repeat(500));
+    checkpoint.advance(POSITION).unwrap();
+    assert_eq!(
+        fs::read_dir(&scratch.0).unwrap().count(),
+        2,
+        "the lock and the checkpoint"
+    );
+}

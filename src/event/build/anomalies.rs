@@ -1,0 +1,67 @@
+//! The list of a mail's anomalies: one entry for each flag and part, a bounded number of them.
+
+use crate::event::Anomaly;
+use crate::limits;
+use crate::mime::anomaly::Flag;
+
+#[derive(Debug, Default)]
+pub(super) struct Anomalies {
+    entries: Vec<Entry>,
+    /// Whether there were more than the limit.
+    more: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    flag: Flag,
+    path: Vec<u32>,
+    offset: u64,
+    count: u64,
+}
+
+impl Anomalies {
+    pub(super) fn add(&mut self, flag: Flag, path: &[u32], offset: u64) {
+        if let Some(entry) = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.flag == flag && entry.path == path)
+        {
+            entry.count = entry.count.saturating_add(1);
+        } else if self.entries.len().saturating_add(1) < limits::ANOMALIES {
+            self.entries.push(Entry {
+                flag,
+                path: path.to_vec(),
+                offset,
+                count: 1,
+            });
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// As the event shows them.
+    pub(super) fn list(mut self) -> Vec<Anomaly> {
+        if self.more > 0 {
+            self.entries.push(Entry {
+                flag: Flag::LimitAnomalies,
+                path: Vec::new(),
+                offset: 0,
+                count: self.more,
+            });
+        }
+        self.entries.into_iter().map(Entry::shown).collect()
+    }
+}
+
+impl Entry {
+    fn shown(self) -> Anomaly {
+        let numbers: Vec<String> = self.path.iter().map(u32::to_string).collect();
+        Anomaly {
+            flag: self.flag.name().to_owned(),
+            severity: self.flag.severity().name(),
+            part: numbers.join("."),
+            offset: self.offset,
+            count: self.count,
+        }
+    }
+}

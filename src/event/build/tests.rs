@@ -1,0 +1,219 @@
+use super::{Arrival, EventBuilder, Settings, fuzz};
+use crate::event::{EmailEvent, EventId, Origin};
+use crate::limits;
+
+fn settings() -> Settings {
+    Settings {
+        hostname: "host".to_owned(),
+        oid: "oid".to_owned(),
+        ..Settings::default()
+    }
+}
+
+fn arrival(uid: u32) -> Arrival {
+    Arrival {
+        origin: Origin::Mailbox {
+            mailbox: "INBOX".to_owned(),
+            uid_validity: 7,
+            uid,
+        },
+        account: "u@h:993".to_owned(),
+        internal_date: None,
+        now: 99,
+    }
+}
+
+fn build_with(settings: &Settings, arrival: Arrival, mail: &[u8]) -> EmailEvent {
+    let mut builder = EventBuilder::new(settings);
+    builder.feed(mail);
+    builder.finish(settings, arrival)
+}
+
+fn build(mail: &str) -> EmailEvent {
+    fuzz(mail.as_bytes());
+    build_with(&settings(), arrival(1), mail.as_bytes())
+}
+
+fn flags(event: &EmailEvent) -> Vec<&str> {
+    event
+        .message
+        .anomalies
+        .iter()
+        .map(|anomaly| anomaly.flag.as_str())
+        .collect()
+}
+
+#[test]
+fn the_event_id_is_the_same_for_the_same_mail_and_no_other() {
+    let id = |arrival: Arrival, mail: &[u8]| build_with(&settings(), arrival, mail).routing.event_id;
+    let EventId(bytes) = id(arrival(1), b"a");
+    assert_eq!((bytes[6] >> 4, bytes[8] >> 6), (8, 2), "RFC 9562 version 8");
+    assert_eq!(
+        id(arrival(1), b"a"),
+        id(arrival(1), b"fetched again, cut"),
+        "by UID, not by content"
+    );
+    assert_ne!(id(arrival(1), b"a"), id(arrival(2), b"a"));
+    assert_ne!(
+        id(arrival(1), b"a"),
+        id(
+            Arrival {
+                account: "v@h:993".to_owned(),
+                ..arrival(1)
+            },
+            b"a"
+        )
+    );
+    let file = |source: &str| Arrival {
+        origin: Origin::File {
+            source: source.to_owned(),
+        },
+        ..arrival(1)
+    };
+    assert_ne!(id(file("x"), b"a"), id(file("x"), b"b"));
+    assert_eq!(id(file("x"), b"a"), id(file("x"), b"a"));
+}
+
+#[test]
+fn event_time_is_internaldate_then_date_then_now() {
+    let dated = b"Date: Thu, 1 Jan 1970 00:00:05 +0000\n\n";
+    let time = |internal_date, mail| {
+        build_with(
+            &settings(),
+            Arrival {
+                internal_date,
+                ..arrival(1)
+            },
+            mail,
+        )
+        .routing
+        .event_time
+    };
+    assert_eq!(time(Some(-7), dated), -7);
+    assert_eq!(time(None, dated), 5000);
+    assert_eq!(time(None, b"Date: soon\n\n"), 99);
+}
+
+#[test]
+fn ordinary_text_parts_have_the_documented_keys_and_no_other() {
+    let event = build(
+        "Content-Type: multipart/alternative; boundary=b\n\n--b\n\none\n\n--b\nContent-Type: text/html\n\n<p>\n--b--\n",
+    );
+    for part in &event.message.parts {
+        assert!(part.body_text.is_some() && part.hashes.is_some());
+        assert!(part.size.is_none() && part.filename.is_none() && part.content.is_none() && !part.truncated);
+    }
+    assert_eq!(event.message.parts[0].body_text.as_deref(), Some("one\n"));
+    assert!(event.message.anomalies.is_empty());
+}
+
+#[test]
+fn attachments_have_name_and_size_and_content_only_when_asked() {
+    let mail =
+        b"Content-Type: application/pdf; name=ignored.pdf\nContent-Disposition: attachment; filename=\"a b.pdf\"\n\
+                 Content-Transfer-Encoding: base64\n\naGVsbG8=\n";
+    let part = |include_attachments, max_body_size| {
+        let settings = Settings {
+            include_attachments,
+            max_body_size,
+            ..settings()
+        };
+        build_with(&settings, arrival(1), mail).message.parts.remove(0)
+    };
+    let plain = part(false, 0);
+    assert_eq!(
+        (plain.filename.as_deref(), plain.size, &plain.content),
+        (Some("a b.pdf"), Some(5), &None)
+    );
+    assert!(plain.body_text.is_none() && !plain.truncated);
+    assert_eq!(part(true, 0).content.as_deref(), Some(&b"hello"[..]));
+    assert_eq!(part(true, 5).content.as_deref(), Some(&b"hello"[..]));
+    let cut = part(true, 4);
+    assert_eq!((cut.content, cut.truncated, cut.size), (None, true, Some(5)));
+    assert_eq!(cut.hashes, plain.hashes, "hashes are of the whole");
+}
+
+#[test]
+fn text_is_cut_on_a_character_and_hashed_whole() {
+    for (size, truncated) in [(limits::BODY_TEXT, false), (limits::BODY_TEXT + 2, true)] {
+        let event = build_with(
+            &settings(),
+            arrival(1),
+            format!("Content-Type: text/plain; charset=utf-8\n\n{}", "é".repeat(size / 2)).as_bytes(),
+        );
+        let part = &event.message.parts[0];
+        assert_eq!(part.truncated, truncated);
+        assert!(part.body_text.as_ref().unwrap().len() <= limits::BODY_TEXT);
+        assert_eq!(part.size, truncated.then_some(size as u64));
+        assert_eq!(flags(&event), if truncated { vec!["limit_text"] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_mail_in_a_mail_has_the_same_shape() {
+    let event = build(
+        "Subject: out\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
+         Subject: in\n\ninner\n--b\n\nlast\n--b--\n",
+    );
+    let [carrier, last] = &event.message.parts[..] else {
+        panic!("{:?}", event.message.parts)
+    };
+    assert!(carrier.hashes.is_none() && carrier.body_text.is_none());
+    let inner = carrier.message.as_ref().unwrap();
+    assert_eq!(inner.headers["subject"], ["in"]);
+    assert_eq!(inner.parts[0].body_text.as_deref(), Some("inner"));
+    assert_eq!(last.body_text.as_deref(), Some("last"));
+}
+
+#[test]
+fn more_parts_than_the_limit_are_flagged_not_described() {
+    let mut mail = "Content-Type: multipart/mixed; boundary=b\n\n".to_owned();
+    for _ in 0..limits::PARTS + 5 {
+        mail.push_str("--b\n\nx\n");
+    }
+    let event = build_with(&settings(), arrival(1), mail.as_bytes());
+    assert_eq!(event.message.parts.len(), limits::PARTS);
+    let limit = event
+        .message
+        .anomalies
+        .iter()
+        .find(|anomaly| anomaly.flag == "limit_parts")
+        .unwrap();
+    assert_eq!((limit.severity, limit.count), ("high", 5));
+}
+
+#[test]
+fn headers_over_the_budget_are_flagged() {
+    let part = format!("--b\nX-Long: {}\n\nx\n", "y".repeat(200_000));
+    let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n{}", part.repeat(4));
+    let event = build_with(&settings(), arrival(1), mail.as_bytes());
+    assert_eq!(event.message.parts.len(), 4);
+    assert_eq!(
+        event
+            .message
+            .parts
+            .iter()
+            .filter(|part| part.headers.contains_key("x-long"))
+            .count(),
+        2
+    );
+    assert_eq!(flags(&event), ["limit_header", "limit_header"]);
+}
+
+#[test]
+fn anomalies_are_capped_counted_and_located() {
+    let mut mail = "Content-Type: multipart/mixed; boundary=b\n\n".to_owned();
+    for _ in 0..limits::ANOMALIES + 10 {
+        mail.push_str("--b\nContent-Transfer-Encoding: base64\n\n!!!!\n");
+    }
+    let event = build(&mail);
+    assert_eq!(event.message.anomalies.len(), limits::ANOMALIES);
+    let first = &event.message.anomalies[0];
+    assert_eq!(
+        (first.flag.as_str(), first.severity, first.part.as_str()),
+        ("b64_junk", "high", "1")
+    );
+    assert_eq!(first.offset, 47, "where the part's header begins");
+    let last = event.message.anomalies.last().unwrap();
+    assert_eq!((last.flag.as_str(), last.count), ("limit_anomalies", 11));
+}

@@ -1,0 +1,262 @@
+use super::{Machine, Record, fuzz};
+use crate::limits;
+
+/// What the machine told, one call a line.
+fn read(mail: &[u8]) -> Vec<String> {
+    fuzz(mail);
+    let mut machine = Machine::new(Record::default());
+    machine.feed(mail);
+    machine.finish().calls
+}
+
+#[track_caller]
+fn assert_calls(mail: &str, expected: &[&str]) {
+    assert_eq!(read(mail.replace('\n', "\r\n").as_bytes()), expected);
+}
+
+#[test]
+fn a_mail_without_mime_is_one_leaf() {
+    assert_calls(
+        "Subject: x\n\nbody\n\nmore\n",
+        &[
+            r#"begin Leaf root=true [1] "text/plain" ["Subject"]"#,
+            r"end body\r\n\r\nmore\r\n",
+        ],
+    );
+}
+
+#[test]
+fn nothing_at_all_is_still_a_mail() {
+    assert_calls("", &[r#"begin Leaf root=true [1] "text/plain" []"#, "end "]);
+    assert_calls("\n", &[r#"begin Leaf root=true [1] "text/plain" []"#, "end "]);
+    assert_calls(
+        "Subject: only",
+        &[r#"begin Leaf root=true [1] "text/plain" ["Subject"]"#, "end "],
+    );
+}
+
+#[test]
+fn the_line_end_before_a_boundary_belongs_to_the_boundary() {
+    assert_calls(
+        "Content-Type: multipart/mixed; boundary=b\n\npreamble\n--b\n\none\n--b\n\ntwo\n\n--b--\nepilogue\n",
+        &[
+            r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [1] "text/plain" []"#,
+            "end one",
+            r#"begin Leaf root=false [2] "text/plain" []"#,
+            r"end two\r\n",
+            "end ",
+        ],
+    );
+}
+
+#[test]
+fn lines_that_only_look_like_boundaries_are_content() {
+    assert_calls(
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n-- \n--bX\n --b\n--\n-\n\n--b--",
+        &[
+            r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [1] "text/plain" []"#,
+            r"end -- \r\n--bX\r\n --b\r\n--\r\n-\r\n",
+            "end ",
+        ],
+    );
+}
+
+#[test]
+fn a_bare_cr_at_the_end_of_a_piece_is_kept() {
+    let mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\na\r\r\nb\rc\r\n--b--\n";
+    let calls = read(mail);
+    assert_eq!(calls[2], r"end a\r\r\nb\rc");
+}
+
+#[test]
+fn a_mail_in_a_mail_is_descended_and_numbered_as_imap_does() {
+    assert_calls(
+        "Content-Type: multipart/mixed; boundary=a\n\n--a\n\ntext\n--a\nContent-Type: message/rfc822\n\n\
+         Content-Type: multipart/mixed; boundary=b\n\n--b\n\ndeep\n--b--\n--a\nContent-Type: message/rfc822\n\n\
+         Subject: flat\n\nbody\n--a--\n",
+        &[
+            r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [1] "text/plain" []"#,
+            "end text",
+            r#"begin Message root=false [2] "message/rfc822" ["Content-Type"]"#,
+            r#"begin Multipart root=true [2] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [2, 1] "text/plain" []"#,
+            "end deep",
+            "end ",
+            "end ",
+            r#"begin Message root=false [3] "message/rfc822" ["Content-Type"]"#,
+            r#"begin Leaf root=true [3, 1] "text/plain" ["Subject"]"#,
+            "end body",
+            "end ",
+            "end ",
+        ],
+    );
+}
+
+#[test]
+fn a_digest_holds_mails_by_default() {
+    let calls = read(b"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\nbody\n--b--\n");
+    assert_eq!(calls[1], r#"begin Message root=false [1] "message/rfc822" []"#);
+    assert_eq!(calls[2], r#"begin Leaf root=true [1, 1] "text/plain" ["Subject"]"#);
+}
+
+#[test]
+fn an_outer_boundary_ends_inner_multiparts_that_were_never_closed() {
+    assert_calls(
+        "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n\
+         --a\n\ntwo\n--a--\n",
+        &[
+            r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Multipart root=false [1] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [1, 1] "text/plain" []"#,
+            "end one",
+            "end ",
+            r#"begin Leaf root=false [2] "text/plain" []"#,
+            "end two",
+            "end ",
+        ],
+    );
+}
+
+#[test]
+fn a_boundary_inside_a_header_block_ends_it_and_is_flagged() {
+    let calls = read(b"Content-Type: multipart/mixed; boundary=b\n\n--b\nX: 1\n--b\n\ntwo\n--b--\n");
+    assert!(calls[1].contains("BoundaryInsideHeaders"), "{calls:?}");
+    assert_eq!(calls[2], r#"begin Leaf root=false [1] "text/plain" ["X"]"#);
+    assert_eq!(calls[5], "end two");
+}
+
+#[test]
+fn an_encoded_mail_is_decoded_and_descended() {
+    // base64 of "Subject: in\r\n\r\nbody\r\n"
+    let calls =
+        read(b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogaW4NCg0K\nYm9keQ0K\n");
+    assert_eq!(
+        calls[0],
+        r#"begin Message root=true [] "message/rfc822" ["Content-Type", "Content-Transfer-Encoding"]"#
+    );
+    assert!(calls[1].contains("EncodedComposite"), "{calls:?}");
+    assert_eq!(calls[2], r#"begin Leaf root=true [1] "text/plain" ["Subject"]"#);
+    assert_eq!(calls[3..], [r"end body\r\n", "end "]);
+}
+
+#[test]
+fn an_encoded_multipart_is_decoded_and_descended() {
+    let calls = read(
+        b"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: quoted-printable\n\n=2D-b\n\n=41\n--b--\n",
+    );
+    assert_eq!(calls[2], r#"begin Leaf root=false [1] "text/plain" []"#);
+    assert_eq!(calls[3..], ["end A", "end "]);
+}
+
+#[test]
+fn a_multipart_without_boundary_is_a_flagged_leaf() {
+    let calls = read(b"Content-Type: multipart/mixed\n\n--b\n\none\n");
+    assert!(calls[0].contains("MultipartNoBoundary"), "{calls:?}");
+    assert_eq!(calls[2], r"end --b\n\none\n");
+}
+
+#[test]
+fn nesting_stops_at_the_limit_and_nothing_is_lost() {
+    let mut mail = String::new();
+    for level in 0..limits::DEPTH + 20 {
+        mail.push_str(&format!(
+            "Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n"
+        ));
+    }
+    mail.push_str("\npayload\n");
+    let calls = read(mail.as_bytes());
+    assert_eq!(
+        calls.iter().filter(|call| call.starts_with("begin Multipart")).count(),
+        limits::DEPTH
+    );
+    assert!(calls.iter().any(|call| call.contains("LimitDepth")));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("end ") && call.contains("payload"))
+    );
+}
+
+#[test]
+fn mails_in_mails_stop_at_the_limit_and_nothing_is_lost() {
+    let mail = format!(
+        "{}\npayload\n",
+        "Content-Type: message/rfc822\n\n".repeat(limits::MAIL_DEPTH + 1)
+    );
+    let calls = read(mail.as_bytes());
+    assert_eq!(
+        calls.iter().filter(|call| call.starts_with("begin Message")).count(),
+        limits::MAIL_DEPTH
+    );
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("end ") && call.contains("payload"))
+    );
+}
+
+#[test]
+fn encodings_in_encodings_stop_at_the_limit() {
+    let header = "Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n";
+    let mail = format!("{}Subject: s\n\npayload\n", header.repeat(limits::ENCODED_DEPTH + 3));
+    let calls = read(mail.as_bytes());
+    assert!(calls.iter().any(|call| call.contains("LimitDepth")));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("end ") && call.contains("payload"))
+    );
+}
+
+#[test]
+fn a_header_block_over_the_limit_keeps_its_first_bytes() {
+    for (size, flagged) in [(limits::HEADER_BLOCK, false), (limits::HEADER_BLOCK + 1, true)] {
+        let start = "Subject: first\nX: ";
+        let mail = format!("{start}{}\n\nbody\n", "x".repeat(size - start.len() - 1));
+        let mut machine = Machine::new(Record::default());
+        for piece in mail.as_bytes().chunks(10_000) {
+            machine.feed(piece);
+        }
+        let calls = machine.finish().calls;
+        assert_eq!(calls[0].contains("LimitHeader"), flagged, "{size}");
+        assert_eq!(
+            calls[usize::from(flagged)],
+            r#"begin Leaf root=true [1] "text/plain" ["Subject", "X"]"#
+        );
+        assert_eq!(calls[1 + usize::from(flagged)], r"end body\n");
+    }
+}
+
+#[test]
+fn a_line_longer_than_any_boundary_is_content() {
+    let long = "-".repeat(limits::BOUNDARY_LINE * 2 + 5);
+    let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{long}\n--b--\n");
+    let calls = read(mail.as_bytes());
+    assert_eq!(calls[2], format!("end {long}"));
+}
+
+#[test]
+fn every_truncation_of_a_mail_is_a_mail() {
+    let mail = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+                 aGVs\r\nbG8=\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nbody\r\n--b--\r\n";
+    for end in 0..mail.len() {
+        fuzz(&mail[..end]);
+    }
+}
+
+#[test]
+fn every_split_in_two_reads_the_same() {
+    let mail =
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+                 a=\r\n=41 \r\n\r\n--b\r\nX: y\r\n--b--\r\n--b\r\n\r\nagain\r\n";
+    let whole = read(mail);
+    for split in 0..mail.len() {
+        let mut machine = Machine::new(Record::default());
+        machine.feed(&mail[..split]);
+        machine.feed(&mail[split..]);
+        assert_eq!(machine.finish().calls, whole, "split at {split}");
+    }
+}
