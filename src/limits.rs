@@ -76,6 +76,7 @@ pub const HTTP_IDLE: Duration = Duration::from_secs(30);
 pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a response body that an error message quotes. Reached: the quotation ends.
 pub const HTTP_EXCERPT: usize = 200;
+
 // ---- mime ----
 
 /// Open entities, one in another. Reached: the entity is read as a leaf, flag `limit_depth`.
