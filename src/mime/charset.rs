@@ -167,6 +167,9 @@ pub fn decode_header_bytes(bytes: &[u8], part_charset: Option<&[u8]>, output: &m
 }
 
 fn decode_table(decoder: &mut Decoder, mut input: &[u8], output: &mut String, last: bool) -> bool {
+    if input.is_empty() && !last {
+        return false; // encoding_rs 0.8.35 forgets half a character of EUC-KR, Big5 or Shift_JIS when given nothing
+    }
     let mut replaced = false;
     loop {
         // Room for ASCII; what needs more comes back for it. Sixteen bytes are enough to go on in every encoding.
@@ -329,6 +332,7 @@ fn decode_in_pieces(label: &[u8], text: &[u8], size: usize) -> (String, bool) {
     let mut output = String::new();
     for piece in text.chunks(size) {
         decoder.feed(piece, &mut output);
+        decoder.feed(b"", &mut output);
     }
     decoder.finish(&mut output);
     (output, decoder.replaced())
