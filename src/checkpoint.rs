@@ -186,13 +186,9 @@ impl FileCheckpoint {
             }
             None => return Err(damaged()),
         }
-        let number = |key: &str| {
-            value
-                .get(key)
-                .and_then(Value::as_u64)
-                .and_then(|number| u32::try_from(number).ok())
-        };
-        let (Some(uid_validity), Some(next_uid)) = (number("uidvalidity"), number("next_uid")) else {
+        let number = |key: &str| value.get(key).and_then(Value::as_u64);
+        let uid_validity = number("uidvalidity").and_then(|number| u32::try_from(number).ok());
+        let (Some(uid_validity), Some(next_uid)) = (uid_validity, number("next_uid")) else {
             return Err(damaged());
         };
         Ok(Position { uid_validity, next_uid })

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use crate::config::{self, nearest};
 use crate::log;
+use crate::supervisor::Supervisor;
 
 const COMMANDS: [&str; 3] = ["imap", "parse", "help"];
 
@@ -86,15 +87,8 @@ fn watch(arguments: &[OsString]) -> Result<(), Failure> {
     for notice in &loaded.notices {
         log::warn(notice, &[]);
     }
-    start(&loaded.adapters).map_err(Failure::Run)
-}
-
-/// The seam to the supervisor.
-fn start(adapters: &[config::Adapter]) -> Result<(), String> {
-    Err(format!(
-        "{} adapters are configured; watching them is not built yet",
-        adapters.len()
-    ))
+    let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
+    supervisor.run().map_err(Failure::Run)
 }
 
 /// A key never begins with a slash or a dot, so a path with `=` in it can still be written.

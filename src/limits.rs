@@ -109,3 +109,22 @@ pub const EVENT_HEADERS: usize = 512 * 1024;
 pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
 pub const ANOMALIES: usize = 64;
+
+// ---- mailbox ----
+
+/// UIDs that one listing asks for while a backlog is read; doubled when there is nothing in them. Bounds the memory of a
+/// listing.
+pub const LISTED_UIDS: u64 = 50_000;
+/// Bytes of events that are delivered together. Reached: the batch goes out.
+pub const BATCH_BYTES: usize = 1024 * 1024;
+/// Events that are delivered together, and so at most repeated after a crash. Reached: the batch goes out.
+pub const BATCH_EVENTS: usize = 500;
+/// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
+pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
+/// The longest throttle hint of a server that is honoured. Reached: it is taken for this long.
+pub const THROTTLE: Duration = Duration::from_secs(15 * 60);
+/// Sessions that ask for a mail that the server refuses. Reached: the mail is reported as a gap and passed over.
+pub const REFUSALS: u32 = 3;
+/// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
+/// is delivered again at the next start.
+pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -82,7 +82,7 @@ fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
     for (hostile, expected) in [
         (&b"null"[..], "damaged"),
         (b"{\"version\":2}", "newer"),
-        (b"{\"version\":1,\"uidvalidity\":1,\"next_uid\":4294967296}", "damaged"),
+        (b"{\"version\":1,\"uidvalidity\":4294967296,\"next_uid\":1}", "damaged"),
         (b"{\"version\":1,\"uidvalidity\":-1,\"next_uid\":1}", "damaged"),
     ] {
         fs::write(&checkpoint.path, hostile).unwrap();

@@ -51,7 +51,7 @@ fn headers(headers: &Headers, output: &mut Vec<u8>) {
     let mut object = Object::open(output);
     for (name, values) in headers {
         object.value(name, |output| {
-            list(values, output, |value, output| string(value, output))
+            list(values, output, |value, output| string(value, output));
         });
     }
     object.close();

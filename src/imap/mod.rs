@@ -27,3 +27,10 @@ pub struct Settings {
     /// `inbox_name`, decoded; default `INBOX`.
     pub mailbox: String,
 }
+
+impl Settings {
+    /// `user@host:port`: names the account in event ids and checkpoints.
+    pub fn account(&self) -> String {
+        format!("{}@{}", self.username, self.endpoint)
+    }
+}

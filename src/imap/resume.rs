@@ -5,17 +5,18 @@
 pub struct Position {
     /// The UIDVALIDITY that gives `next_uid` its meaning.
     pub uid_validity: u32,
-    /// Everything below this UID has been acknowledged, or was reported as a gap.
-    pub next_uid: u32,
+    /// Everything below this UID has been acknowledged, or was reported as a gap. One more than the highest UID is
+    /// possible: UIDs have 32 bits, this has more.
+    pub next_uid: u64,
 }
 
 /// What to do with a mailbox that was just opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
     /// Go on at this UID.
-    GoOn(u32),
+    GoOn(u64),
     /// First run: deliver what comes from now on, which will have this UID or a higher one.
-    FromNow(u32),
+    FromNow(u64),
     /// First run: deliver everything.
     FromZero,
     /// UIDVALIDITY is another (RFC 3501, 2.3.1.1): remembered UIDs mean nothing. Everything is delivered again, because
@@ -28,7 +29,7 @@ pub enum Resume {
 
 impl Resume {
     /// The lowest UID that is not yet delivered.
-    pub fn next_uid(self) -> u32 {
+    pub fn next_uid(self) -> u64 {
         match self {
             Resume::GoOn(uid) | Resume::FromNow(uid) => uid,
             Resume::FromZero | Resume::Renumbered { .. } => 1,
@@ -40,7 +41,7 @@ impl Resume {
 ///
 /// A UIDNEXT below the remembered position (servers restored from a backup without a new UIDVALIDITY) moves nothing:
 /// UIDs below the position have been delivered, and the log says so.
-pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u32, from_zero: bool) -> Resume {
+pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
     match remembered {
         Some(position) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),
         Some(position) => Resume::Renumbered {

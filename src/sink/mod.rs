@@ -6,6 +6,8 @@ pub mod webhook;
 use std::fmt;
 use std::time::Duration;
 
+use crate::limits;
+
 /// Events on their way: JSON objects, one a line.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -36,9 +38,10 @@ impl Batch {
         self.count == 0
     }
 
-    /// Forgets the events and keeps the buffer.
+    /// Forgets the events and keeps the buffer, but for what an event of unusual size made it grow.
     pub fn clear(&mut self) {
         self.lines.clear();
+        self.lines.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
         self.count = 0;
     }
 }

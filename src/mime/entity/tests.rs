@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::{Machine, Record, fuzz};
 use crate::limits;
 
@@ -162,9 +164,7 @@ fn a_multipart_without_boundary_is_a_flagged_leaf() {
 fn nesting_stops_at_the_limit_and_nothing_is_lost() {
     let mut mail = String::new();
     for level in 0..limits::DEPTH + 20 {
-        mail.push_str(&format!(
-            "Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n"
-        ));
+        write!(mail, "Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n").unwrap();
     }
     mail.push_str("\npayload\n");
     let calls = read(mail.as_bytes());

@@ -1,0 +1,93 @@
+//! What can end a session, and the one table of what follows.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::backoff::{self, Backoff};
+use crate::checkpoint::CheckpointError;
+use crate::imap::session::SessionError;
+use crate::net::{NetError, NetErrorKind};
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection.
+    Dial(NetError),
+    /// The IMAP conversation.
+    Session(SessionError),
+    /// The checkpoint could not be read.
+    Checkpoint(CheckpointError),
+    /// The program was asked to stop.
+    Stopping,
+}
+
+/// What follows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Another session, after a delay by `backoff` of not less than `at_least`.
+    Again { backoff: Backoff, at_least: Duration },
+    /// The end.
+    Stop,
+}
+
+/// The table. Whatever is not a wish to stop is tried again: a mailbox never gives up.
+pub(super) fn remedy(failure: &Failure) -> Remedy {
+    let again = |backoff| Remedy::Again {
+        backoff,
+        at_least: Duration::ZERO,
+    };
+    match failure {
+        Failure::Stopping => Remedy::Stop,
+        Failure::Dial(error) | Failure::Session(SessionError::Net(error)) => match error.kind {
+            NetErrorKind::Stopped => Remedy::Stop,
+            // A certificate that is not trusted, or a port that does not speak TLS, is somebody's setting.
+            NetErrorKind::Tls(_) => again(backoff::CONFIGURATION),
+            NetErrorKind::NotFound(_) | NetErrorKind::TimedOut(_) | NetErrorKind::Closed | NetErrorKind::Io(_) => {
+                again(backoff::NETWORK)
+            }
+        },
+        Failure::Session(error) => match error {
+            SessionError::Throttled { wait, .. } => Remedy::Again {
+                backoff: backoff::THROTTLE,
+                at_least: wait.unwrap_or_default(),
+            },
+            SessionError::Authentication(_) => again(backoff::AUTHENTICATION),
+            SessionError::Configuration(_) => again(backoff::CONFIGURATION),
+            SessionError::Net(_)
+            | SessionError::Protocol(_)
+            | SessionError::Bye(_)
+            | SessionError::Unavailable(_)
+            | SessionError::Refused { .. } => again(backoff::NETWORK),
+        },
+        Failure::Checkpoint(_) => again(backoff::CONFIGURATION),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Dial(error) => error.fmt(formatter),
+            Failure::Session(error) => error.fmt(formatter),
+            Failure::Checkpoint(error) => error.fmt(formatter),
+            Failure::Stopping => formatter.write_str("stopping"),
+        }
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Failure {
+        Failure::Dial(error)
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Failure {
+        Failure::Session(error)
+    }
+}
+
+impl From<CheckpointError> for Failure {
+    fn from(error: CheckpointError) -> Failure {
+        Failure::Checkpoint(error)
+    }
+}
