@@ -1,7 +1,7 @@
 //! Every mail of `testdata/mail` becomes exactly the event that stands beside it.
 //!
-//! `NAME.json` is the `event` object of `NAME.eml`. It was not written by this program: it is what the RFCs and another
-//! MIME parser say. Anomalies are not compared here.
+//! `NAME.json` is the `event` object of `NAME.eml`, without anomalies. This program did not write it: it is what the RFCs
+//! and another MIME parser say.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -23,19 +23,21 @@ use serde_json::{Value, json};
 #[test]
 fn every_mail_becomes_its_golden_event() {
     let mut differences = Vec::new();
-    for name in mails() {
-        let mail = fs::read(folder().join(&name).with_extension("eml")).unwrap();
-        let golden = fs::read_to_string(folder().join(&name).with_extension("json")).unwrap();
-        let golden: Value = serde_json::from_str(&golden).unwrap_or_else(|error| panic!("{name}.json: {error}"));
-        compare(&name, &golden, &event_of(&mail, mail.len()), &mut differences);
+    for name in names("eml") {
+        let mail = read(&name, "eml");
+        let golden: Value =
+            serde_json::from_slice(&read(&name, "json")).unwrap_or_else(|error| panic!("{name}.json: {error}"));
+        let mut event = event_of(&mail, mail.len());
+        event.as_object_mut().unwrap().remove("anomalies"); // they stand on the outermost mail only
+        compare(&name, &golden, &event, &mut differences);
     }
     assert!(differences.is_empty(), "golden ≠ event:\n{}", differences.join("\n"));
 }
 
 #[test]
 fn a_mail_that_arrives_in_small_pieces_becomes_the_same_event() {
-    for name in mails() {
-        let mail = fs::read(folder().join(&name).with_extension("eml")).unwrap();
+    for name in names("eml") {
+        let mail = read(&name, "eml");
         let whole = event_of(&mail, mail.len());
         for size in [1, 7, 4096] {
             let mut differences = Vec::new();
@@ -51,27 +53,19 @@ fn a_mail_that_arrives_in_small_pieces_becomes_the_same_event() {
 
 #[test]
 fn every_mail_has_its_golden_event_and_there_are_thirty() {
-    let with = |extension: &str| -> BTreeSet<String> {
-        fs::read_dir(folder())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|found| found == extension))
-            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-            .collect()
-    };
     assert_eq!(
-        with("eml"),
-        with("json"),
+        names("eml"),
+        names("json"),
         "a mail without its event, or an event without its mail"
     );
-    assert!(with("eml").len() >= 30);
+    assert!(names("eml").len() >= 30);
 }
 
 /// LimaCharlie documents one email event. This is its reconstruction: bodies, hashes, part headers and the shape of the
 /// long headers are the documented ones.
 #[test]
 fn the_documented_sample_has_the_documented_headers_and_parts() {
-    let mail = fs::read(folder().join("limacharlie_sample.eml")).unwrap();
+    let mail = read("limacharlie_sample", "eml");
     let event = event_of(&mail, mail.len());
 
     assert_eq!(
@@ -153,7 +147,7 @@ fn the_documented_sample_has_the_documented_headers_and_parts() {
     assert!(!signature.contains("  ") && !signature.contains(['\r', '\n', '\t']));
 }
 
-/// `event` of the mail, fed in pieces of this size, without its anomalies.
+/// `event` of the mail, fed in pieces of this size.
 fn event_of(mail: &[u8], piece: usize) -> Value {
     let settings = Settings::default();
     let mut builder = EventBuilder::new(&settings);
@@ -172,9 +166,7 @@ fn event_of(mail: &[u8], piece: usize) -> Value {
     let mut line = Vec::new();
     encode(&builder.finish(&settings, arrival), &mut line);
     let mut whole: Value = serde_json::from_slice(&line).unwrap();
-    let mut event = whole["event"].take();
-    event.as_object_mut().unwrap().remove("anomalies"); // they stand on the outermost mail only
-    event
+    whole["event"].take()
 }
 
 /// Says where two events differ, one line a difference, by the path of rules: `parts/0/headers/subject`.
@@ -202,16 +194,19 @@ fn compare(path: &str, expected: &Value, found: &Value, differences: &mut Vec<St
     }
 }
 
-/// The names of the mails, without `.eml`, sorted.
-fn mails() -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder())
+/// The names of the files with this extension, without it.
+fn names(extension: &str) -> BTreeSet<String> {
+    fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
-    names.sort();
-    names
+        .collect()
+}
+
+fn read(name: &str, extension: &str) -> Vec<u8> {
+    let path = folder().join(name).with_extension(extension);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn folder() -> PathBuf {
