@@ -20,7 +20,7 @@ pub const ADDRESSES: usize = 8;
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
 pub const LISTED_MAILS: usize = 200_000;
 
-// ---- mime: words, parameters, charsets ----
+// ---- mime: words, parameters, charsets, dates ----
 
 /// Bytes of a charset label that are looked at; the longest registered name has 45. Reached: the rest is ignored.
 pub const CHARSET_LABEL: usize = 64;
@@ -30,6 +30,8 @@ pub const PARAMETER_NAME: usize = 128;
 pub const PARAMETERS: usize = 4096;
 /// RFC 2231 sections of one field; a file name of 255 characters needs 40. Reached: further ones are ignored and noted.
 pub const PARAMETER_SECTIONS: usize = 4096;
+/// Bytes of a date with its comments; real ones have under 100. Reached: it is not read.
+pub const DATE: usize = 512;
 
 // ---- config ----
 

@@ -7,8 +7,8 @@
 use std::str::from_utf8;
 
 use encoding_rs::{
-    BIG5, CoderResult, Decoder, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, KOI8_R, KOI8_U, MACINTOSH,
-    REPLACEMENT, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED,
+    BIG5, Decoder, EUC_JP, EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, KOI8_R, KOI8_U, MACINTOSH, REPLACEMENT,
+    SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED,
 };
 
 use crate::limits;
@@ -88,6 +88,9 @@ enum Machine {
     },
 }
 
+/// Bytes that are decoded at a time.
+const TABLE_PIECE: usize = 4096;
+
 impl TextDecoder {
     /// A decoder for `label` as written in the mail; without a label, or with an unknown one, it guesses
     /// ([`Charset::Guess`]).
@@ -117,7 +120,12 @@ impl TextDecoder {
     /// Appends what `input` says. The output of a text is at most three times its bytes, plus one character.
     pub fn feed(&mut self, input: &[u8], output: &mut String) {
         match &mut self.machine {
-            Machine::Table(decoder) => self.replaced |= decode_table(decoder, input, output, false),
+            // No piece is empty: given nothing, encoding_rs 0.8.35 forgets half a character of EUC-KR, Big5 or Shift_JIS.
+            Machine::Table(decoder) => {
+                for piece in input.chunks(TABLE_PIECE) {
+                    self.replaced |= decode_table(decoder, piece, output, false);
+                }
+            }
             Machine::Guess { held, windows } => guess(held, windows, input, output),
         }
     }
@@ -166,21 +174,13 @@ pub fn decode_header_bytes(bytes: &[u8], part_charset: Option<&[u8]>, output: &m
     }
 }
 
-fn decode_table(decoder: &mut Decoder, mut input: &[u8], output: &mut String, last: bool) -> bool {
-    if input.is_empty() && !last {
-        return false; // encoding_rs 0.8.35 forgets half a character of EUC-KR, Big5 or Shift_JIS when given nothing
-    }
-    let mut replaced = false;
-    loop {
-        // Room for ASCII; what needs more comes back for it. Sixteen bytes are enough to go on in every encoding.
-        output.reserve(input.len().saturating_add(16));
-        let (result, read, errors) = decoder.decode_to_string(input, output, last);
-        replaced |= errors;
-        input = input.get(read..).unwrap_or_default();
-        if result == CoderResult::InputEmpty {
-            return replaced;
-        }
-    }
+/// True when something became U+FFFD.
+fn decode_table(decoder: &mut Decoder, input: &[u8], output: &mut String, last: bool) -> bool {
+    // Room for the worst case of a short piece: the decoder never has to ask for more, and little is reserved in vain.
+    let room = decoder.max_utf8_buffer_length(input.len()).unwrap_or(input.len());
+    output.reserve(room);
+    let (_, _, replaced) = decoder.decode_to_string(input, output, last);
+    replaced
 }
 
 fn guess(held: &mut Vec<u8>, windows: &mut bool, mut input: &[u8], output: &mut String) {
@@ -321,6 +321,14 @@ pub fn fuzz(data: &[u8]) {
     assert!(whole.0.len() <= text.len().saturating_mul(3).saturating_add(4));
     for size in [1, 2, 3, 7] {
         assert_eq!(decode_in_pieces(label, text, size), whole, "in pieces of {size}");
+    }
+    if let Some(Charset::Table(encoding)) = Charset::from_label(label) {
+        let at_once = if encoding == UTF_16LE || encoding == UTF_16BE {
+            encoding.decode(text).0
+        } else {
+            encoding.decode_with_bom_removal(text).0
+        };
+        assert_eq!(whole.0, at_once);
     }
     let mut header = String::new();
     decode_header_bytes(text, Some(label), &mut header);

@@ -1,1 +1,180 @@
+use super::*;
 
+fn decode(label: Option<&str>, text: &[u8]) -> (String, bool, bool) {
+    let mut decoder = TextDecoder::new(label.map(str::as_bytes));
+    let mut output = String::new();
+    decoder.feed(text, &mut output);
+    decoder.finish(&mut output);
+    (output, decoder.replaced(), decoder.known())
+}
+
+#[test]
+fn labels_are_read_as_mail_writes_them() {
+    let table = |encoding| Some(Charset::Table(encoding));
+    for (label, expected) in [
+        ("utf-8", table(UTF_8)),
+        ("UTF8", table(UTF_8)),
+        ("utf_8", table(UTF_8)),
+        (" \"Utf-8\" ", table(UTF_8)),
+        ("'utf-8'", table(UTF_8)),
+        ("charset=utf8", table(UTF_8)),
+        ("charset = \"utf-8\"", table(UTF_8)),
+        ("utf-8*en-GB", table(UTF_8)),
+        ("utf-8; format=flowed", table(UTF_8)),
+        ("utf-8,", table(UTF_8)),
+        ("x-utf-8", table(UTF_8)),
+        ("cp65001", table(UTF_8)),
+        ("iso-8859-1", table(WINDOWS_1252)),
+        ("ISO8859_1", table(WINDOWS_1252)),
+        ("latin1", table(WINDOWS_1252)),
+        ("cp1252", table(WINDOWS_1252)),
+        ("CP-1252", table(WINDOWS_1252)),
+        ("win-1252", table(WINDOWS_1252)),
+        ("windows-1252", table(WINDOWS_1252)),
+        ("ks_c_5601-1987", table(EUC_KR)),
+        ("cp949", table(EUC_KR)),
+        ("ms932", table(SHIFT_JIS)),
+        ("cp932", table(SHIFT_JIS)),
+        ("Shift_JIS", table(SHIFT_JIS)),
+        ("gb2312", table(GBK)),
+        ("cp936", table(GBK)),
+        ("big5", table(BIG5)),
+        ("iso-2022-jp", table(ISO_2022_JP)),
+        ("iso-2022-jp-2", table(ISO_2022_JP)),
+        ("koi8-r", table(KOI8_R)),
+        ("cp20866", table(KOI8_R)),
+        ("us-ascii", Some(Charset::Guess)),
+        ("ANSI_X3.4-1968", Some(Charset::Guess)),
+        ("x-unknown", None),
+        ("unknown-8bit", None),
+        ("x-user-defined", None),
+        ("iso-2022-kr", None),
+        ("hz-gb-2312", None),
+        ("utf-7", None),
+        ("cp99999999", None),
+        ("charset", None),
+        ("\u{fc}tf-8", None),
+        ("*", None),
+        ("", None),
+    ] {
+        assert_eq!(Charset::from_label(label.as_bytes()), expected, "{label:?}");
+    }
+    assert_eq!(Charset::from_label(b"utf\xFF8"), None);
+}
+
+#[test]
+fn a_label_is_not_looked_at_beyond_its_limit() {
+    let padded = |length: usize| format!("{}utf-8", " ".repeat(length - 5));
+    for (length, known) in [
+        (limits::CHARSET_LABEL - 1, true),
+        (limits::CHARSET_LABEL, true),
+        (limits::CHARSET_LABEL + 1, false),
+    ] {
+        assert_eq!(
+            Charset::from_label(padded(length).as_bytes()).is_some(),
+            known,
+            "{length}"
+        );
+    }
+}
+
+#[test]
+fn text_is_decoded_and_what_means_nothing_is_counted() {
+    let plain = |text: &str| (text.to_owned(), false, true);
+    for (label, text, expected) in [
+        (None, &b"plain"[..], plain("plain")),
+        (None, "grün".as_bytes(), plain("grün")),
+        (None, b"gr\xFCn", plain("grün")),
+        (None, b"gr\xC3\xBCn, then gr\xFCn \xC3\xBC", plain("grün, then grün Ã¼")),
+        (None, b"ends in \xE9", plain("ends in é")),
+        (None, b"\x80 costs", plain("€ costs")),
+        (Some(""), b"gr\xFCn", plain("grün")),
+        (Some("us-ascii"), "grün".as_bytes(), plain("grün")),
+        (Some("nonsense"), b"gr\xFCn", ("grün".to_owned(), false, false)),
+        (Some("utf-8"), b"gr\xFCn", ("gr\u{FFFD}n".to_owned(), true, true)),
+        (Some("utf-8"), b"cut \xE2\x82", ("cut \u{FFFD}".to_owned(), true, true)),
+        (Some("utf-8"), b"\xEF\xBB\xBFmark", plain("mark")),
+        (Some("iso-8859-1"), "ü".as_bytes(), plain("Ã¼")),
+        (Some("iso-8859-15"), b"\xA4", plain("€")),
+        (Some("utf-16"), b"\xFF\xFEh\0i\0", plain("hi")),
+        (Some("utf-16"), b"\xFE\xFF\0h\0i", plain("hi")),
+        (Some("utf-16"), b"h\0i", ("h\u{FFFD}".to_owned(), true, true)),
+        (Some("iso-2022-jp"), b"\x1B$B$3$s\x1B(B!", plain("こん!")),
+        (Some("shift_jis"), b"\x83e\x83X\x83g", plain("テスト")),
+        (Some("gb18030"), b"\x81\x30\x89\x30", plain("Ö")),
+        (Some("koi8-r"), b"\xF0\xD2\xC9\xD7\xC5\xD4", plain("Привет")),
+        (
+            Some("hz-gb-2312"),
+            b"~{VPND~} text",
+            ("~{VPND~} text".to_owned(), false, false),
+        ),
+    ] {
+        assert_eq!(decode(label, text), expected, "{label:?} {text:?}");
+    }
+}
+
+#[test]
+fn however_text_is_cut_it_reads_the_same() {
+    let texts: [(&str, &[u8]); 9] = [
+        ("", "a\u{E9}\u{20AC}\u{1F600}".as_bytes()),
+        ("", b"a\xC3\xA9\xE2\x82\xAC then \xE2\x82 and \xC3\xA9\xF0\x9F"),
+        ("utf-8", b"\xEF\xBB\xBFa\xC3\xA9\xF0\x9F\x98\x80\xF0\x9F\xE2\x82"),
+        ("utf-16", b"\xFE\xFF\xD8\x3D\xDE\x00\0a\xD8\x3D\0b\xDC\x00\0"),
+        ("iso-2022-jp", b"\x1B$B$3$s$\x1B(BA\x1B(JB\x1B$"),
+        ("gb18030", b"\x81\x30\x89\x30\x81\x30\xD6\xD0\x81\x30\x89"),
+        ("big5", b"\x88\x62\x88\xA4\xA4\xA4\xA4"),
+        ("euc-jp", b"\x8F\xB0\xA1\xA4\xA2\x8E\xB1\x8F"),
+        ("shift_jis", b"\x83e\x83X\x83"),
+    ];
+    for (label, text) in texts {
+        let label = Some(label).filter(|label| !label.is_empty());
+        for end in 0..=text.len() {
+            let text = &text[..end];
+            let whole = decode(label, text);
+            for cut in 0..=end {
+                let mut decoder = TextDecoder::new(label.map(str::as_bytes));
+                let mut output = String::new();
+                decoder.feed(&text[..cut], &mut output);
+                decoder.feed(&text[cut..], &mut output);
+                decoder.finish(&mut output);
+                assert_eq!(
+                    (output, decoder.replaced(), decoder.known()),
+                    whole,
+                    "{label:?} {text:?} at {cut}"
+                );
+            }
+            let seed = [label.unwrap_or_default().as_bytes(), b"\n", text].concat();
+            fuzz(&seed);
+        }
+    }
+}
+
+#[test]
+fn a_finished_decoder_starts_again() {
+    let mut decoder = TextDecoder::new(Some(b"iso-2022-jp"));
+    let mut output = String::new();
+    for _ in 0..2 {
+        decoder.feed(b"a\x1B$B$3", &mut output);
+        decoder.finish(&mut output);
+        decoder.finish(&mut output);
+    }
+    assert_eq!(output, "aこaこ");
+}
+
+#[test]
+fn raw_header_text_is_utf_8_then_the_part_s_charset_then_windows_1252() {
+    let read = |bytes: &[u8], charset: Option<&str>| {
+        let mut output = String::new();
+        decode_header_bytes(bytes, charset.map(str::as_bytes), &mut output);
+        output
+    };
+    assert_eq!(read("Grüße".as_bytes(), Some("iso-8859-2")), "Grüße");
+    assert_eq!(read(b"\xB3adne", Some("iso-8859-2")), "ładne");
+    assert_eq!(read(b"\xFCber", None), "über");
+    assert_eq!(read(b"\xFCber", Some("utf-8")), "über");
+    assert_eq!(read(b"\xFCber", Some("utf-16")), "über");
+    assert_eq!(read(b"\xFC!", Some("big5")), "ü!");
+    assert_eq!(read(b"\xA4\xA4\xA4\xE5", Some("big5")), "中文");
+    assert_eq!(read(b"Re: \x1B$B$3$s\x1B(B!", Some("iso-2022-jp")), "Re: こん!");
+    assert_eq!(read(b"Re: \x1B$B", Some("utf-8")), "Re: \x1B$B");
+}

@@ -1,0 +1,253 @@
+//! A parameter in the forms that RFC 2231 gives it: plain, with charset and percent escapes, in numbered sections.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memchr::memchr;
+
+use super::{Note, is_token};
+use crate::limits;
+use crate::mime::charset::{Charset, TextDecoder};
+use crate::mime::encoded_word::{self, hexadecimal, push_without_controls};
+
+/// One parameter in all the forms it came in. Of each form the first wins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameter {
+    /// `name=…`
+    plain: Option<Vec<u8>>,
+    /// `name*=…`
+    extended: Option<Vec<u8>>,
+    /// `name*0=…`, `name*1*=…`
+    sections: BTreeMap<u32, Section>,
+    /// What the extended form or the sections say.
+    assembled: Option<Assembled>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Section {
+    value: Vec<u8>,
+    /// `name*1*`: with percent escapes.
+    extended: bool,
+}
+
+/// The value of RFC 2231's forms, put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Assembled {
+    bytes: Vec<u8>,
+    /// The charset label; `None` when no form was an extended one.
+    charset: Option<Vec<u8>>,
+}
+
+/// `attribute`, `attribute*`, `attribute*0`, `attribute*0*` (RFC 2231, section 7).
+pub struct ParameterName {
+    /// In lower case, without RFC 2231's `*`.
+    pub attribute: String,
+    pub section: Option<u32>,
+    extended: bool,
+}
+
+impl ParameterName {
+    pub fn parse(name: &[u8]) -> Option<ParameterName> {
+        let name = std::str::from_utf8(name)
+            .ok()
+            .filter(|name| name.len() <= limits::PARAMETER_NAME)?;
+        let (attribute, rest) = name
+            .split_once('*')
+            .map_or((name, None), |(attribute, rest)| (attribute, Some(rest)));
+        if attribute.is_empty() || !attribute.bytes().all(is_token) {
+            return None;
+        }
+        let (section, extended) = match rest {
+            None => (None, false),
+            Some("") => (None, true),
+            Some(rest) => {
+                let (digits, extended) = rest.strip_suffix('*').map_or((rest, false), |digits| (digits, true));
+                if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return None;
+                }
+                (Some(digits.parse().ok()?), extended)
+            }
+        };
+        Some(ParameterName {
+            attribute: attribute.to_ascii_lowercase(),
+            section,
+            extended,
+        })
+    }
+}
+
+impl Parameter {
+    /// Keeps `value` unless that form is there already.
+    pub fn add(&mut self, name: &ParameterName, value: Vec<u8>) -> Option<Note> {
+        let first = match (name.section, name.extended) {
+            (None, false) => &mut self.plain,
+            (None, true) => &mut self.extended,
+            (Some(number), extended) => {
+                let section = Section { value, extended };
+                return match self.sections.get(&number) {
+                    Some(first) if *first == section => Some(Note::Repeated(name.attribute.clone())),
+                    Some(_) => Some(Note::Conflict(name.attribute.clone())),
+                    None => {
+                        self.sections.insert(number, section);
+                        None
+                    }
+                };
+            }
+        };
+        match first {
+            Some(first) if *first == value => Some(Note::Repeated(name.attribute.clone())),
+            Some(_) => Some(Note::Conflict(name.attribute.clone())),
+            None => {
+                *first = Some(value);
+                None
+            }
+        }
+    }
+
+    /// Puts RFC 2231's forms together, once everything has been read: sections come in any order.
+    pub fn assemble(&mut self, name: &str, notes: &mut BTreeSet<Note>) {
+        let mut clean = true;
+        let sections = join_sections(&self.sections, &mut clean);
+        let extended = self.extended.as_deref().map(|value| {
+            let (charset, text) = split_charset(value, &mut clean);
+            let mut bytes = Vec::with_capacity(text.len());
+            clean &= percent_decode(text, &mut bytes);
+            Assembled {
+                bytes,
+                charset: Some(charset.to_vec()),
+            }
+        });
+        let conflict = |left: &Assembled, right: &Assembled| left.text() != right.text();
+        if let (Some(left), Some(right)) = (&extended, &sections)
+            && conflict(left, right)
+        {
+            notes.insert(Note::Conflict(name.to_owned()));
+        }
+        self.assembled = extended.or(sections);
+        if let (Some(assembled), Some(plain)) = (&self.assembled, &self.plain)
+            && assembled.text() != header_text(plain)
+        {
+            notes.insert(Note::Conflict(name.to_owned()));
+        }
+        if !clean {
+            notes.insert(Note::Rfc2231);
+        }
+    }
+
+    /// The value without a charset; the plain form wins.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        let assembled = || self.assembled.as_ref().map(|assembled| assembled.bytes.as_slice());
+        self.plain.as_deref().or_else(assembled)
+    }
+
+    /// The value as text; RFC 2231's forms win.
+    pub fn text(&self) -> Option<String> {
+        match &self.assembled {
+            Some(assembled) => Some(assembled.text()),
+            None => self.plain.as_deref().map(header_text),
+        }
+    }
+}
+
+impl Assembled {
+    fn text(&self) -> String {
+        let Some(charset) = &self.charset else {
+            return header_text(&self.bytes);
+        };
+        let mut decoder = TextDecoder::of(Charset::from_label(charset).unwrap_or(Charset::Guess));
+        let mut raw = String::with_capacity(self.bytes.len());
+        decoder.feed(&self.bytes, &mut raw);
+        decoder.finish(&mut raw);
+        let mut text = String::with_capacity(raw.len());
+        push_without_controls(&raw, &mut text);
+        text
+    }
+}
+
+fn header_text(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    encoded_word::decode(value, None, &mut text);
+    text
+}
+
+/// Joins sections up to the first gap (RFC 2231, section 3). Numbers should begin at 0; some senders begin at 1.
+fn join_sections(sections: &BTreeMap<u32, Section>, clean: &mut bool) -> Option<Assembled> {
+    let first = *sections.keys().next()?;
+    *clean &= first == 0;
+    let mut assembled = Assembled {
+        bytes: Vec::new(),
+        charset: None,
+    };
+    let mut expected = first;
+    for (number, section) in sections {
+        if *number != expected {
+            *clean = false;
+            break;
+        }
+        expected = number.saturating_add(1);
+        if !section.extended {
+            assembled.bytes.extend_from_slice(&section.value);
+            continue;
+        }
+        // The charset stands in the first section only (section 4.1).
+        let text = if *number == first {
+            let (charset, text) = split_charset(&section.value, clean);
+            assembled.charset = Some(charset.to_vec());
+            text
+        } else {
+            assembled.charset.get_or_insert_default();
+            &section.value
+        };
+        *clean &= percent_decode(text, &mut assembled.bytes);
+    }
+    Some(assembled)
+}
+
+/// `charset'language'text` → charset and text.
+fn split_charset<'a>(value: &'a [u8], clean: &mut bool) -> (&'a [u8], &'a [u8]) {
+    let mut fields = value.splitn(3, |byte| *byte == b'\'');
+    match (fields.next(), fields.next(), fields.next()) {
+        (Some(charset), Some(_language), Some(text)) if Charset::from_label(charset).is_some() => (charset, text),
+        // RFC 2231, section 4 allows both fields to be empty; and a name that nobody knows is still a name.
+        (Some(charset), Some(language), Some(text))
+            if charset
+                .iter()
+                .chain(language)
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte)) =>
+        {
+            *clean &= charset.is_empty();
+            (charset, text)
+        }
+        (Some(charset), Some(text), None) if Charset::from_label(charset).is_some() => {
+            *clean = false;
+            (charset, text)
+        }
+        _ => {
+            *clean = false;
+            (&[], value)
+        }
+    }
+}
+
+/// Undoes `%41`; false when a `%` is something else, which stays as it is.
+fn percent_decode(text: &[u8], output: &mut Vec<u8>) -> bool {
+    let mut clean = true;
+    let mut rest = text;
+    while let Some(at) = memchr(b'%', rest) {
+        let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        output.extend_from_slice(before);
+        if let [_, high, low, after @ ..] = escape
+            && let Some(value) = hexadecimal(*high, *low)
+        {
+            output.push(value);
+            // A control character in a file name hides from one reader what another shows.
+            clean &= !value.is_ascii_control();
+            rest = after;
+        } else {
+            output.push(b'%');
+            clean = false;
+            rest = escape.get(1..).unwrap_or_default();
+        }
+    }
+    output.extend_from_slice(rest);
+    clean
+}
