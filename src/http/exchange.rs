@@ -201,6 +201,8 @@ impl Conversation<'_> {
                 response.reusable = false;
                 Ok(response)
             }
+            // Not HTTP at all: that explains more than a write that failed.
+            (Err(error), _) if error.is_malformed() => Err(error),
             (_, Some(error)) | (Err(error), None) => Err(error),
             (Ok(_), None) => Err(self.closed(Phase::Write)),
         }
@@ -257,6 +259,14 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// Whether something came that is not a response, rather than nothing or a part of one.
+    fn is_malformed(&self) -> bool {
+        match self {
+            ExchangeError::Net(_) => false,
+            ExchangeError::Response { error, .. } => !matches!(error, ResponseError::None | ResponseError::Truncated),
+        }
+    }
+
     /// Whether this is how a connection fails that the server closed while it was idle. A timeout is not: the server is
     /// there, and slow, and a second copy of the request would not make it faster.
     fn is_broken_connection(&self) -> bool {

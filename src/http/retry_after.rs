@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits;
+use crate::mime::date;
 
 /// How long to wait, at most [`limits::HTTP_RETRY_AFTER`]; `None` for what is neither seconds nor a date. A date in the
 /// past is no wait at all.
@@ -76,25 +77,11 @@ fn seconds(year: i64, month: &str, day: i64, time: &str) -> Option<i64> {
         .saturating_add(minute)
         .saturating_mul(60)
         .saturating_add(second);
-    Some(days(year, month, day).saturating_mul(86_400).saturating_add(of_day))
-}
-
-/// Days since 1970 of a date in the Gregorian calendar, `month` from 0. The year begins in March here, so that the
-/// leap day is its last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month < 2 {
-        (year.saturating_sub(1), month.saturating_add(10))
-    } else {
-        (year, month.saturating_sub(2))
-    };
-    let before_month = month.saturating_mul(153).saturating_add(2).div_euclid(5);
-    year.saturating_mul(365)
-        .saturating_add(year.div_euclid(4))
-        .saturating_sub(year.div_euclid(100))
-        .saturating_add(year.div_euclid(400))
-        .saturating_add(before_month)
-        .saturating_add(day)
-        .saturating_sub(719_469)
+    Some(
+        date::days_from_civil(year, month.saturating_add(1), day)
+            .saturating_mul(86_400)
+            .saturating_add(of_day),
+    )
 }
 
 fn digits(text: &str, count: usize) -> Option<i64> {

@@ -1,1 +1,105 @@
+use std::io::{self, ErrorKind, Write};
 
+use super::Stdout;
+use crate::sink::{Batch, DeliveryError, Sink};
+
+/// Takes a few bytes at a time and fails once, after `before` bytes.
+struct Faulty {
+    taken: Vec<u8>,
+    before: usize,
+    error: Option<ErrorKind>,
+    flushed: usize,
+}
+
+impl Write for Faulty {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = if self.error.is_some() {
+            self.before - self.taken.len()
+        } else {
+            usize::MAX
+        };
+        if room == 0 {
+            return Err(self.error.take().expect("an error").into());
+        }
+        let count = bytes.len().min(room).min(3);
+        self.taken.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flushed = self.taken.len();
+        Ok(())
+    }
+}
+
+fn batch(lines: &[&str]) -> Batch {
+    let mut batch = Batch::default();
+    for line in lines {
+        batch.push(|out| out.extend_from_slice(line.as_bytes()));
+    }
+    batch
+}
+
+fn faulty(before: usize, error: ErrorKind) -> Stdout<Faulty> {
+    Stdout::new(Faulty {
+        taken: Vec::new(),
+        before,
+        error: Some(error),
+        flushed: 0,
+    })
+}
+
+#[test]
+fn lines_are_written_and_flushed_before_they_are_acknowledged() {
+    let mut sink = faulty(usize::MAX, ErrorKind::Other);
+    assert_eq!(sink.deliver(&batch(&["{\"a\":1}", "{\"b\":2}"])), Ok(()));
+    assert_eq!(sink.deliver(&batch(&["{}"])), Ok(()));
+    assert_eq!(sink.writer.taken, b"{\"a\":1}\n{\"b\":2}\n{}\n");
+    assert_eq!(sink.writer.flushed, sink.writer.taken.len());
+}
+
+#[test]
+fn a_failure_within_a_line_spoils_only_that_line() {
+    let events = ["{\"a\":1}", "{\"b\":2}"];
+    for before in 0..16 {
+        let mut sink = faulty(before, ErrorKind::StorageFull);
+        assert!(matches!(
+            sink.deliver(&batch(&events)),
+            Err(DeliveryError::Retry { after: None, .. })
+        ));
+        assert_eq!(sink.deliver(&batch(&events)), Ok(()), "{before}");
+        let text = String::from_utf8(sink.writer.taken).expect("text");
+        assert!(
+            text.ends_with("\n{\"a\":1}\n{\"b\":2}\n") || before == 0,
+            "{before}: {text}"
+        );
+        // Cut just before its line end, a line is whole.
+        let spoilt = text.lines().filter(|line| !events.contains(line)).count();
+        assert_eq!(spoilt, usize::from(!matches!(before % 8, 0 | 7)), "{before}: {text}");
+    }
+}
+
+#[test]
+fn a_signal_does_not_end_a_write() {
+    let mut sink = faulty(5, ErrorKind::Interrupted);
+    assert_eq!(sink.deliver(&batch(&["{\"a\":1}"])), Ok(()));
+    assert_eq!(sink.writer.taken, b"{\"a\":1}\n");
+}
+
+#[test]
+fn a_reader_that_has_ended_is_a_matter_of_configuration() {
+    match faulty(3, ErrorKind::BrokenPipe).deliver(&batch(&["{\"a\":1}"])) {
+        Err(DeliveryError::Configuration { reason }) => assert!(reason.contains("standard output"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_is_tried_again_and_named() {
+    let result = faulty(3, ErrorKind::StorageFull).deliver(&batch(&["{\"a\":1}"]));
+    let error = result.expect_err("full").to_string();
+    assert!(
+        error.contains("dest_url is stdout:") && error.contains("no storage space"),
+        "{error}"
+    );
+}

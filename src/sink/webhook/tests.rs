@@ -1,1 +1,262 @@
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::{Settings, SettingsError, Webhook};
+use crate::http::request::FieldError;
+use crate::http::script::{Network, Step, say};
+use crate::http::url::UrlError;
+use crate::limits;
+use crate::net::NetErrorKind;
+use crate::secret::Secret;
+use crate::sink::{Batch, DeliveryError, Sink};
+
+const PATH: &str = "/hooks/0123-hunter2?token=hunter3&x=1";
+
+fn settings(url: &str, lc_secret: Option<&str>) -> Settings {
+    Settings {
+        url: Secret::new(url.to_owned()),
+        lc_secret: lc_secret.map(|secret| Secret::new(secret.to_owned())),
+        allow_clear_text: false,
+        ca_file: None,
+    }
+}
+
+fn webhook(network: &Arc<Network>) -> Webhook {
+    let settings = settings(&format!("https://a.example{PATH}"), Some("hunter4"));
+    let clock = Arc::clone(&network.clock);
+    Webhook::new(&settings, Arc::clone(network) as _, clock).expect("valid settings")
+}
+
+fn batch() -> Batch {
+    let mut batch = Batch::default();
+    batch.push(|out| out.extend_from_slice(b"{\"a\":1}"));
+    batch.push(|out| out.extend_from_slice(b"{\"b\":2}"));
+    batch
+}
+
+/// What one delivery makes of one answer.
+fn deliver(head: &str, body: &str) -> Result<(), DeliveryError> {
+    let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    webhook(&Network::new([vec![Step::Request, say(&answer)]])).deliver(&batch())
+}
+
+fn assert_no_secret(text: &str) {
+    for secret in ["hunter", "hooks", "token", "0123"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn a_batch_is_posted_as_lines_with_the_secret_in_its_header() {
+    let network = Network::new([vec![
+        Step::Request,
+        say("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"),
+    ]]);
+    assert_eq!(webhook(&network).deliver(&batch()), Ok(()));
+    let expected = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: a.example\r\nUser-Agent: mailtap/{}\r\nContent-Type: application/x-ndjson\r\n\
+         lc-secret: hunter4\r\nContent-Length: 16\r\n\r\n{{\"a\":1}}\n{{\"b\":2}}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(network.requests(), [(1, expected.into_bytes())]);
+}
+
+#[test]
+fn batches_share_a_connection() {
+    let answer = "HTTP/1.1 204 x\r\n\r\n";
+    let network = Network::new([vec![Step::Request, say(answer), Step::Request, say(answer)]]);
+    let mut webhook = webhook(&network);
+    assert_eq!((webhook.deliver(&batch()), webhook.deliver(&batch())), (Ok(()), Ok(())));
+    assert_eq!(network.dialled(), ["a.example:443"]);
+}
+
+#[test]
+fn every_status_has_its_class() {
+    for status in 200..=999 {
+        let result = deliver(&format!("{status} x"), "");
+        let class = match &result {
+            Ok(()) => "acknowledged",
+            Err(DeliveryError::Retry { .. }) => "retry",
+            Err(DeliveryError::Reject { .. }) => "reject",
+            Err(DeliveryError::Configuration { .. }) => "configuration",
+        };
+        let expected = match status {
+            200..=299 => "acknowledged",
+            400 | 413 | 415 | 422 => "reject",
+            408 | 425 | 429 | 500.. => "retry",
+            _ => "configuration",
+        };
+        assert_eq!(class, expected, "{status}");
+        if let Err(error) = result {
+            let reason = error.to_string();
+            assert!(
+                reason.starts_with(&format!("a.example:443 answered {status}: ")),
+                "{reason}"
+            );
+            assert_eq!(reason.contains("client_options."), class == "configuration", "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_configuration_error_names_the_setting() {
+    for (status, setting) in [
+        (401, "client_options.lc_secret"),
+        (403, "client_options.lc_secret"),
+        (404, "client_options.dest_url"),
+        (410, "client_options.dest_url"),
+        (407, "proxy"),
+        (301, "redirects are not followed"),
+        (307, "client_options.dest_url"),
+    ] {
+        let reason = deliver(&format!("{status} x"), "").expect_err("refused").to_string();
+        assert!(reason.contains(setting), "{reason}");
+    }
+}
+
+#[test]
+fn retry_after_is_passed_on_and_clamped() {
+    for (value, after) in [
+        ("7", Some(7)),
+        ("0", Some(0)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        ("1000000000000", Some(3600)),
+        ("1e12", None),
+        ("-5", None),
+        ("soon", None),
+    ] {
+        for status in [429, 503] {
+            match deliver(&format!("{status} x\r\nRetry-After: {value}"), "") {
+                Err(DeliveryError::Retry { after: asked, .. }) => {
+                    assert_eq!(asked, after.map(Duration::from_secs), "{status} {value}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_receiver_says_is_quoted_without_our_secrets() {
+    let echo = format!("Cannot POST {PATH} with hunter4");
+    let reason = deliver("404 x", &echo).expect_err("refused").to_string();
+    assert!(reason.contains("(it says: Cannot POST "), "{reason}");
+    assert!(!reason.contains("hunter"), "{reason}");
+}
+
+#[test]
+fn what_the_receiver_says_is_printable_and_short() {
+    let hostile = "\u{1b}[2J\nforged\u{202e}\0\"";
+    let reason = deliver("400 x", hostile).expect_err("refused").to_string();
+    assert!(
+        reason.contains("forged") && !reason.contains(['\u{1b}', '\n', '\0', '\u{202e}']),
+        "{reason}"
+    );
+    let length = |body: &str| {
+        let reason = deliver("400 x", body).expect_err("refused").to_string();
+        let (_, excerpt) = reason.split_once("(it says: ").expect("an excerpt");
+        excerpt.strip_suffix(')').expect("its end").len()
+    };
+    let most = limits::HTTP_EXCERPT;
+    assert_eq!(length(&"b".repeat(most - 1)), most - 1);
+    assert_eq!(length(&"b".repeat(most)), most);
+    assert_eq!(length(&"b".repeat(most + 1)), most + '…'.len_utf8());
+    assert!(length(&"\u{1b}".repeat(most)) <= most + '…'.len_utf8());
+}
+
+#[test]
+fn a_network_error_is_tried_again_and_names_setting_host_and_phase() {
+    let refused = NetErrorKind::Io("Connection refused".to_owned());
+    let failures = [
+        (
+            Network::with_failures([Err(refused)]),
+            "client_options.dest_url: a.example:443: connect: Connection refused",
+        ),
+        (
+            Network::new([vec![Step::Request, Step::Stuck]]),
+            "client_options.dest_url: a.example:443: HTTP first byte: nothing for 60 s",
+        ),
+        (
+            Network::new([vec![Step::Request, say("SSH-2.0\r\n")]]),
+            "client_options.dest_url: a.example:443: what answered does not speak HTTP/1.1",
+        ),
+        (
+            Network::new([vec![Step::Request, Step::Close]]),
+            "client_options.dest_url: a.example:443: the connection was closed without a response",
+        ),
+    ];
+    for (network, expected) in failures {
+        match webhook(&network).deliver(&batch()) {
+            Err(DeliveryError::Retry { reason, after: None }) => assert_eq!(reason, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_batch_is_delivered_once_the_receiver_has_healed() {
+    let network = Network::new([
+        vec![
+            Step::Request,
+            say("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n"),
+            Step::Request,
+            say("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"),
+            Step::Close,
+        ],
+        vec![Step::Request, say("HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n")],
+    ]);
+    let mut webhook = webhook(&network);
+    assert!(matches!(webhook.deliver(&batch()), Err(DeliveryError::Retry { .. })));
+    assert!(matches!(
+        webhook.deliver(&batch()),
+        Err(DeliveryError::Configuration { .. })
+    ));
+    assert_eq!(webhook.deliver(&batch()), Ok(()));
+    let requests = network.requests();
+    assert_eq!(requests.len(), 3);
+    assert!(requests.iter().all(|(_, request)| *request == requests[0].1));
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_before_anyone_is_contacted() {
+    let cases = [
+        (
+            settings("https://user:hunter2@a.example/", None),
+            SettingsError::Url(UrlError::Credentials),
+            "client_options.dest_url: ",
+        ),
+        (
+            settings("http://a.example/hunter2", None),
+            SettingsError::Url(UrlError::ClearText),
+            "client_options.dest_url: ",
+        ),
+        (
+            settings("https://a.example/", Some("hunter2\r\nx: y")),
+            SettingsError::LcSecret(FieldError::Value),
+            "client_options.lc_secret: ",
+        ),
+    ];
+    for (settings, expected, names) in cases {
+        let network = Network::new([]);
+        let clock = Arc::clone(&network.clock);
+        let error = Webhook::new(&settings, network, clock)
+            .map(|_| ())
+            .expect_err("refused");
+        assert_eq!(error, expected);
+        assert!(error.to_string().starts_with(names), "{error}");
+        assert_no_secret(&error.to_string());
+    }
+}
+
+#[test]
+fn clear_text_is_posted_when_it_is_allowed() {
+    let network = Network::new([vec![Step::Request, say("HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n")]]);
+    let allowed = Settings {
+        allow_clear_text: true,
+        ..settings("http://a.example/x", None)
+    };
+    let clock = Arc::clone(&network.clock);
+    let mut webhook = Webhook::new(&allowed, Arc::clone(&network) as _, clock).expect("allowed");
+    assert_eq!(webhook.deliver(&batch()), Ok(()));
+    assert_eq!(network.dialled(), ["a.example:80"]);
+}
