@@ -1,3 +1,5 @@
+// One case a line, however long.
+#[rustfmt::skip]
 mod cases;
 
 use cases::{ALL, Case, Expected};
