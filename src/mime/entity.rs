@@ -7,6 +7,10 @@
 //! Always true, whatever the bytes: the same calls for every split of the input (pieces of `body` apart), `begin` and
 //! `end` nest, memory is bounded, decoded bytes are at most as many as came in.
 
+mod record;
+
+pub use record::fuzz;
+
 use std::mem;
 
 use memchr::{memchr, memmem};
@@ -479,76 +483,6 @@ impl<V: Visitor> Machine<V> {
             path: &self.path,
             offset,
         });
-    }
-}
-
-/// What a visitor was told, bodies joined: two readings of one mail are the same if this is.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Record {
-    calls: Vec<String>,
-    body: Vec<u8>,
-    open: usize,
-    decoded: usize,
-}
-
-impl Visitor for Record {
-    fn begin(&mut self, entity: &Entity<'_>) {
-        self.open = self.open.saturating_add(1);
-        let Entity {
-            kind,
-            root,
-            path,
-            content_type,
-            ..
-        } = entity;
-        let fields: Vec<String> = entity
-            .fields
-            .into_iter()
-            .map(|field| field.name.escape_ascii().to_string())
-            .collect();
-        self.calls.push(format!(
-            "begin {kind:?} root={root} {path:?} {:?} {fields:?}",
-            content_type.value
-        ));
-    }
-
-    fn body(&mut self, decoded: &[u8]) {
-        self.decoded = self.decoded.saturating_add(decoded.len());
-        self.body.extend_from_slice(decoded);
-    }
-
-    fn end(&mut self) {
-        self.open = self.open.checked_sub(1).unwrap_or_else(unnested);
-        let body = mem::take(&mut self.body);
-        self.calls.push(format!("end {}", body.escape_ascii()));
-    }
-
-    fn finding(&mut self, finding: Finding<'_>) {
-        self.calls.push(format!("{finding:?}"));
-    }
-}
-
-/// More ends than begins: the failure that the fuzzer looks for.
-fn unnested() -> usize {
-    assert_eq!("end", "begin", "an entity ended that had not begun");
-    0
-}
-
-/// The same calls for every split; nested; no more bytes out than in.
-#[doc(hidden)]
-pub fn fuzz(data: &[u8]) {
-    let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-        let mut machine = Machine::new(Record::default());
-        for piece in pieces {
-            machine.feed(piece);
-        }
-        machine.finish()
-    };
-    let whole = read(&mut std::iter::once(data));
-    assert_eq!(whole.open, 0);
-    assert!(whole.decoded <= data.len());
-    for size in [1, 2, 3, 7, 64, 1000, 4095] {
-        assert_eq!(whole, read(&mut data.chunks(size)), "pieces of {size}");
     }
 }
 

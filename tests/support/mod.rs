@@ -9,6 +9,7 @@ pub mod collector;
 pub mod folder;
 pub mod imap_server;
 pub mod receiver;
+pub mod shared;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

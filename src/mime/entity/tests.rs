@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
-use super::{Machine, Record, fuzz};
+use super::record::Record;
+use super::{Machine, fuzz};
 use crate::limits;
 
 /// What the machine told, one call a line.

@@ -1,0 +1,53 @@
+//! Every seed of every fuzz target, replayed on stable; and the targets themselves are what they should be.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::shared::files_below;
+
+/// Fuzz target → the module whose `fuzz` it calls, and that function.
+const TARGETS: &[(&str, &str, fn(&[u8]))] = &[
+    ("archive", "archive", mailtap::archive::fuzz),
+    ("charset", "mime::charset", mailtap::mime::charset::fuzz),
+    ("config", "config", mailtap::config::fuzz),
+    ("date", "mime::date", mailtap::mime::date::fuzz),
+    ("encoded_word", "mime::encoded_word", mailtap::mime::encoded_word::fuzz),
+    ("event", "event::build", mailtap::event::build::fuzz),
+    ("http_response", "http::response", mailtap::http::response::fuzz),
+    ("http_url", "http::url", mailtap::http::url::fuzz),
+    ("imap_response", "imap::response", mailtap::imap::response::fuzz),
+    ("mailbox_name", "imap::mailbox_name", mailtap::imap::mailbox_name::fuzz),
+    ("mime_entity", "mime::entity", mailtap::mime::entity::fuzz),
+    ("parameter", "mime::parameter", mailtap::mime::parameter::fuzz),
+    ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
+];
+
+#[test]
+fn every_seed_holds() {
+    for (target, _, fuzz) in TARGETS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz").join(target);
+        let seeds = if folder.exists() { files_below(&folder) } else { Vec::new() };
+        assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
+        for seed in seeds {
+            let data = fs::read(&seed).unwrap();
+            let result = std::panic::catch_unwind(|| fuzz(&data));
+            assert!(result.is_ok(), "{}", seed.display());
+        }
+    }
+}
+
+#[test]
+fn every_target_is_one_line_and_replayed_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    for (target, module, _) in TARGETS {
+        let source = fs::read_to_string(folder.join(format!("fuzz_targets/{target}.rs"))).unwrap();
+        let line = format!("libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::{module}::fuzz(data));");
+        assert_eq!(source, format!("#![no_main]\n{line}\n"));
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is not in fuzz/Cargo.toml");
+    }
+    assert_eq!(files_below(&folder.join("fuzz_targets")).len(), TARGETS.len());
+}
