@@ -1,5 +1,9 @@
 //! Every public mail goes through without panic, with the same event whole, byte by byte and in pieces.
-#![allow(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
 
 mod support;
 
@@ -25,7 +29,12 @@ fn every_mail_of_the_corpus_gives_the_same_event_however_it_is_cut() {
         }
     });
     println!("{} files, {} MB", files.len(), bytes.into_inner() / 1_000_000);
-    assert!(files.len() > 9_000, "only {} files below {}", files.len(), corpus.display());
+    assert!(
+        files.len() > 9_000,
+        "only {} files below {}",
+        files.len(),
+        corpus.display()
+    );
 }
 
 /// The fuzz function asserts what must always be true, and names the file where it is not.

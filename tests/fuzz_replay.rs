@@ -29,7 +29,11 @@ const TARGETS: &[(&str, &str, fn(&[u8]))] = &[
 fn every_seed_holds() {
     for (target, _, fuzz) in TARGETS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz").join(target);
-        let seeds = if folder.exists() { files_below(&folder) } else { Vec::new() };
+        let seeds = if folder.exists() {
+            files_below(&folder)
+        } else {
+            Vec::new()
+        };
         assert!(!seeds.is_empty(), "no seeds in {}", folder.display());
         for seed in seeds {
             let data = fs::read(&seed).unwrap();
@@ -47,7 +51,10 @@ fn every_target_is_one_line_and_replayed_here() {
         let source = fs::read_to_string(folder.join(format!("fuzz_targets/{target}.rs"))).unwrap();
         let line = format!("libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::{module}::fuzz(data));");
         assert_eq!(source, format!("#![no_main]\n{line}\n"));
-        assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is not in fuzz/Cargo.toml");
+        assert!(
+            manifest.contains(&format!("name = \"{target}\"")),
+            "{target} is not in fuzz/Cargo.toml"
+        );
     }
     assert_eq!(files_below(&folder.join("fuzz_targets")).len(), TARGETS.len());
 }

@@ -197,11 +197,11 @@ impl Content {
         for field in entity.fields {
             let cost = field.name.len().saturating_add(field.value.len());
             let Some(left) = self.headers_left.checked_sub(cost) else {
-                self.anomalies.add(Flag::LimitHeader, entity.path, 0);
+                self.anomalies.add(Flag::LimitHeader, entity.header_path(), 0);
                 break;
             };
             self.headers_left = left;
-            let value = self.value(field, charset.as_deref(), entity.path);
+            let value = self.value(field, charset.as_deref(), entity.header_path());
             let name = String::from_utf8_lossy(field.name).to_lowercase();
             headers.entry(name).or_default().push(value);
         }

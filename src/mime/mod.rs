@@ -65,6 +65,16 @@ pub struct Entity<'e> {
     pub disposition: Option<&'e Parameterized>,
 }
 
+impl Entity<'_> {
+    /// Where its header is, as IMAP numbers it: the header of a mail belongs to the mail, not to its only body.
+    pub fn header_path(&self) -> &[u32] {
+        match self.path {
+            [mail @ .., _] if self.root && self.kind == Kind::Leaf => mail,
+            path => path,
+        }
+    }
+}
+
 /// What an entity's content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -217,3 +217,12 @@ fn anomalies_are_capped_counted_and_located() {
     let last = event.message.anomalies.last().unwrap();
     assert_eq!((last.flag.as_str(), last.count), ("limit_anomalies", 11));
 }
+
+#[test]
+fn what_is_odd_in_a_mails_own_header_has_an_empty_part() {
+    let event = build("Subject: caf\u{e9}\n\nbody\n");
+    let anomaly = &event.message.anomalies[0];
+    assert_eq!((anomaly.flag.as_str(), anomaly.part.as_str()), ("raw_8bit_header", ""));
+    let inner = build("Content-Type: message/rfc822\n\nSubject: caf\u{e9}\n\nbody\n");
+    assert_eq!(inner.message.anomalies[0].part, "");
+}
