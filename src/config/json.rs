@@ -31,10 +31,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Node, Finding> {
         let place = Some(self.place);
-        if depth > limits::CONFIGURATION_DEPTH {
-            return Err(self.fault(&format!("nested deeper than {}", limits::CONFIGURATION_DEPTH)));
-        }
         let content = match self.rest.as_bytes().first() {
+            Some(b'{' | b'[') if depth >= limits::CONFIGURATION_DEPTH => {
+                return Err(self.fault(&format!("nested deeper than {}", limits::CONFIGURATION_DEPTH)));
+            }
             Some(b'{') => self.mapping(depth)?,
             Some(b'[') => self.sequence(depth)?,
             Some(b'"') => return self.string().map(|text| Node::scalar(text, place)),

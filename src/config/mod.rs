@@ -11,6 +11,7 @@ mod nearest;
 mod node;
 mod receiver;
 mod reference;
+mod round_trip;
 mod server;
 mod settings;
 mod yaml;
@@ -24,6 +25,8 @@ use crate::{event, imap, limits, sink};
 
 pub(crate) use nearest::nearest;
 pub use reference::Environment;
+#[doc(hidden)]
+pub use round_trip::fuzz;
 pub use settings::machine_name;
 
 /// One mailbox to watch and the receiver of its events.
@@ -84,13 +87,17 @@ pub fn from_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, Er
     File::open(path)
         .and_then(|file| file.take(most).read_to_end(&mut bytes))
         .map_err(|error| Error(format!("{name}: {error}")))?;
-    document::parse(&bytes)
+    from_bytes(&name, &bytes, environment)
+}
+
+fn from_bytes(name: &str, bytes: &[u8], environment: Environment<'_>) -> Result<Loaded, Error> {
+    document::parse(bytes)
         .and_then(|documents| settings::adapters(&documents, environment))
         .map(|(adapters, notices)| Loaded {
             adapters,
-            notices: notices.iter().map(|notice| located(&name, notice)).collect(),
+            notices: notices.iter().map(|notice| located(name, notice)).collect(),
         })
-        .map_err(|finding| Error(located(&name, &finding)))
+        .map_err(|finding| Error(located(name, &finding)))
 }
 
 /// Loads `key=value` arguments. `environment` serves `env://` and the state directory's default, nothing else.
@@ -114,3 +121,6 @@ fn located(file: &str, finding: &node::Finding) -> String {
         None => format!("{file}: {}", finding.message),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,12 +38,12 @@ pub(super) fn receiver(
     let lc_secret = options.text("lc_secret")?;
     let url = options.text("dest_url")?.unwrap_or_default();
     let mut notices = Vec::new();
-    let (receiver, name) = match Destination::of(&url).map_err(|reason| options.fault("dest_url", reason))? {
+    let receiver = match Destination::of(&url).map_err(|reason| options.fault("dest_url", reason))? {
         Destination::Stdout => {
             if lc_secret.is_some() {
                 notices.push(options.fault("lc_secret", "has no effect with stdout:"));
             }
-            (Receiver::Stdout, "stdout:")
+            Receiver::Stdout
         }
         Destination::Http { loopback: false } if !is_insecure => {
             let reason = "http:// sends mail in clear; use https://, or set is_insecure";
@@ -64,12 +64,18 @@ pub(super) fn receiver(
                 allow_clear_text: is_insecure,
                 ca_file: ca_file.map(Path::to_path_buf),
             };
-            (Receiver::Webhook(settings), "a webhook")
+            Receiver::Webhook(settings)
         }
     };
     for (key, instead) in WITHOUT_EFFECT {
         if options.is_set(key) {
-            notices.push(options.fault(key, &format!("has no effect with {name}: {instead}")));
+            notices.push(options.fault(
+                key,
+                &match &receiver {
+                    Receiver::Webhook(_) => format!("has no effect with a webhook: {instead}"),
+                    Receiver::Stdout => "has no effect with stdout:".to_owned(),
+                },
+            ));
         }
     }
     Ok((receiver, notices))

@@ -1,6 +1,6 @@
 //! Values by reference: a secret need not stand in the configuration. Works for every text value.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -47,6 +47,10 @@ fn read_secret(path: &Path) -> Result<String, String> {
     if !path.is_absolute() {
         return Err("write the whole path, as in file:///etc/mailtap/password".to_owned());
     }
+    // A named pipe or a terminal would hold the start up for ever.
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("not a regular file".to_owned());
+    }
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| {
@@ -67,3 +71,6 @@ fn read_secret(path: &Path) -> Result<String, String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

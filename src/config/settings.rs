@@ -123,7 +123,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         password: Secret::new(section.required("password")?),
         mailbox: section.text("inbox_name")?.unwrap_or_else(|| "INBOX".to_owned()),
     };
-    let ca_file = section.text("ca_file")?.map(PathBuf::from);
+    let ca_file = ca_file(&section)?;
     let mut notices = refuse_artifacts(&section)?;
 
     let options = section.section("client_options");
@@ -157,6 +157,19 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         receiver,
     };
     Ok((adapter, notices))
+}
+
+/// A file that cannot serve is found here, before anything is contacted.
+fn ca_file(section: &Section<'_>) -> Result<Option<PathBuf>, Finding> {
+    let Some(path) = section.text("ca_file")?.map(PathBuf::from) else {
+        return Ok(None);
+    };
+    let text =
+        std::fs::read(&path).map_err(|error| section.fault("ca_file", &format!("{}: {error}", path.display())))?;
+    if memchr::memmem::find(&text, b"-----BEGIN CERTIFICATE-----").is_none() {
+        return Err(section.fault("ca_file", "holds no certificate in PEM form"));
+    }
+    Ok(Some(path))
 }
 
 /// Uploading attachments is not built yet. A retention alone changes nothing in the original either.
