@@ -122,3 +122,61 @@ fn read_maildir(path: &Path, source: &str, take: Take<'_>) -> ControlFlow<()> {
     mails.sort();
     mails.iter().try_for_each(|(_, path)| read_file(path, take))
 }
+
+/// An mbox or a mail is the same mails however it is cut, and every byte of them was in it.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let whole = mails_of(&[data]);
+    let told: usize = whole.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(told <= data.len(), "more bytes than there were");
+    // Every cut of a short input, a spread of them of a long one.
+    let step = data.len().div_euclid(64).max(1);
+    for at in (0..=data.len()).step_by(step) {
+        if let Some((head, tail)) = data.split_at_checked(at) {
+            assert_eq!(whole, mails_of(&[head, tail]), "cut at {at}");
+        }
+    }
+    assert_eq!(whole, mails_of(&data.chunks(1).collect::<Vec<_>>()), "byte by byte");
+}
+
+/// The mails, by name, of an input that arrives in `portions`.
+fn mails_of(portions: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    let mut mails = Vec::new();
+    let mut ended = true;
+    let _ = read_from(&mut Portions(portions.to_vec()), "-", &mut |piece| {
+        match piece {
+            Piece::Begin(source) => {
+                assert!(ended, "a mail begins inside another");
+                mails.push((source.to_owned(), Vec::new()));
+            }
+            Piece::Bytes(bytes) => {
+                assert!(!bytes.is_empty(), "a piece without bytes");
+                if let Some((_, mail)) = mails.last_mut() {
+                    mail.extend_from_slice(bytes);
+                }
+            }
+            Piece::End => assert!(!ended, "an end without a beginning"),
+            Piece::Unreadable { .. } => {}
+        }
+        ended = piece == Piece::End;
+        ControlFlow::Continue(())
+    });
+    assert!(ended, "the last mail has no end");
+    mails
+}
+
+/// A reader that gives each portion apart, as a pipe does.
+struct Portions<'a>(Vec<&'a [u8]>);
+
+impl Read for Portions<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.retain(|portion| !portion.is_empty());
+        match self.0.first_mut() {
+            Some(portion) => portion.read(buffer),
+            None => Ok(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

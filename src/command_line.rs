@@ -1,6 +1,7 @@
 //! Arguments → command → exit code.
 
 mod help;
+mod parse;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -19,6 +20,8 @@ enum Failure {
     Usage(String),
     /// It began and could not go on: exit code 1 and this line.
     Run(String),
+    /// It went on, and what was wrong has been told: exit code 1.
+    Told,
     /// Whoever read standard output has gone (`| head`): nothing is wrong.
     ReaderGone,
 }
@@ -29,6 +32,7 @@ pub fn run<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> ExitCod
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let (code, line) = match command(&arguments) {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
+        Err(Failure::Told) => return ExitCode::FAILURE,
         Err(Failure::Run(line)) => (1, line),
         Err(Failure::Usage(line)) => (2, line),
     };
@@ -47,6 +51,7 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
         "imap" if wants_help(arguments) => print(help::IMAP),
         "imap" => watch(arguments),
         "parse" if wants_help(arguments) => print(help::PARSE),
+        "parse" => parse::run(arguments),
         "help" | "--help" | "-h" => print(help_about(arguments)?),
         "--version" | "-V" if arguments.is_empty() => print(concat!("mailtap ", env!("CARGO_PKG_VERSION"), "\n")),
         "--version" | "-V" => Err(Failure::Usage("--version takes no argument".to_owned())),

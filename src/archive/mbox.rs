@@ -89,6 +89,10 @@ impl<'a> Splitter<'a> {
     /// The end of the file. An empty line at its end is the last separator's.
     pub fn finish(mut self, take: Take<'_>) -> ControlFlow<()> {
         match self.state {
+            State::LineStart {
+                quoted: false,
+                matched: 0,
+            } => {}
             State::LineStart { quoted, matched } => self.held_back(quoted, matched, take)?,
             State::EmptyLineCr => self.content(b"\r", take)?,
             State::Line | State::Separator => {}
@@ -116,7 +120,6 @@ impl<'a> Splitter<'a> {
             }
             _ => {
                 self.held_back(quoted, matched, take)?;
-                self.state = State::Line;
                 return ControlFlow::Continue(Consumed::No);
             }
         }
@@ -149,10 +152,7 @@ impl<'a> Splitter<'a> {
         if quoted {
             self.content(b">", take)?;
         }
-        match FROM.get(..matched) {
-            Some(begun) if !begun.is_empty() => self.content(begun, take),
-            _ => ControlFlow::Continue(()),
-        }
+        self.content(FROM.get(..matched).unwrap_or_default(), take)
     }
 
     /// Bytes of the mail, and before them the empty line that turned out to be its own.

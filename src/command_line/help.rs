@@ -58,3 +58,51 @@ others go on, and the exit code is 1.
   mailtap parse ~/Maildir archive.mbox | jq -r '.event.headers.subject[0]'
   curl -s https://lists.example.org/2024-05.mbox | mailtap parse -
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::IMAP;
+    use crate::config;
+
+    /// The lines of the help between `first` and the next empty one.
+    fn lines_from(first: &str) -> Vec<&'static str> {
+        let lines: Vec<_> = IMAP.lines().skip_while(|line| !line.starts_with(first)).collect();
+        lines.into_iter().take_while(|line| !line.is_empty()).collect()
+    }
+
+    #[test]
+    fn the_file_and_the_arguments_in_the_help_are_accepted() {
+        let folder = std::env::temp_dir().join(format!("mailtap-help-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("imap"), "secret\n").unwrap();
+        fs::write(folder.join("hook"), "secret\n").unwrap();
+        fs::write(folder.join("config.yaml"), lines_from("  imap:").join("\n")).unwrap();
+        let environment = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
+            "HOME" => Some("/home/mailtap".to_owned()),
+            "IMAP_PASSWORD" => Some("secret".to_owned()),
+            _ => None,
+        };
+        let from_file = config::from_file(&folder.join("config.yaml"), &environment).unwrap();
+        assert_eq!((from_file.adapters.len(), from_file.notices.len()), (1, 0));
+
+        let arguments = lines_from("  mailtap imap").join(" ").replace('\\', " ");
+        let arguments = arguments.split_whitespace().skip(2);
+        let from_arguments = config::from_arguments(arguments, &environment).unwrap();
+        assert_eq!(from_arguments.adapters[0].imap, from_file.adapters[0].imap);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn every_key_in_the_help_exists() {
+        let keys = lines_from("More under imap:").into_iter().skip(1);
+        let keys: Vec<_> = keys.map(|line| line.split_whitespace().next().unwrap()).collect();
+        assert!(keys.len() >= 8);
+        for key in keys {
+            let error = config::from_arguments([format!("{key}=").as_str()], &|_| None).unwrap_err();
+            assert_eq!(error.to_string(), "server: missing", "{key}");
+        }
+    }
+}

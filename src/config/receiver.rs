@@ -1,13 +1,17 @@
 //! `client_options`: where events go, and what of LimaCharlie's options that leaves without effect.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use super::Receiver;
 use super::node::Finding;
 use super::settings::Section;
+use crate::http::request::{Method, Request};
+use crate::http::url::Url;
 use crate::secret::Secret;
 use crate::sink::webhook;
+
+/// The `dest_url` for events that stay on this machine.
+const STDOUT: &str = "stdout:";
 
 /// Options that LimaCharlie's cloud applies to its own protocol, and what to do instead.
 const WITHOUT_EFFECT: &[(&str, &str)] = &[
@@ -35,37 +39,26 @@ pub(super) fn receiver(
     options.section("identity").text("installation_key")?;
     options.text("platform")?;
 
+    let url = destination(options)?;
     let lc_secret = options.text("lc_secret")?;
-    let url = options.text("dest_url")?.unwrap_or_default();
     let mut notices = Vec::new();
-    let receiver = match Destination::of(&url).map_err(|reason| options.fault("dest_url", reason))? {
-        Destination::Stdout => {
-            if lc_secret.is_some() {
-                notices.push(options.fault("lc_secret", "has no effect with stdout:"));
-            }
-            Receiver::Stdout
+    let receiver = if url == STDOUT {
+        if lc_secret.is_some() {
+            notices.push(options.fault("lc_secret", "has no effect with stdout:"));
         }
-        Destination::Http { loopback: false } if !is_insecure => {
-            let reason = "http:// sends mail in clear; use https://, or set is_insecure";
-            return Err(options.fault("dest_url", reason));
-        }
-        Destination::Http { .. } | Destination::Https => {
-            // The header's value: anything else could end the header and begin another (RFC 9110, section 5.5).
-            if lc_secret
-                .as_ref()
-                .is_some_and(|secret| !secret.bytes().all(|byte| byte.is_ascii_graphic()))
-            {
-                let reason = "may hold only visible ASCII characters, because it travels in an HTTP header";
-                return Err(options.fault("lc_secret", reason));
-            }
-            let settings = webhook::Settings {
-                url: Secret::new(url),
-                lc_secret: lc_secret.map(Secret::new),
-                allow_clear_text: is_insecure,
-                ca_file: ca_file.map(Path::to_path_buf),
-            };
-            Receiver::Webhook(settings)
-        }
+        Receiver::Stdout
+    } else {
+        // Checked here, by the poster's own rules, so that a slip is found before anything is contacted.
+        let parsed = Url::parse(&url, is_insecure).map_err(|error| options.fault("dest_url", &error.to_string()))?;
+        Request::new(Method::Post, &parsed)
+            .with_field("lc-secret", lc_secret.as_deref().unwrap_or_default())
+            .map_err(|error| options.fault("lc_secret", &error.to_string()))?;
+        Receiver::Webhook(webhook::Settings {
+            url: Secret::new(url),
+            lc_secret: lc_secret.map(Secret::new),
+            allow_clear_text: is_insecure,
+            ca_file: ca_file.map(Path::to_path_buf),
+        })
     };
     for (key, instead) in WITHOUT_EFFECT {
         if options.is_set(key) {
@@ -81,6 +74,24 @@ pub(super) fn receiver(
     Ok((receiver, notices))
 }
 
+/// `dest_url`, which must be one that something built can serve.
+fn destination(options: &Section<'_>) -> Result<String, Finding> {
+    const NOT_BUILT: &str = "is not built yet: give the https:// address of a webhook, or stdout:";
+    let Some(url) = options.text("dest_url")? else {
+        let reason = format!("missing; LimaCharlie's own protocol (USP), the default, {NOT_BUILT}");
+        return Err(options.fault("dest_url", &reason));
+    };
+    let scheme = url.split(':').next().unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("ws") || scheme.eq_ignore_ascii_case("wss") {
+        let reason = format!("LimaCharlie's own protocol (USP, ws:// and wss://) {NOT_BUILT}");
+        return Err(options.fault("dest_url", &reason));
+    }
+    if url.eq_ignore_ascii_case("stdout") {
+        return Err(options.fault("dest_url", "write `stdout:`, with the colon"));
+    }
+    Ok(url)
+}
+
 /// `identity.oid`, which every event carries. Only events that stay on this machine go without it.
 pub(super) fn oid(options: &Section<'_>, receiver: &Receiver) -> Result<String, Finding> {
     let identity = options.section("identity");
@@ -88,57 +99,4 @@ pub(super) fn oid(options: &Section<'_>, receiver: &Receiver) -> Result<String, 
         Receiver::Webhook(_) => identity.required("oid"),
         Receiver::Stdout => Ok(identity.text("oid")?.unwrap_or_default()),
     }
-}
-
-/// What a `dest_url` leads to.
-enum Destination {
-    Stdout,
-    Https,
-    Http { loopback: bool },
-}
-
-impl Destination {
-    fn of(url: &str) -> Result<Destination, &'static str> {
-        if url.is_empty() {
-            return Err(
-                "missing; LimaCharlie's own protocol (USP), the default, is not built yet: give https://… of a webhook, or stdout:",
-            );
-        }
-        if url == "stdout:" {
-            return Ok(Destination::Stdout);
-        }
-        let (scheme, rest) = url.split_once("://").ok_or("must begin with https://, or be stdout:")?;
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "https" => true,
-            "http" => false,
-            "ws" | "wss" => {
-                return Err(
-                    "LimaCharlie's own protocol (USP, ws:// and wss://) is not built yet: give https://… of a webhook, or stdout:",
-                );
-            }
-            _ => return Err("must begin with https://, or be stdout:"),
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err("may not contain a user name and password; use lc_secret");
-        }
-        if authority.is_empty() {
-            return Err("has no host");
-        }
-        if https {
-            Ok(Destination::Https)
-        } else {
-            Ok(Destination::Http {
-                loopback: is_loopback(authority),
-            })
-        }
-    }
-}
-
-fn is_loopback(authority: &str) -> bool {
-    if let Some(host) = authority.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-        return host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
-    }
-    let host = authority.split(':').next().unwrap_or_default();
-    host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{Adapter, keys, receiver, server};
+use crate::net::tls::Trust;
 use crate::secret::Secret;
 use crate::{event, imap};
 
@@ -164,12 +165,10 @@ fn ca_file(section: &Section<'_>) -> Result<Option<PathBuf>, Finding> {
     let Some(path) = section.text("ca_file")?.map(PathBuf::from) else {
         return Ok(None);
     };
-    let text =
-        std::fs::read(&path).map_err(|error| section.fault("ca_file", &format!("{}: {error}", path.display())))?;
-    if memchr::memmem::find(&text, b"-----BEGIN CERTIFICATE-----").is_none() {
-        return Err(section.fault("ca_file", "holds no certificate in PEM form"));
+    match Trust::load(Some(&path)) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) => Err(section.fault("ca_file", &format!("{}: {}", path.display(), error.reason))),
     }
-    Ok(Some(path))
 }
 
 /// Uploading attachments is not built yet. A retention alone changes nothing in the original either.

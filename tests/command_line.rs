@@ -1,0 +1,307 @@
+//! The real program: arguments, exit codes, and one line when something is wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const CANARY: &str = "canary-hunter2";
+
+const MAIL: &str = "Subject: one\r\nDate: Mon, 01 Jan 2024 00:00:00 +0000\r\n\r\nbody\r\n";
+
+/// `mailtap` with `arguments`, in an environment that holds nothing but a home folder.
+fn mailtap(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailtap"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    mailtap(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap()
+}
+
+/// The one line that a refusal consists of.
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    let error = text(&output.stderr);
+    assert_eq!(error.matches('\n').count(), 1, "not one line: {error}");
+    assert!(!error.contains(CANARY), "a secret is in: {error}");
+    error.strip_prefix("mailtap: ").unwrap().trim_end().to_owned()
+}
+
+/// A folder of its own for `test`, removed when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("mailtap-command-line-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `routing.source` of every event that `arguments` print.
+fn sources(output: &Output, folder: &Folder) -> Vec<String> {
+    let root = format!("{}/", folder.0.display());
+    text(&output.stdout)
+        .lines()
+        .map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            event["routing"]["source"].as_str().unwrap().replace(&root, "")
+        })
+        .collect()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["help"],
+        &["help", "imap"],
+        &["imap", "--help"],
+        &["imap", "-h"],
+        &["help", "parse"],
+        &["parse", "--help"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(
+            (output.status.code(), text(&output.stderr)),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+        let help = text(&output.stdout);
+        assert!(
+            help.contains("  mailtap ") && help.lines().all(|line| line.chars().count() <= 120),
+            "{help}"
+        );
+    }
+    for flag in ["--version", "-V"] {
+        assert_eq!(
+            text(&run(&[flag]).stdout),
+            concat!("mailtap ", env!("CARGO_PKG_VERSION"), "\n")
+        );
+    }
+}
+
+#[test]
+fn what_is_misspelt_is_told_with_what_was_meant() {
+    for (arguments, error) in [
+        (&["imp"][..], "unknown command `imp`; did you mean `imap`?"),
+        (&["prase", "x"], "unknown command `prase`; did you mean `parse`?"),
+        (
+            &["syslog", "x"],
+            "unknown command `syslog`; `mailtap --help` lists what there is",
+        ),
+        (&["--hlep"], "unknown flag `--hlep`; did you mean `--help`?"),
+        (&["-x"], "unknown flag `-x`; `mailtap --help` lists what there is"),
+        (&["--version", "x"], "--version takes no argument"),
+        (&["help", "impa"], "unknown command `impa`; did you mean `imap`?"),
+        (&["help", "imap", "x"], "help takes one command"),
+        (&["parse", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
+        (&["imap", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
+        (
+            &["imap", "--server=x"],
+            "unknown flag `--server`; write `server=…` without dashes",
+        ),
+        (
+            &["imap", "server=x", "-password=canary-hunter2"],
+            "unknown flag `-password`; write `password=…` without dashes",
+        ),
+        (&["imap", "sever=x"], "sever: unknown key; did you mean `server`?"),
+        (&["imap", "server=x", "username=y"], "password: missing"),
+        (&["imap", "server=x", "password", CANARY], "argument 2 is not key=value"),
+        (
+            &["imap", "/nonexistent/a=b.yaml"],
+            "/nonexistent/a=b.yaml: No such file or directory (os error 2)",
+        ),
+        (
+            &["imap", "no\u{1b}[2J\nsuch.yaml"],
+            "no\\u{1b}[2J\\nsuch.yaml: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(refused(arguments), error);
+    }
+    for arguments in [&[][..], &["imap"], &["parse"]] {
+        refused(arguments);
+    }
+}
+
+#[test]
+fn a_broken_file_is_told_with_its_line_and_without_its_password() {
+    let folder = Folder::new("broken");
+    for (text, error) in [
+        (
+            format!("imap:\n  sever: x\n  password: {CANARY}\n"),
+            ":2:3: imap.sever: unknown key; did you mean `server`?",
+        ),
+        (format!("imap:\n  server: x\n  password: \"{CANARY}\n"), ":3:13: "),
+        (
+            format!("imap:\n  server: x\n  password: [{CANARY}]\n"),
+            ":3:13: imap.password: expected text, found a list",
+        ),
+        (
+            format!("{{\"imap\": {{\"password\": {CANARY}}}}}"),
+            ":1:23: expected a value; text needs double quotes",
+        ),
+        (
+            format!("imap: {{server: x, username: u, password: {CANARY}}}"),
+            ":1:7: imap.client_options.dest_url: missing",
+        ),
+        (
+            format!(
+                "imap: {{server: x, username: u, password: p, client_options: {{dest_url: 'https://u:{CANARY}@h/'}}}}"
+            ),
+            "imap.client_options.dest_url: the URL must not carry a user name or password",
+        ),
+        ("syslog: {port: 514}".to_owned(), ":1:1: syslog: is another adapter"),
+    ] {
+        let path = folder.file("config.yaml", text);
+        let found = refused(&["imap", &path]);
+        assert!(found.starts_with(&path) && found.contains(error), "{found}");
+    }
+    assert!(refused(&["imap", &folder.0.display().to_string()]).contains("Is a directory"));
+}
+
+#[test]
+fn the_environment_overrides_no_argument() {
+    let output = mailtap(&["imap", "username=u", "password=p", "client_options.dest_url=stdout:"])
+        .envs([("SERVER", "evil.example.com"), ("server", "evil.example.com")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(2), "mailtap: server: missing\n")
+    );
+}
+
+#[test]
+fn files_maildirs_and_mbox_files_are_printed_in_the_order_given() {
+    let folder = Folder::new("order");
+    let mbox = folder.file("b.mbox", "From x\nSubject: 1\n\n>From\n\nFrom y\nSubject: 2\n\n");
+    let mail = folder.file("a.eml", MAIL);
+    folder.file("Maildir/new/2.x", MAIL);
+    folder.file("Maildir/cur/1.x:2,S", MAIL);
+    let maildir = folder.0.join("Maildir").display().to_string();
+    let output = run(&["parse", &mbox, &mail, &maildir, &mail]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let expected = [
+        "b.mbox:1",
+        "b.mbox:2",
+        "a.eml",
+        "Maildir/cur/1.x:2,S",
+        "Maildir/new/2.x",
+        "a.eml",
+    ];
+    assert_eq!(sources(&output, &folder), expected);
+    let event: serde_json::Value = serde_json::from_str(text(&output.stdout).lines().nth(2).unwrap()).unwrap();
+    assert_eq!(event["event"]["headers"]["subject"][0], "one");
+    assert_eq!(event["event"]["parts"][0]["body_text"], "body\r\n");
+    assert_eq!(event["routing"]["event_time"], 1_704_067_200_000_i64);
+}
+
+#[test]
+fn what_cannot_be_read_costs_only_itself() {
+    let folder = Folder::new("unreadable");
+    let mail = folder.file("a.eml", MAIL);
+    folder.file("folder/x", MAIL);
+    let no_maildir = folder.0.join("folder").display().to_string();
+    let output = run(&["parse", "/nonexistent/x.eml", &mail, &no_maildir, &mail]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(sources(&output, &folder), ["a.eml", "a.eml"]);
+    let errors: Vec<_> = text(&output.stderr).lines().collect();
+    assert_eq!(
+        errors[0],
+        "mailtap: /nonexistent/x.eml: No such file or directory (os error 2)"
+    );
+    assert!(errors[1].ends_with("/folder: a folder without cur and new is not a Maildir; name the files in it"));
+    assert_eq!(errors.len(), 2);
+}
+
+#[test]
+fn standard_input_is_a_mail_or_an_mbox() {
+    let folder = Folder::new("stdin");
+    let mbox = format!("From x\n{MAIL}\nFrom y\n{MAIL}");
+    for (input, expected) in [(MAIL, &["-"][..]), (&mbox, &["-:1", "-:2"]), ("", &["-"])] {
+        let mut child = mailtap(&["parse", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), sources(&output, &folder)),
+            (Some(0), expected.iter().map(ToString::to_string).collect())
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_ends_it_quietly() {
+    let folder = Folder::new("early");
+    let mbox = folder.file("many.mbox", format!("From x\n{MAIL}\n").repeat(5_000));
+    let mut child = mailtap(&["parse", &mbox])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with('{'));
+    drop(lines);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_under_standard_output_is_an_error() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        println!("skipped: there is no /dev/full here");
+        assert!(std::env::var_os("CI").is_none(), "CI has /dev/full");
+        return;
+    }
+    let folder = Folder::new("full");
+    let mail = folder.file("a.eml", MAIL);
+    for arguments in [&["parse", &mail][..], &["--help"]] {
+        let output = mailtap(arguments)
+            .stdout(fs::File::create(full).unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(
+            text(&output.stderr),
+            "mailtap: standard output: No space left on device (os error 28)\n"
+        );
+    }
+}
