@@ -89,13 +89,10 @@ impl<'a> Splitter<'a> {
     /// The end of the file. An empty line at its end is the last separator's.
     pub fn finish(mut self, take: Take<'_>) -> ControlFlow<()> {
         match self.state {
-            State::LineStart {
-                quoted: false,
-                matched: 0,
-            } => {}
+            // Before the other beginnings of a line: here nothing is held back but the empty line, which is dropped.
+            LINE_START | State::Line | State::Separator => {}
             State::LineStart { quoted, matched } => self.held_back(quoted, matched, take)?,
             State::EmptyLineCr => self.content(b"\r", take)?,
-            State::Line | State::Separator => {}
         }
         take(Piece::End)
     }

@@ -38,7 +38,7 @@ fn round_trip(documents: &[Node]) -> Vec<Node> {
 pub(super) fn write(documents: &[Node]) -> String {
     documents
         .iter()
-        .map(|document| format!("{}\n", value(document)))
+        .flat_map(|document| [value(document), "\n".to_owned()])
         .collect()
 }
 

@@ -40,7 +40,7 @@ fn arguments(arguments: &[&str]) -> Result<Loaded, String> {
 fn with(lines: &[&str]) -> String {
     let mut text = "imap:\n  server: imap.example.com\n  username: journal\n  password: canary-hunter2\n".to_owned();
     for line in lines {
-        text.push_str(&format!("  {line}\n"));
+        text.extend(["  ", line, "\n"]);
     }
     if !lines.iter().any(|line| line.starts_with("client_options:")) {
         text.push_str("  client_options: {dest_url: 'stdout:'}\n");

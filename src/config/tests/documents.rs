@@ -1,5 +1,7 @@
 //! YAML and JSON as texts: documents, scalars, bombs.
 
+use std::fmt::Write as _;
+
 use super::super::round_trip::write;
 use super::super::{document, fuzz, json, yaml};
 use super::{CANARY, adapter, load, refused, with, with_options};
@@ -128,10 +130,8 @@ fn yaml_faults_are_told_with_their_place() {
 fn a_billion_laughs_are_refused_at_the_first_anchor() {
     let mut text = "a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for (name, previous) in ('b'..='z').zip('a'..) {
-        text.push_str(&format!(
-            "{name}: &{name} [{}]\n",
-            vec![format!("*{previous}"); 9].join(", ")
-        ));
+        let nine = vec![format!("*{previous}"); 9].join(", ");
+        writeln!(text, "{name}: &{name} [{nine}]").unwrap();
     }
     assert!(
         read(&text)
@@ -151,7 +151,7 @@ fn nesting_is_bounded_in_every_notation() {
         let block = format!("{}x", "- ".repeat(depth));
         let json = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
         for text in [flow, block, json] {
-            assert_eq!(read(&text).is_ok(), accepted, "depth {depth}: {:.20}", text);
+            assert_eq!(read(&text).is_ok(), accepted, "depth {depth}: {text:.20}");
         }
     }
     assert!(read(&"[".repeat(10_000)).is_err());
@@ -168,16 +168,10 @@ fn a_file_that_is_too_large_is_refused() {
 }
 
 #[test]
-fn ten_thousand_keys_in_one_section_take_no_time() {
+fn sixty_thousand_keys_in_one_section_take_no_time() {
     let started = std::time::Instant::now();
-    let yaml: String = (0..60_000).map(|number| format!("key{number}: x\n")).collect();
-    let json = format!(
-        "{{{}}}",
-        (0..60_000)
-            .map(|number| format!("\"k{number}\":1"))
-            .collect::<Vec<_>>()
-            .join(",")
-    );
+    let keys: Vec<_> = (0..60_000).map(|number| format!("\"k{number}\": 1")).collect();
+    let (yaml, json) = (keys.join("\n"), format!("{{{}}}", keys.join(",")));
     assert!(read(&yaml).is_ok() && read(&json).is_ok());
     // Milliseconds in truth; with a quadratic reader, minutes.
     assert!(started.elapsed().as_secs() < 20);

@@ -98,7 +98,7 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
         arguments(&["server=a", CANARY]).unwrap_err(),
         "argument 2 is not key=value"
     );
-    let deep = format!("{}=x", ["a"; 10_000].join("."));
+    let deep = format!("{}=x", vec!["a"; 10_000].join("."));
     assert!(arguments(&[&deep]).unwrap_err().ends_with("is not a key"));
 }
 
