@@ -62,10 +62,7 @@ impl Charset {
                 Machine::Table(encoding.new_decoder())
             }
             Charset::Table(encoding) => Machine::Table(encoding.new_decoder_with_bom_removal()),
-            Charset::Guess => Machine::Guess {
-                held: Vec::new(),
-                windows: false,
-            },
+            Charset::Guess => Machine::Guess(Guess::default()),
         }
     }
 }
@@ -80,12 +77,7 @@ pub struct TextDecoder {
 
 enum Machine {
     Table(Decoder),
-    Guess {
-        /// The beginning of a UTF-8 character, at most three bytes.
-        held: Vec<u8>,
-        /// An invalid byte has been seen.
-        windows: bool,
-    },
+    Guess(Guess),
 }
 
 /// Bytes that are decoded at a time.
@@ -126,16 +118,16 @@ impl TextDecoder {
                     self.replaced |= decode_table(decoder, piece, output, false);
                 }
             }
-            Machine::Guess { held, windows } => guess(held, windows, input, output),
+            Machine::Guess(guess) => guess.feed(input, output),
         }
     }
 
-    /// Ends the text: a truncated character becomes U+FFFD (or windows-1252, where the charset is a guess). The decoder
-    /// is then ready for another text; [`TextDecoder::replaced`] keeps counting.
+    /// Ends the text: a truncated character becomes U+FFFD (or windows-1252, where nothing before it was UTF-8 and the
+    /// charset is a guess). The decoder is then ready for another text; [`TextDecoder::replaced`] remembers all of them.
     pub fn finish(&mut self, output: &mut String) {
         match &mut self.machine {
             Machine::Table(decoder) => self.replaced |= decode_table(decoder, &[], output, true),
-            Machine::Guess { held, .. } => decode_windows(held, output),
+            Machine::Guess(guess) => self.replaced |= guess.finish(output),
         }
         self.machine = self.charset.machine();
     }
@@ -152,25 +144,23 @@ impl TextDecoder {
 }
 
 /// Appends raw header text, which should have been ASCII: UTF-8 where it is valid (RFC 6532), else the charset of the
-/// part where that fits, else windows-1252.
+/// part where that fits, else as [`Charset::Guess`] reads it.
 pub fn decode_header_bytes(bytes: &[u8], part_charset: Option<&[u8]>, output: &mut String) {
     let part_charset = || part_charset.and_then(Charset::from_label);
-    if let Ok(text) = from_utf8(bytes) {
-        // Japanese mail of the nineties: no 8-bit byte, but escape sequences.
-        if bytes.contains(&0x1B) && part_charset() == Some(Charset::Table(ISO_2022_JP)) {
-            let mut decoder = TextDecoder::of(Charset::Table(ISO_2022_JP));
-            decoder.feed(bytes, output);
-            decoder.finish(output);
-        } else {
-            output.push_str(text);
-        }
+    // Japanese mail of the nineties has no 8-bit byte, but escape sequences.
+    if let Ok(text) = from_utf8(bytes)
+        && !(bytes.contains(&0x1B) && part_charset().is_some_and(Charset::is_iso_2022_jp))
+    {
+        output.push_str(text);
     } else if let Some(Charset::Table(encoding)) = part_charset()
-        && encoding.is_ascii_compatible()
+        && (encoding.is_ascii_compatible() || encoding == ISO_2022_JP)
         && let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes)
     {
         output.push_str(&text);
     } else {
-        decode_windows(bytes, output);
+        let mut guess = Guess::default();
+        guess.feed(bytes, output);
+        guess.finish(output);
     }
 }
 
@@ -183,41 +173,68 @@ fn decode_table(decoder: &mut Decoder, input: &[u8], output: &mut String, last: 
     replaced
 }
 
-fn guess(held: &mut Vec<u8>, windows: &mut bool, mut input: &[u8], output: &mut String) {
-    while !held.is_empty()
-        && let Some((byte, rest)) = input.split_first()
-    {
-        input = rest;
-        held.push(*byte);
-        match from_utf8(held) {
-            Ok(text) => {
-                output.push_str(text);
-                held.clear();
-            }
-            Err(error) if error.error_len().is_none() => {}
-            Err(_) => {
-                *windows = true;
-                decode_windows(held, output);
-                held.clear();
-            }
-        }
-    }
-    if *windows {
-        decode_windows(input, output);
-        return;
-    }
-    match from_utf8(input) {
-        Ok(text) => output.push_str(text),
-        Err(error) => {
-            let (valid, rest) = input.split_at_checked(error.valid_up_to()).unwrap_or((&[], input));
-            output.push_str(from_utf8(valid).unwrap_or_default());
-            if error.error_len().is_none() {
-                held.extend_from_slice(rest);
-            } else {
-                *windows = true;
-                decode_windows(rest, output);
+/// See [`Charset::Guess`].
+#[derive(Default)]
+struct Guess {
+    /// The beginning of a UTF-8 character, at most three bytes.
+    held: Vec<u8>,
+    /// A character beyond ASCII has been read, so this is UTF-8: a character that lacks its end was cut.
+    utf_8: bool,
+    /// An invalid byte has been seen.
+    windows: bool,
+}
+
+impl Guess {
+    fn feed(&mut self, mut input: &[u8], output: &mut String) {
+        while !self.held.is_empty()
+            && let Some((byte, rest)) = input.split_first()
+        {
+            input = rest;
+            self.held.push(*byte);
+            match from_utf8(&self.held) {
+                Ok(text) => {
+                    output.push_str(text);
+                    self.held.clear();
+                    self.utf_8 = true;
+                }
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => {
+                    decode_windows(&self.held, output);
+                    self.held.clear();
+                    self.windows = true;
+                }
             }
         }
+        if self.windows {
+            decode_windows(input, output);
+            return;
+        }
+        let (text, rest, cut) = match from_utf8(input) {
+            Ok(text) => (text, &[][..], true),
+            Err(error) => {
+                let (valid, rest) = input.split_at_checked(error.valid_up_to()).unwrap_or((&[], input));
+                (from_utf8(valid).unwrap_or_default(), rest, error.error_len().is_none())
+            }
+        };
+        output.push_str(text);
+        self.utf_8 |= !text.is_ascii();
+        if cut {
+            self.held.extend_from_slice(rest);
+        } else {
+            self.windows = true;
+            decode_windows(rest, output);
+        }
+    }
+
+    /// True when the text ended in U+FFFD.
+    fn finish(&self, output: &mut String) -> bool {
+        let replaced = self.utf_8 && !self.held.is_empty();
+        if replaced {
+            output.push(char::REPLACEMENT_CHARACTER);
+        } else {
+            decode_windows(&self.held, output);
+        }
+        replaced
     }
 }
 

@@ -325,9 +325,11 @@ fn number(text: &str, digits: usize) -> Option<i64> {
     (text.len() <= digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// RFC 5322, section 4.3: two digits are 1950 to 2049, three count from 1900.
+/// RFC 5322, section 4.3: two digits are 1950 to 2049, three count from 1900. So do `0100` to `0199`, which senders that
+/// were not ready for the year 2000 write.
 fn full_year(year: i64, digits: usize) -> Option<i64> {
     match digits {
+        4 if (100..200).contains(&year) => year.checked_add(1900),
         4 => Some(year),
         2 if year < 50 => year.checked_add(2000),
         2 | 3 => year.checked_add(1900),

@@ -20,7 +20,8 @@ use scanner::{Scanner, Word, WordEncoding};
 pub enum Note {
     /// 8-bit bytes, beside words or inside.
     Raw8Bit,
-    /// A word that breaks the grammar (glued, unclosed, spaces inside, bad base64 or hexadecimal): readers differ.
+    /// A word that breaks the grammar (glued, unclosed, spaces inside, bad base64 or hexadecimal), or
+    /// something like a word that was left as it is: readers differ.
     Malformed,
     /// A charset nobody knows; read as UTF-8 or windows-1252.
     UnknownCharset,
@@ -160,6 +161,13 @@ impl Decoding<'_> {
     fn raw(&mut self, text: &[u8]) {
         if !text.is_ascii() {
             self.notes.add(Note::Raw8Bit);
+        }
+        // Left behind though it looks like a word: another reader may decode it.
+        if memmem::find(text, b"=?")
+            .and_then(|start| memmem::find(text.get(start.checked_add(2)?..)?, b"?="))
+            .is_some()
+        {
+            self.notes.add(Note::Malformed);
         }
         let mut decoded = String::with_capacity(text.len());
         decode_header_bytes(text, self.part_charset, &mut decoded);

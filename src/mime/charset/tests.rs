@@ -87,6 +87,11 @@ fn text_is_decoded_and_what_means_nothing_is_counted() {
         (None, b"gr\xFCn", plain("grün")),
         (None, b"gr\xC3\xBCn, then gr\xFCn \xC3\xBC", plain("grün, then grün Ã¼")),
         (None, b"ends in \xE9", plain("ends in é")),
+        (
+            None,
+            b"gr\xC3\xBCn, cut \xE2\x82",
+            ("grün, cut \u{FFFD}".to_owned(), true, true),
+        ),
         (None, b"\x80 costs", plain("€ costs")),
         (Some(""), b"gr\xFCn", plain("grün")),
         (Some("us-ascii"), "grün".as_bytes(), plain("grün")),
@@ -162,7 +167,7 @@ fn a_finished_decoder_starts_again() {
 }
 
 #[test]
-fn raw_header_text_is_utf_8_then_the_part_s_charset_then_windows_1252() {
+fn raw_header_text_is_utf_8_then_the_part_s_charset_then_a_guess() {
     let read = |bytes: &[u8], charset: Option<&str>| {
         let mut output = String::new();
         decode_header_bytes(bytes, charset.map(str::as_bytes), &mut output);
@@ -171,10 +176,12 @@ fn raw_header_text_is_utf_8_then_the_part_s_charset_then_windows_1252() {
     assert_eq!(read("Grüße".as_bytes(), Some("iso-8859-2")), "Grüße");
     assert_eq!(read(b"\xB3adne", Some("iso-8859-2")), "ładne");
     assert_eq!(read(b"\xFCber", None), "über");
+    assert_eq!(read(b"gr\xC3\xBCn, cut \xC3", None), "grün, cut \u{FFFD}");
     assert_eq!(read(b"\xFCber", Some("utf-8")), "über");
     assert_eq!(read(b"\xFCber", Some("utf-16")), "über");
     assert_eq!(read(b"\xFC!", Some("big5")), "ü!");
     assert_eq!(read(b"\xA4\xA4\xA4\xE5", Some("big5")), "中文");
     assert_eq!(read(b"Re: \x1B$B$3$s\x1B(B!", Some("iso-2022-jp")), "Re: こん!");
     assert_eq!(read(b"Re: \x1B$B", Some("utf-8")), "Re: \x1B$B");
+    assert_eq!(read(b"Re: \x1B$B\xFF", Some("iso-2022-jp")), "Re: \x1B$Bÿ");
 }

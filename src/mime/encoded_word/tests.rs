@@ -73,11 +73,13 @@ fn text_without_words_stays_as_it_is() {
         ("plain", "plain", &[]),
         ("tab\tand  two spaces ", "tab\tand  two spaces ", &[]),
         ("what =? is", "what =? is", &[]),
-        ("=?=?=?", "=?=?=?", &[]),
+        ("=?=?=?", "=?=?=?", &[Note::Malformed]),
         ("=?utf-8?", "=?utf-8?", &[]),
         ("=?utf-8?Q", "=?utf-8?Q", &[]),
-        ("=?utf-8?X?abc?=", "=?utf-8?X?abc?=", &[]),
-        ("=?utf-8?abc?=", "=?utf-8?abc?=", &[]),
+        ("=?utf-8?X?abc?=", "=?utf-8?X?abc?=", &[Note::Malformed]),
+        ("=?utf-8?abc?=", "=?utf-8?abc?=", &[Note::Malformed]),
+        ("=?utf-8? Q?abc?=", "=?utf-8? Q?abc?=", &[Note::Malformed]),
+        ("a ?= b =? c", "a ?= b =? c", &[]),
         ("=? =?utf-8?Q?a?=", "=? a", &[]),
     ]);
 }

@@ -204,12 +204,13 @@ impl<'a, 'n> Reader<'a, 'n> {
                         return value;
                     }
                     b'\\' => {
-                        if let Some((escaped, after)) = rest.split_first() {
-                            if !matches!(escaped, b'"' | b'\\') {
-                                self.notes.insert(Note::Quote);
-                            }
+                        if let Some((escaped @ (b'"' | b'\\'), after)) = rest.split_first() {
                             value.push(*escaped);
                             rest = after;
+                        } else {
+                            // RFC 822 would drop it. But `"C:\temp\x.exe"` is a path more often than a quoted `t` and `x`.
+                            self.notes.insert(Note::Quote);
+                            value.push(b'\\');
                         }
                     }
                     byte => value.push(*byte),

@@ -211,7 +211,7 @@ fn quotes_and_escapes() {
     check(&[
         ("a/b; n=\"a;b=c\"", "a/b", &[("n", "a;b=c")], &[]),
         ("a/b; n=\"a\\\"b\\\\c\"", "a/b", &[("n", "a\"b\\c")], &[]),
-        ("a/b; n=\"C:\\temp\"", "a/b", &[("n", "C:temp")], &[Note::Quote]),
+        ("a/b; n=\"C:\\temp\"", "a/b", &[("n", "C:\\temp")], &[Note::Quote]),
         ("a/b; n=\"\"", "a/b", &[("n", "")], &[]),
         ("a/b; n=\"a\"foo; m=1", "a/b", &[("m", "1"), ("n", "a")], &[Note::Quote]),
         (
