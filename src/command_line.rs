@@ -8,7 +8,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, nearest};
+use crate::config::{self, nearest, shown};
 use crate::log;
 use crate::supervisor::Supervisor;
 
@@ -61,7 +61,9 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
 }
 
 fn wants_help(arguments: &[OsString]) -> bool {
-    matches!(arguments, [only] if only == "--help" || only == "-h" || only == "help")
+    arguments
+        .iter()
+        .any(|argument| argument == "--help" || argument == "-h")
 }
 
 fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
@@ -106,24 +108,26 @@ fn key_values(arguments: &[OsString]) -> Result<Vec<&str>, Failure> {
     arguments
         .iter()
         .map(|argument| {
-            // Only what stands before `=` may be repeated: behind it there may be a password.
             let argument = argument
                 .to_str()
                 .ok_or_else(|| Failure::Usage("an argument is not UTF-8 text".to_owned()))?;
-            let key = argument.split('=').next().unwrap_or_default();
-            match (key.trim_start_matches('-'), key.starts_with('-')) {
-                (_, false) => Ok(argument),
-                (name, true) if argument.contains('=') => Err(Failure::Usage(format!(
-                    "unknown flag `{key}`; write `{name}=…` without dashes"
-                ))),
-                (_, true) => Err(unknown("flag", key, &["--help"])),
+            match argument.split_once('=') {
+                _ if !argument.starts_with('-') => Ok(argument),
+                Some((flag, _)) => {
+                    let (flag, key) = (shown(flag), shown(flag.trim_start_matches('-')));
+                    Err(Failure::Usage(format!(
+                        "unknown flag `{flag}`; write `{key}=…` without dashes"
+                    )))
+                }
+                None => Err(unknown("flag", argument, &["--help"])),
             }
         })
         .collect()
 }
 
 fn unknown(what: &str, word: &str, known: &[&str]) -> Failure {
-    Failure::Usage(match nearest(word, known.iter().copied()) {
+    let word = shown(word);
+    Failure::Usage(match nearest(&word, known.iter().copied()) {
         Some(near) => format!("unknown {what} `{word}`; did you mean `{near}`?"),
         None => format!("unknown {what} `{word}`; `mailtap --help` lists what there is"),
     })

@@ -93,6 +93,8 @@ fn help_and_version_go_to_standard_output() {
         &["imap", "-h"],
         &["help", "parse"],
         &["parse", "--help"],
+        &["parse", "x.eml", "--help"],
+        &["imap", "server=x", "-h"],
     ] {
         let output = run(arguments);
         assert_eq!(
@@ -138,6 +140,11 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             &["imap", "server=x", "-password=canary-hunter2"],
             "unknown flag `-password`; write `password=…` without dashes",
         ),
+        (
+            &["imap", "--password:canary-hunter2"],
+            "unknown flag `--password…`; `mailtap --help` lists what there is",
+        ),
+        (&["imap", "password canary-hunter2=x"], "`password…` is not a key"),
         (&["imap", "sever=x"], "sever: unknown key; did you mean `server`?"),
         (&["imap", "server=x", "username=y"], "password: missing"),
         (&["imap", "server=x", "password", CANARY], "argument 2 is not key=value"),

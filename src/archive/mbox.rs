@@ -18,6 +18,7 @@ pub(super) fn is_mbox(beginning: &[u8]) -> bool {
 ///
 /// A `From ` line that follows an empty line (or begins the file) separates; both lines belong to no mail. `>From ` was
 /// written for `From ` and `>>From ` for `>From ` (mboxrd): one `>` is taken away. Line ends stay as they are.
+/// Content-Length (mboxcl) is not looked at: it comes from the mail's sender as often as from the mailbox's writer.
 pub(super) struct Splitter<'a> {
     source: &'a str,
     mails: u64,

@@ -1,5 +1,6 @@
 //! `key=value` arguments with dotted paths and `name[0]` → the same tree that a file gives.
 
+use super::nearest::shown;
 use super::node::{Content, Entry, Finding, Node};
 use crate::limits;
 
@@ -14,8 +15,8 @@ pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<
         let Some((path, value)) = argument.split_once('=') else {
             return Err(Finding::at(None, format!("argument {number} is not key=value")));
         };
-        let steps = steps(path).ok_or_else(|| Finding::at(None, format!("`{path}` is not a key")))?;
-        insert(&mut root, &steps, value).map_err(|reason| Finding::at(None, format!("{path}: {reason}")))?;
+        let steps = steps(path).ok_or_else(|| Finding::at(None, format!("`{}` is not a key", shown(path))))?;
+        insert(&mut root, &steps, value).map_err(|reason| Finding::at(None, format!("{}: {reason}", shown(path))))?;
     }
     Ok(root)
 }
@@ -62,7 +63,7 @@ fn insert(node: &mut Node, steps: &[Step<'_>], value: &str) -> Result<(), String
                 node.content = Content::Mapping(Vec::new());
             }
             let Content::Mapping(entries) = &mut node.content else {
-                return Err(format!("`{key}` cannot be under what is {} elsewhere", node.kind()));
+                return Err(format!("is set below what is {} elsewhere", node.kind()));
             };
             if let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) {
                 return insert(&mut entry.value, steps, value);
@@ -81,7 +82,7 @@ fn insert(node: &mut Node, steps: &[Step<'_>], value: &str) -> Result<(), String
                 node.content = Content::Sequence(Vec::new());
             }
             let Content::Sequence(items) = &mut node.content else {
-                return Err(format!("`[{index}]` cannot be under what is {} elsewhere", node.kind()));
+                return Err(format!("is set below what is {} elsewhere", node.kind()));
             };
             if let Some(item) = items.get_mut(*index) {
                 return insert(item, steps, value);

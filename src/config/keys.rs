@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::nearest::nearest;
+use super::nearest::{nearest, shown};
 use super::node::{Content, Entry, Finding, Node};
 
 /// What a value must be.
@@ -188,10 +188,9 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
 }
 
 fn check_entry(entry: &Entry, keys: &[Key], path: &str, root: &'static Shape) -> Result<(), Finding> {
-    let full = join(path, &entry.key);
     match keys.iter().find(|(name, _)| *name == entry.key) {
-        Some((_, shape)) => check_node(&entry.value, shape, &full, root),
-        None => Err(Finding::at(entry.place, unknown(&full, &entry.key, keys, root))),
+        Some((name, shape)) => check_node(&entry.value, shape, &join(path, name), root),
+        None => Err(Finding::at(entry.place, unknown(path, &entry.key, keys, root))),
     }
 }
 
@@ -204,11 +203,12 @@ pub(super) fn join(path: &str, key: &str) -> String {
     }
 }
 
-fn unknown(full: &str, key: &str, keys: &[Key], root: &'static Shape) -> String {
-    let mut message = format!("{full}: unknown key");
-    if let Some(near) = nearest(key, keys.iter().map(|(name, _)| *name)) {
+fn unknown(path: &str, key: &str, keys: &[Key], root: &'static Shape) -> String {
+    let key = shown(key);
+    let mut message = format!("{}: unknown key", join(path, &key));
+    if let Some(near) = nearest(&key, keys.iter().map(|(name, _)| *name)) {
         let _ = write!(message, "; did you mean `{near}`?");
-    } else if let Some(place) = home_of(key, root, "") {
+    } else if let Some(place) = home_of(&key, root, "") {
         let _ = write!(message, "; did you mean `{place}`?");
     }
     message

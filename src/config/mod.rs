@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{event, imap, limits, sink};
 
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{nearest, shown};
 pub use reference::Environment;
 #[doc(hidden)]
 pub use round_trip::fuzz;

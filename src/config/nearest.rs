@@ -3,6 +3,7 @@
 /// The candidate nearest to `word` by insertions, deletions, changes and swaps of neighbours, when it is near enough
 /// to be a slip: one in three letters, at least one.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.strip_suffix('…').unwrap_or(word);
     // Nothing known is longer; the table would grow with the square of it.
     if word.len() > 64 {
         return None;
@@ -14,6 +15,18 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// As much of an unknown word as an error may repeat: its name-like beginning. Behind a forgotten space or a colon
+/// without one (`{password:hunter2}`) the rest of a "key" can be a password.
+pub(crate) fn shown(word: &str) -> String {
+    let is_name =
+        |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '[' | ']');
+    let mut name: String = word.chars().take_while(is_name).take(64).collect();
+    if name.len() < word.len() {
+        name.push('…');
+    }
+    name
 }
 
 /// Optimal string alignment distance, row by row.
@@ -46,7 +59,22 @@ fn distance(from: &str, to: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, nearest};
+    use super::{distance, nearest, shown};
+
+    #[test]
+    fn what_may_be_a_password_behind_a_name_is_not_repeated() {
+        assert_eq!(
+            shown("client_options.mappings[0].x-y"),
+            "client_options.mappings[0].x-y"
+        );
+        for word in ["password:hunter2", "password hunter2", "password\"hunter2", "password…"] {
+            assert_eq!(shown(word), "password…");
+        }
+        assert_eq!(nearest(&shown("pasword:hunter2"), ["password"]), Some("password"));
+        assert_eq!(shown(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(shown(&"x".repeat(65)), format!("{}…", "x".repeat(64)));
+        assert_eq!((shown("").as_str(), shown("é").as_str()), ("", "…"));
+    }
 
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use super::nearest::shown;
 use crate::secret::Secret;
 
 /// One value and where it stands.
@@ -108,7 +109,10 @@ impl fmt::Display for Place {
 pub(super) fn refuse_repeated_keys(entries: &[Entry]) -> Result<(), Finding> {
     let mut seen = HashSet::new();
     match entries.iter().find(|entry| !seen.insert(entry.key.as_str())) {
-        Some(entry) => Err(Finding::at(entry.place, format!("`{}` is set twice", entry.key))),
+        Some(entry) => Err(Finding::at(
+            entry.place,
+            format!("`{}` is set twice", shown(&entry.key)),
+        )),
         None => Ok(()),
     }
 }

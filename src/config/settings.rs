@@ -145,8 +145,8 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         imap,
         from_zero: section.flag("from_zero")?,
         ca_file,
-        state_dir: match section.text("state_dir")? {
-            Some(path) => PathBuf::from(path),
+        state_dir: match section.path("state_dir")? {
+            Some(path) => path,
             None => default_state_dir(environment).ok_or_else(|| {
                 section.fault(
                     "state_dir",
@@ -162,7 +162,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
 
 /// A file that cannot serve is found here, before anything is contacted.
 fn ca_file(section: &Section<'_>) -> Result<Option<PathBuf>, Finding> {
-    let Some(path) = section.text("ca_file")?.map(PathBuf::from) else {
+    let Some(path) = section.path("ca_file")? else {
         return Ok(None);
     };
     match Trust::load(Some(&path)) {
@@ -251,6 +251,16 @@ impl<'a> Section<'a> {
     /// The text under `key`, which must be there.
     pub fn required(&self, key: &str) -> Result<String, Finding> {
         self.text(key)?.ok_or_else(|| self.fault(key, "missing"))
+    }
+
+    /// The path under `key`. What a shell would expand is refused: it would become a folder called `~`.
+    fn path(&self, key: &str) -> Result<Option<PathBuf>, Finding> {
+        match self.text(key)? {
+            Some(path) if path.starts_with(['~', '$']) => {
+                Err(self.fault(key, "write the whole path; ~ and $VARIABLE are not expanded"))
+            }
+            path => Ok(path.map(PathBuf::from)),
+        }
     }
 
     /// The flag under `key`; false when it is not set. YAML 1.1's words are the original's.

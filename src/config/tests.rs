@@ -3,6 +3,7 @@
 mod documents;
 mod settings;
 mod traps;
+mod values;
 
 use super::{Adapter, Loaded, from_arguments, from_bytes};
 

@@ -236,6 +236,9 @@ fn a_syntax_error_beside_a_password_does_not_repeat_it() {
         format!("{{\"imap\": {{\"password\": \"{CANARY}\\q\"}}}}"),
         format!("{{\"imap\": {{\"password\": \"{CANARY}}}}}"),
         format!("imap: {CANARY}\n"),
+        format!("imap: {{password:{CANARY}, server: x}}\n"),
+        format!("imap: {{password {CANARY}, server: x}}\n"),
+        format!("imap:\n  password:{CANARY}: x\n  password:{CANARY}: x\n"),
         CANARY.to_owned(),
         format!("- {CANARY}\n"),
     ] {

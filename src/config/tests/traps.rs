@@ -92,7 +92,7 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
     );
     assert_eq!(
         arguments(&["server=a", "server.x=b"]).unwrap_err(),
-        "server.x: `x` cannot be under what is text elsewhere"
+        "server.x: is set below what is text elsewhere"
     );
     assert_eq!(
         arguments(&["server=a", CANARY]).unwrap_err(),
