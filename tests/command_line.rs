@@ -144,7 +144,10 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             &["imap", "--password:canary-hunter2"],
             "unknown flag `--password…`; `mailtap --help` lists what there is",
         ),
-        (&["imap", "password canary-hunter2=x"], "`password…` is not a key"),
+        (
+            &["imap", "password canary-hunter2=x"],
+            "password…: unknown key; did you mean `password`?",
+        ),
         (&["imap", "sever=x"], "sever: unknown key; did you mean `server`?"),
         (&["imap", "server=x", "username=y"], "password: missing"),
         (&["imap", "server=x", "password", CANARY], "argument 2 is not key=value"),
