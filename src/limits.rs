@@ -17,6 +17,45 @@ pub const ADDRESSES: usize = 8;
 
 // ---- imap ----
 
+/// First size of the reading buffer: a TLS record is 16 KiB, a mail from a list 4 to 60. It grows only for a longer line.
+pub const IMAP_BUFFER: usize = 64 * 1024;
+/// One response without the mail in it: Exchange sends lines of hundreds of KiB. Reached: the connection is closed.
+pub const IMAP_RESPONSE: usize = 1024 * 1024;
+/// Parentheses in parentheses; ten are normal for a nested structure. Reached: the response is skipped, or, with a literal
+/// in doubt, the connection closed.
+pub const IMAP_NESTING: usize = 32;
+/// A literal that is no mail: names and dates. Reached: the connection is closed.
+pub const IMAP_LITERAL: u64 = 64 * 1024;
+/// Literals in one response, mails apart. Reached: the connection is closed.
+pub const IMAP_LITERALS: usize = 64;
+/// Text of the server that is kept for an error or a log line, in bytes. Reached: the text is cut.
+pub const IMAP_TEXT: usize = 300;
+/// From the connection to the greeting. Reached: backoff, as for all that follow.
+pub const IMAP_GREETING: Duration = Duration::from_secs(30);
+/// Silence of the server in a command.
+pub const IMAP_COMMAND: Duration = Duration::from_secs(60);
+/// Silence of the server in EXAMINE, STATUS, SEARCH and a listing, which may read a whole mailbox from a slow disk.
+pub const IMAP_SLOW_COMMAND: Duration = Duration::from_secs(300);
+/// Silence of the server in the middle of a mail.
+pub const IMAP_LITERAL_SILENCE: Duration = Duration::from_secs(60);
+/// Bytes a second that a server must send on average beyond the silence allowed, so that one byte a minute is no progress.
+pub const IMAP_FLOOR_RATE: u64 = 1024;
+/// From DONE to the end of IDLE: a connection that does not answer it is dead.
+pub const IMAP_DONE: Duration = Duration::from_secs(15);
+/// The answer to LOGOUT. Reached: the connection is closed without it.
+pub const IMAP_LOGOUT: Duration = Duration::from_secs(5);
+/// Between two NOOPs, where there is no IDLE.
+pub const IMAP_POLL: Duration = Duration::from_secs(60);
+/// Bytes of a mail that is not wanted (twice, unasked, dropped) which are read to keep the connection. Reached: it is closed.
+pub const IMAP_SKIPPED_BODY: u64 = 16 * 1024 * 1024;
+/// FETCH commands in flight: with two, the server never waits for us.
+pub const IMAP_COMMANDS_IN_FLIGHT: usize = 2;
+/// Mails in one FETCH.
+pub const IMAP_BATCH_MAILS: usize = 500;
+/// Bytes of mail in one FETCH, as far as the sizes are known. A larger mail goes alone.
+pub const IMAP_BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// A set of UIDs in a command; servers take lines of 8,000 bytes (RFC 7162 section 4), tag and items included.
+pub const IMAP_SET_LENGTH: usize = 7_900;
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
 pub const LISTED_MAILS: usize = 200_000;
 

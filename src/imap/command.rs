@@ -1,1 +1,268 @@
-//! Commands as bytes.
+//! Commands as bytes (RFC 3501 section 6). Whatever a name or password holds, it cannot end a line.
+
+use super::auth::plain_message;
+use super::mailbox_name;
+use super::uid::UidSet;
+use crate::secret::Secret;
+
+/// What is asked of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// What can you do?
+    Capability,
+    /// Username and password in the command.
+    Login {
+        /// The username.
+        username: String,
+        /// The password.
+        password: Secret<String>,
+    },
+    /// SASL PLAIN.
+    AuthenticatePlain {
+        /// The username.
+        username: String,
+        /// The password.
+        password: Secret<String>,
+        /// SASL-IR: the message goes with the command.
+        at_once: bool,
+    },
+    /// Who we are (RFC 2971): some servers serve nobody who does not say.
+    Id,
+    /// Open a mailbox for reading only.
+    Examine(String),
+    /// UIDNEXT and UIDVALIDITY of a mailbox.
+    Status(String),
+    /// UIDs and sizes from one UID to another.
+    List(u32, u32),
+    /// The UID of the last mail.
+    LastUid,
+    /// Mails, without setting `\Seen`.
+    Fetch(UidSet),
+    /// Which of these are there?
+    Search(UidSet),
+    /// Anything new?
+    Noop,
+    /// Say when there is something new (RFC 2177). Ended by [`DONE`].
+    Idle,
+    /// Goodbye.
+    Logout,
+}
+
+/// Ends IDLE.
+pub const DONE: &[u8] = b"DONE\r\n";
+
+/// Refuses to go on with AUTHENTICATE (RFC 3501 section 6.2.2).
+pub const CANCEL: &[u8] = b"*\r\n";
+
+impl Command {
+    /// Its name, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Capability => "CAPABILITY",
+            Command::Login { .. } => "LOGIN",
+            Command::AuthenticatePlain { .. } => "AUTHENTICATE PLAIN",
+            Command::Id => "ID",
+            Command::Examine(_) => "EXAMINE",
+            Command::Status(_) => "STATUS",
+            Command::List(..) | Command::LastUid | Command::Fetch(_) => "UID FETCH",
+            Command::Search(_) => "UID SEARCH",
+            Command::Noop => "NOOP",
+            Command::Idle => "IDLE",
+            Command::Logout => "LOGOUT",
+        }
+    }
+
+    /// Its bytes, in the parts between which the server must ask for more (`+`).
+    pub fn parts(&self, tag: &str) -> Secret<Vec<Vec<u8>>> {
+        let mut parts = Parts::new(tag);
+        match self {
+            Command::Login { username, password } => {
+                parts.word("LOGIN");
+                parts.string(username.as_bytes());
+                parts.string(password.expose().as_bytes());
+            }
+            Command::AuthenticatePlain {
+                username,
+                password,
+                at_once,
+            } => {
+                parts.word("AUTHENTICATE PLAIN");
+                let message = plain_message(username, password);
+                if *at_once {
+                    parts.word(message.expose());
+                } else {
+                    parts.end_part();
+                    parts.current.extend_from_slice(message.expose().as_bytes());
+                }
+            }
+            Command::Id => {
+                parts.word(concat!(
+                    "ID (\"name\" \"mailtap\" \"version\" \"",
+                    env!("CARGO_PKG_VERSION"),
+                    "\")"
+                ));
+            }
+            Command::Examine(mailbox) => {
+                parts.word("EXAMINE");
+                parts.string(mailbox_name::encode(mailbox).as_bytes());
+            }
+            Command::Status(mailbox) => {
+                parts.word("STATUS");
+                parts.string(mailbox_name::encode(mailbox).as_bytes());
+                parts.word("(UIDNEXT UIDVALIDITY)");
+            }
+            Command::List(first, last) => parts.word(&format!("UID FETCH {first}:{last} (UID RFC822.SIZE)")),
+            Command::LastUid => parts.word("UID FETCH * (UID)"),
+            // Attributes before the body, so that nearly every server says the UID first.
+            Command::Fetch(uids) => parts.word(&format!(
+                "UID FETCH {} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])",
+                uids.written()
+            )),
+            Command::Search(uids) => parts.word(&format!("UID SEARCH UID {}", uids.written())),
+            Command::Capability | Command::Noop | Command::Idle | Command::Logout => parts.word(self.name()),
+        }
+        parts.finish()
+    }
+}
+
+/// A command as it is put together. Holds the password, so it has no Debug.
+struct Parts {
+    done: Vec<Vec<u8>>,
+    current: Vec<u8>,
+}
+
+impl Parts {
+    fn new(tag: &str) -> Parts {
+        Parts {
+            done: Vec::new(),
+            current: tag.as_bytes().to_vec(),
+        }
+    }
+
+    /// Words of ours: no line ends in them.
+    fn word(&mut self, word: &str) {
+        self.current.push(b' ');
+        self.current.extend_from_slice(word.as_bytes());
+    }
+
+    /// A string of somebody else's: quoted, or as a literal what cannot be quoted (CR, LF, NUL, 8-bit).
+    fn string(&mut self, string: &[u8]) {
+        self.current.push(b' ');
+        if string.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.current.push(b'"');
+            for byte in string {
+                if matches!(byte, b'"' | b'\\') {
+                    self.current.push(b'\\');
+                }
+                self.current.push(*byte);
+            }
+            self.current.push(b'"');
+        } else {
+            self.current
+                .extend_from_slice(format!("{{{}}}", string.len()).as_bytes());
+            self.end_part();
+            self.current.extend_from_slice(string);
+        }
+    }
+
+    fn end_part(&mut self) {
+        self.current.extend_from_slice(b"\r\n");
+        self.done.push(std::mem::take(&mut self.current));
+    }
+
+    fn finish(mut self) -> Secret<Vec<Vec<u8>>> {
+        self.end_part();
+        Secret::new(self.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Command;
+    use crate::imap::uid::UidSet;
+    use crate::secret::Secret;
+
+    fn parts(command: &Command) -> Vec<String> {
+        let parts = command.parts("A1");
+        parts
+            .expose()
+            .iter()
+            .map(|part| String::from_utf8(part.clone()).unwrap())
+            .collect()
+    }
+
+    fn login(username: &str, password: &str) -> Command {
+        Command::Login {
+            username: username.to_owned(),
+            password: Secret::new(password.to_owned()),
+        }
+    }
+
+    #[test]
+    fn commands_are_written_as_the_rfc_has_them() {
+        let uids: UidSet = [1, 2, 3, 7].into_iter().collect();
+        for (command, expected) in [
+            (Command::Capability, "A1 CAPABILITY\r\n"),
+            (Command::Noop, "A1 NOOP\r\n"),
+            (Command::Idle, "A1 IDLE\r\n"),
+            (Command::Logout, "A1 LOGOUT\r\n"),
+            (
+                Command::Examine("Entwürfe".to_owned()),
+                "A1 EXAMINE \"Entw&APw-rfe\"\r\n",
+            ),
+            (
+                Command::Status("a\"\\b".to_owned()),
+                "A1 STATUS \"a\\\"\\\\b\" (UIDNEXT UIDVALIDITY)\r\n",
+            ),
+            (Command::List(1, 100), "A1 UID FETCH 1:100 (UID RFC822.SIZE)\r\n"),
+            (Command::LastUid, "A1 UID FETCH * (UID)\r\n"),
+            (
+                Command::Fetch(uids.clone()),
+                "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\r\n",
+            ),
+            (Command::Search(uids), "A1 UID SEARCH UID 1:3,7\r\n"),
+            (login("u1", "p \"w\""), "A1 LOGIN \"u1\" \"p \\\"w\\\"\"\r\n"),
+        ] {
+            assert_eq!(parts(&command), [expected]);
+        }
+    }
+
+    #[test]
+    fn plain_goes_with_the_command_or_waits_to_be_asked() {
+        let plain = |at_once| Command::AuthenticatePlain {
+            username: "Kurt".to_owned(),
+            password: Secret::new("xipj3plmq".to_owned()),
+            at_once,
+        };
+        assert_eq!(parts(&plain(true)), ["A1 AUTHENTICATE PLAIN AEt1cnQAeGlwajNwbG1x\r\n"]);
+        assert_eq!(
+            parts(&plain(false)),
+            ["A1 AUTHENTICATE PLAIN\r\n", "AEt1cnQAeGlwajNwbG1x\r\n"]
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_name_or_password_can_end_a_line_and_begin_a_command() {
+        let hostile = "x\r\nA9 DELETE INBOX\r\n\0\u{e9}\"";
+        for command in [
+            Command::Examine(hostile.to_owned()),
+            Command::Status(hostile.to_owned()),
+        ] {
+            let parts = parts(&command);
+            assert_eq!(parts.len(), 1);
+            assert_eq!(parts[0].matches(['\r', '\n', '\0']).count(), 2, "{parts:?}");
+            assert!(parts[0].is_ascii());
+        }
+        // As a literal, it is counted: the server cannot take it for a line.
+        assert_eq!(
+            parts(&login("a\r\nb", "é")),
+            ["A1 LOGIN {4}\r\n", "a\r\nb {2}\r\n", "é\r\n"]
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let command = login("u1", "hunter2");
+        assert!(!format!("{command:?} {:?}", command.parts("A1")).contains("hunter2"));
+    }
+}

@@ -1,12 +1,14 @@
-//! IMAP4rev1 (RFC 3501), the part that a reader needs. Everything but `session.rs` is pure.
+//! `IMAP4rev1` (RFC 3501), the part that a reader needs. Everything but `session.rs` is pure.
 //!
 //! Read `session.rs` first: it is the conversation, top to bottom.
 
 pub mod auth;
 pub mod command;
+pub mod fetch_items;
 pub mod framing;
 pub mod lexer;
 pub mod mailbox_name;
+pub mod reader;
 pub mod response;
 pub mod resume;
 pub mod session;

@@ -4,7 +4,9 @@
 //! A session is good until the first error that [`SessionError::ends_session`] says ends it; then the caller drops it,
 //! waits and opens another. Nothing here is ever written to the mailbox: EXAMINE and BODY.PEEK only.
 
+mod connection;
 mod fetch;
+mod log_in;
 mod watch;
 
 pub use fetch::{Arrival, Body, Fetch, Fetched};
@@ -14,14 +16,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Settings;
-use crate::clock::Clock;
+use self::connection::{Connection, Patience, trouble};
+use super::command::{CANCEL, Command};
+use super::reader::Event;
+use super::response::{Capabilities, Code, Condition, Response, State, Status};
+use crate::clock::{Clock, Phase};
 use crate::net::{NetError, Stream};
+use crate::{limits, log};
 
 /// One connection to an IMAP server, from greeting to logout.
 pub struct Session {
-    stream: Box<dyn Stream>,
-    clock: Arc<dyn Clock>,
+    connection: Connection,
+    /// What the server can do, as far as it said so since the last login.
+    capabilities: Option<Capabilities>,
+    /// PREAUTH: the connection came logged in.
+    logged_in: bool,
+    /// Whether IDLE works; until it fails, what CAPABILITY says.
+    idles: bool,
+    /// How many mails there are, by the last EXISTS.
+    exists: u32,
+    /// The mailbox changed since the last watch.
+    news: bool,
+    /// Commands whose end did not come yet.
+    in_flight: usize,
 }
 
 /// What EXAMINE said.
@@ -47,48 +64,294 @@ pub struct Listed {
 impl Session {
     /// Reads the greeting.
     pub fn open(stream: Box<dyn Stream>, clock: Arc<dyn Clock>) -> Result<Session, SessionError> {
-        Ok(Session { stream, clock })
-    }
-
-    /// Logs in and introduces itself.
-    pub fn log_in(&mut self, settings: &Settings) -> Result<(), SessionError> {
-        Err(SessionError::Protocol(settings.username.clone()))
+        let mut session = Session {
+            connection: Connection::new(stream, clock),
+            capabilities: None,
+            logged_in: false,
+            idles: false,
+            exists: 0,
+            news: false,
+            in_flight: 0,
+        };
+        let mut patience = Patience::in_all(Phase::Greeting, limits::IMAP_GREETING);
+        let event = session.connection.event(&mut patience)?;
+        let Event::Response(Response::Condition(Condition { state, .. })) = event else {
+            return Err(SessionError::Protocol("its first line is no IMAP greeting".to_owned()));
+        };
+        match state {
+            State::Ok => {}
+            State::PreAuth => session.logged_in = true,
+            // BYE is an error already.
+            State::No | State::Bad | State::Bye => {
+                return Err(SessionError::Unavailable("the greeting is a refusal".to_owned()));
+            }
+        }
+        session.note(&event);
+        Ok(session)
     }
 
     /// Opens `mailbox` (decoded name) for reading only. Also the way to learn a fresh UIDNEXT later.
     pub fn examine(&mut self, mailbox: &str) -> Result<Selected, SessionError> {
-        Err(SessionError::Protocol(mailbox.to_owned()))
+        let (mut uid_validity, mut uid_next) = (None, None);
+        let mut take = |code: Option<Code>| match code {
+            Some(Code::UidValidity(value)) => uid_validity = Some(value),
+            Some(Code::UidNext(value)) => uid_next = Some(value),
+            _ => {}
+        };
+        self.exists = 0;
+        let command = Command::Examine(mailbox.to_owned());
+        let condition = self.run(&command, slow(), |response| {
+            if let Response::Condition(condition) = response {
+                take(condition.code);
+            }
+        })?;
+        take(condition.code.clone());
+        let text = condition.to_string();
+        match condition.state {
+            State::Ok => {}
+            State::No => {
+                return Err(trouble(&condition).unwrap_or_else(|| {
+                    SessionError::Configuration(format!(
+                        "the server does not open the mailbox {mailbox:?}, check `inbox_name`: {text}"
+                    ))
+                }));
+            }
+            State::Bad | State::Bye | State::PreAuth => return Err(refusal(&command, &condition)),
+        }
+        // What came with EXAMINE is known now.
+        self.news = false;
+        let selected = Selected {
+            uid_validity: uid_validity.unwrap_or(0),
+            uid_next: uid_next.filter(|next| *next > 0),
+            exists: self.exists,
+        };
+        if selected.uid_validity > 0 {
+            return Ok(selected);
+        }
+        self.without_uid_validity(mailbox, selected)
+    }
+
+    /// RFC 3501 section 7.1 wants UIDVALIDITY in every answer to EXAMINE. Without it the UIDs may change their meaning
+    /// unnoticed, so STATUS is asked; a server that has none at all is trusted, and the operator told.
+    fn without_uid_validity(&mut self, mailbox: &str, selected: Selected) -> Result<Selected, SessionError> {
+        let uid_validity = self.status(mailbox)?.uid_validity.unwrap_or(0);
+        if uid_validity == 0 {
+            let fields: [(&str, &dyn fmt::Display); 2] = [("server", &self.peer().to_owned()), ("mailbox", &mailbox)];
+            log::warn(
+                "the server gives no UIDVALIDITY: a mailbox that is created anew would go unnoticed",
+                &fields,
+            );
+        }
+        Ok(Selected {
+            uid_validity,
+            ..selected
+        })
+    }
+
+    fn status(&mut self, mailbox: &str) -> Result<Status, SessionError> {
+        let mut found = Status::default();
+        let condition = self.run(&Command::Status(mailbox.to_owned()), slow(), |response| {
+            if let Response::Status(status) = response {
+                found = status;
+            }
+        })?;
+        // A refusal is an answer as well: the server does not say.
+        trouble(&condition).map_or(Ok(found), Err)
     }
 
     /// The UID that the next mail will have at least: EXAMINE's UIDNEXT, else STATUS, else one more than the last UID.
     pub fn uid_next(&mut self, mailbox: &str, selected: &Selected) -> Result<u32, SessionError> {
-        selected
-            .uid_next
-            .ok_or_else(|| SessionError::Protocol(mailbox.to_owned()))
+        if let Some(uid_next) = selected.uid_next {
+            return Ok(uid_next);
+        }
+        if let Some(uid_next) = self.status(mailbox)?.uid_next.filter(|next| *next > 0) {
+            return Ok(uid_next);
+        }
+        // In an empty mailbox `*` is nobody, which some servers refuse; and nothing has been missed yet.
+        if self.exists == 0 {
+            return Ok(1);
+        }
+        let mut last = None;
+        let condition = self.run(&Command::LastUid, slow(), |response| {
+            if let Response::Fetch(attributes) = response {
+                last = last.max(attributes.uid);
+            }
+        })?;
+        match last {
+            Some(last) if condition.is_ok() => Ok(last.saturating_add(1)),
+            _ => Err(refusal(&Command::LastUid, &condition)),
+        }
     }
 
-    /// The mails with UIDs from `first` to `last`, sorted. At most [`crate::limits::LISTED_MAILS`], the lowest: when that
-    /// many come, go on behind the last.
+    /// The mails with UIDs from `first` to `last`, sorted. At most [`limits::LISTED_MAILS`], the lowest: when that many
+    /// come, go on behind the last.
     pub fn list(&mut self, first: u32, last: u32) -> Result<Vec<Listed>, SessionError> {
-        Err(SessionError::Protocol(format!("{first}:{last}")))
+        let mut listed = Vec::new();
+        if first > last {
+            return Ok(listed);
+        }
+        let command = Command::List(first, last);
+        let condition = self.run(&command, slow(), |response| {
+            if let Response::Fetch(attributes) = response
+                && let Some(uid) = attributes.uid.filter(|uid| (first..=last).contains(uid))
+            {
+                let size = attributes.size.unwrap_or(0);
+                listed.push(Listed { uid, size });
+                if listed.len() >= limits::LISTED_MAILS.saturating_mul(2) {
+                    lowest(&mut listed);
+                }
+            }
+        })?;
+        lowest(&mut listed);
+        if condition.is_ok() || fetch::says_expunged(&condition) {
+            return Ok(listed);
+        }
+        Err(refusal(&command, &condition))
     }
 
-    /// Fetches the bodies of `listed` (sorted), two commands in flight. Run it until it has nothing more: a session whose
-    /// fetch was dropped before its end refuses every other command.
+    /// Fetches the bodies of `listed`, two commands in flight. Run it until it has nothing more: a session whose fetch was
+    /// dropped before its end refuses every other command.
     pub fn fetch<'s>(&'s mut self, listed: &[Listed]) -> Fetch<'s> {
         Fetch::new(self, listed)
     }
 
     /// Waits up to `patience` for news: IDLE, or NOOP now and then where IDLE is missing.
     pub fn watch(&mut self, patience: Duration) -> Result<Watched, SessionError> {
-        self.clock.wait(patience);
-        Ok(Watched::Quiet)
+        self.wait_for_news(patience)
     }
 
     /// Says goodbye, without insisting.
-    pub fn log_out(self) {
-        drop(self.stream);
+    pub fn log_out(mut self) {
+        let patience = Patience::in_all(Phase::Command, limits::IMAP_LOGOUT);
+        // The session is over either way.
+        let _ = self.run(&Command::Logout, patience, |_| {});
     }
+
+    /// `host:port` of the server, for messages.
+    pub fn peer(&self) -> &str {
+        self.connection.peer()
+    }
+
+    /// One command from its first byte to its tagged response; untagged responses go to `take`. A mail's body is skipped.
+    fn run(
+        &mut self,
+        command: &Command,
+        mut patience: Patience,
+        mut take: impl FnMut(Response),
+    ) -> Result<Condition, SessionError> {
+        if self.in_flight > 0 {
+            return Err(SessionError::Protocol(
+                "a command before the last one was answered".to_owned(),
+            ));
+        }
+        let tag = self.connection.next_tag();
+        let parts = command.parts(&tag);
+        let mut parts = parts.expose().iter();
+        if let Some(part) = parts.next() {
+            self.connection.write(part)?;
+        }
+        self.in_flight = 1;
+        loop {
+            match self.connection.event(&mut patience)? {
+                Event::Response(Response::Continuation) => match parts.next() {
+                    Some(part) => self.connection.write(part)?,
+                    // A question too many, as after a refused password: only `*` gets us the tagged response.
+                    None if matches!(command, Command::AuthenticatePlain { .. }) => self.connection.write(CANCEL)?,
+                    None => {}
+                },
+                Event::Response(Response::Tagged { tag: ended, condition }) => {
+                    self.end_flight(&tag, &ended)?;
+                    self.learn(&condition);
+                    return Ok(condition);
+                }
+                event => {
+                    self.note(&event);
+                    if let Event::Response(response) = event {
+                        take(response);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a command of one part without waiting for anything.
+    fn send(&mut self, command: &Command) -> Result<String, SessionError> {
+        let tag = self.connection.next_tag();
+        for part in command.parts(&tag).expose() {
+            self.connection.write(part)?;
+        }
+        self.in_flight = self.in_flight.saturating_add(1);
+        Ok(tag)
+    }
+
+    /// A fetch that was dropped before its end leaves commands behind whose answers nobody reads any more.
+    fn expect_in_flight(&self, commands: usize) -> Result<(), SessionError> {
+        if self.in_flight == commands {
+            return Ok(());
+        }
+        Err(SessionError::Protocol(
+            "the last fetch was left before its end".to_owned(),
+        ))
+    }
+
+    /// The tagged response to the only command in flight. Another tag means that we lost each other.
+    fn end_flight(&mut self, tag: &str, ended: &str) -> Result<(), SessionError> {
+        if tag != ended {
+            return Err(unknown_tag(ended));
+        }
+        self.in_flight = 0;
+        Ok(())
+    }
+
+    /// What a server may say at any time.
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Response(Response::Exists(exists)) => {
+                // Only a new number is news: some servers repeat the old one at every occasion.
+                self.news |= *exists != self.exists;
+                self.exists = *exists;
+            }
+            Event::Response(Response::Expunge) => {
+                self.news = true;
+                self.exists = self.exists.saturating_sub(1);
+            }
+            Event::Response(Response::Capability(capabilities)) => self.capabilities = Some(capabilities.clone()),
+            Event::Response(Response::Condition(condition)) => self.learn(condition),
+            _ => {}
+        }
+    }
+
+    fn learn(&mut self, condition: &Condition) {
+        if let Some(Code::Capability(capabilities)) = &condition.code {
+            self.capabilities = Some(capabilities.clone());
+        }
+    }
+}
+
+fn quick(phase: Phase) -> Patience {
+    Patience::new(phase, limits::IMAP_COMMAND)
+}
+
+fn slow() -> Patience {
+    Patience::new(Phase::Command, limits::IMAP_SLOW_COMMAND)
+}
+
+/// Sorted, each UID once, and no more than the limit.
+fn lowest(listed: &mut Vec<Listed>) {
+    listed.sort_unstable();
+    listed.dedup_by_key(|listed| listed.uid);
+    listed.truncate(limits::LISTED_MAILS);
+}
+
+fn unknown_tag(tag: &str) -> SessionError {
+    SessionError::Protocol(format!("an answer to no command of ours: {tag}"))
+}
+
+fn refusal(command: &Command, condition: &Condition) -> SessionError {
+    trouble(condition).unwrap_or_else(|| SessionError::Refused {
+        command: command.name(),
+        text: condition.to_string(),
+    })
 }
 
 /// Why a session, or one command, came to nothing.

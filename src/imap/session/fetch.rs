@@ -1,11 +1,31 @@
-//! Bodies by UID, two commands in flight.
+//! Bodies by UID, two commands in flight, so that the server never waits for us between two commands.
+//!
+//! Only UIDs count. A body is taken when its UID is in flight and did not come before; everything else that a server may
+//! say meanwhile (flags, EXPUNGE, a body twice, a body unasked) changes nothing.
 
-use super::{Listed, Session, SessionError};
+use std::collections::VecDeque;
+
+use super::connection::{Patience, trouble};
+use super::{Listed, Session, SessionError, unknown_tag};
+use crate::clock::Phase;
+use crate::imap::command::Command;
+use crate::imap::fetch_items::BodyItem;
+use crate::imap::reader::Event;
+use crate::imap::response::{Condition, Response};
+use crate::imap::uid::UidSet;
+use crate::limits;
 
 /// Bodies on their way; see [`Session::fetch`].
 pub struct Fetch<'s> {
     session: &'s mut Session,
-    waiting: Vec<Listed>,
+    /// Not asked for yet, ascending.
+    waiting: VecDeque<Listed>,
+    /// Asked for once; the command succeeded, and they did not come.
+    again: VecDeque<u32>,
+    /// Asked for twice. SEARCH will tell whether they are gone.
+    unproven: Vec<u32>,
+    flights: Flights,
+    verdicts: VecDeque<Arrival<'static>>,
 }
 
 /// What came, or did not.
@@ -23,9 +43,12 @@ pub enum Arrival<'f> {
     },
 }
 
-/// One mail's bytes, as they arrive. Dropped early, the rest is skipped up to a bound, beyond which the session ends.
+/// One mail's bytes, as they arrive. Dropped early, the rest is skipped up to a bound, beyond which the session ends; the
+/// mail counts as delivered.
 pub struct Body<'f> {
     session: &'f mut Session,
+    flights: &'f mut Flights,
+    patience: Patience,
     uid: Option<u32>,
     length: u64,
 }
@@ -43,21 +66,164 @@ pub struct Fetched {
 
 impl<'s> Fetch<'s> {
     pub(super) fn new(session: &'s mut Session, listed: &[Listed]) -> Fetch<'s> {
+        let mut waiting = listed.to_vec();
+        waiting.sort_unstable();
+        waiting.dedup_by_key(|listed| listed.uid);
         Fetch {
             session,
-            waiting: listed.to_vec(),
+            waiting: waiting.into(),
+            again: VecDeque::new(),
+            unproven: Vec::new(),
+            flights: Flights(Vec::new()),
+            verdicts: VecDeque::new(),
         }
     }
 
     /// What comes next; `None` when all that was asked for has come or is accounted for.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what comes borrows the fetch, which no Iterator can express"
+    )]
     pub fn next(&mut self) -> Result<Option<Arrival<'_>>, SessionError> {
-        Ok(self.waiting.pop().map(|listed| {
-            Arrival::Message(Body {
-                session: self.session,
-                uid: Some(listed.uid),
-                length: listed.size,
-            })
-        }))
+        let mut patience = Patience::new(Phase::Command, limits::IMAP_COMMAND);
+        loop {
+            if let Some(verdict) = self.verdicts.pop_front() {
+                return Ok(Some(verdict));
+            }
+            self.ask()?;
+            if self.flights.0.is_empty() {
+                if self.unproven.is_empty() {
+                    return Ok(None);
+                }
+                self.prove()?;
+                continue;
+            }
+            match self.session.connection.event(&mut patience)? {
+                Event::Body { attributes, length } if self.flights.may_want(attributes.uid) => {
+                    return Ok(Some(Arrival::Message(Body {
+                        session: self.session,
+                        flights: &mut self.flights,
+                        patience: Patience::new(Phase::Literal, limits::IMAP_LITERAL_SILENCE),
+                        uid: attributes.uid,
+                        length,
+                    })));
+                }
+                // The end of a body that was dropped early.
+                Event::Response(Response::Fetch(attributes)) if attributes.body == BodyItem::Present => {
+                    attributes.uid.map(|uid| self.flights.take(uid));
+                }
+                Event::Response(Response::Tagged { tag, condition }) => self.ended(&tag, &condition)?,
+                event => self.session.note(&event),
+            }
+        }
+    }
+
+    /// Keeps two commands in flight.
+    fn ask(&mut self) -> Result<(), SessionError> {
+        self.session.expect_in_flight(self.flights.0.len())?;
+        while self.flights.0.len() < limits::IMAP_COMMANDS_IN_FLIGHT {
+            let again = !self.again.is_empty();
+            let set = if again { self.next_again() } else { self.next_batch() };
+            if set.is_empty() {
+                break;
+            }
+            let uids = set.uids().to_vec();
+            let tag = self.session.send(&Command::Fetch(set))?;
+            self.flights.0.push(Flight {
+                tag,
+                missing: uids,
+                again,
+            });
+        }
+        Ok(())
+    }
+
+    /// The next mails, up to a number, a size and a length of the command. A mail above the size goes alone.
+    fn next_batch(&mut self) -> UidSet {
+        let mut set = UidSet::new();
+        let mut size = 0_u64;
+        while let Some(listed) = self.waiting.front() {
+            size = size.saturating_add(listed.size);
+            let full = set.uids().len() >= limits::IMAP_BATCH_MAILS || size > limits::IMAP_BATCH_BYTES;
+            if full && !set.is_empty() || !set.push(listed.uid, limits::IMAP_SET_LENGTH) {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        set
+    }
+
+    fn next_again(&mut self) -> UidSet {
+        let mut set = UidSet::new();
+        while let Some(uid) = self.again.front() {
+            if !set.push(*uid, limits::IMAP_SET_LENGTH) {
+                break;
+            }
+            self.again.pop_front();
+        }
+        set
+    }
+
+    /// The end of a command: compares what was asked with what came.
+    fn ended(&mut self, tag: &str, condition: &Condition) -> Result<(), SessionError> {
+        let Some(at) = self.flights.0.iter().position(|flight| flight.tag == tag) else {
+            return Err(unknown_tag(tag));
+        };
+        let flight = self.flights.0.remove(at);
+        self.session.in_flight = self.session.in_flight.saturating_sub(1);
+        if condition.is_ok() || says_expunged(condition) {
+            if flight.again {
+                self.unproven.extend(flight.missing);
+            } else {
+                self.again.extend(flight.missing);
+                self.again.make_contiguous().sort_unstable();
+            }
+            return Ok(());
+        }
+        // Dovecot says SERVERBUG for one mail that it cannot read: that is this mail's trouble, not the server's.
+        if !condition.has_code("SERVERBUG")
+            && let Some(error) = trouble(condition)
+        {
+            return Err(error);
+        }
+        self.refuse(flight.missing, condition.to_string());
+        Ok(())
+    }
+
+    fn refuse(&mut self, uids: Vec<u32>, text: String) {
+        if !uids.is_empty() {
+            self.verdicts.push_back(Arrival::Refused { uids, text });
+        }
+    }
+
+    /// Asks which of the mails that did not come twice are there at all.
+    fn prove(&mut self) -> Result<(), SessionError> {
+        self.unproven.sort_unstable();
+        let mut set = UidSet::new();
+        self.unproven.retain(|uid| !set.push(*uid, limits::IMAP_SET_LENGTH));
+        let asked = set.uids().to_vec();
+        let mut found = Vec::new();
+        let patience = Patience::new(Phase::Command, limits::IMAP_SLOW_COMMAND);
+        let condition = self.session.run(&Command::Search(set), patience, |response| {
+            if let Response::Search(uids) = response {
+                found.extend(uids);
+            }
+        })?;
+        if !condition.is_ok() {
+            if let Some(error) = trouble(&condition) {
+                return Err(error);
+            }
+            self.refuse(asked, condition.to_string());
+            return Ok(());
+        }
+        found.sort_unstable();
+        let (there, gone): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|uid| found.binary_search(uid).is_ok());
+        self.verdicts.extend(gone.into_iter().map(Arrival::Missing));
+        self.refuse(
+            there,
+            "the server says that it has the mail, and does not send it".to_owned(),
+        );
+        Ok(())
     }
 }
 
@@ -74,12 +240,62 @@ impl Body<'_> {
 
     /// The next bytes, lent from the reading buffer; `None` at the end.
     pub fn chunk(&mut self) -> Result<Option<&[u8]>, SessionError> {
-        Err(SessionError::Protocol(self.session.stream.peer().to_owned()))
+        let connection = &mut self.session.connection;
+        if connection.reader.body_left() == 0 {
+            return Ok(None);
+        }
+        while !connection.reader.body_is_here() {
+            connection.receive(&mut self.patience)?;
+        }
+        Ok(Some(connection.reader.body()))
     }
 
     /// The end of the response. `None`: this was a body that nobody asked for (its UID came behind it, and is not one in
     /// flight); forget what was made of it.
-    pub fn finish(self) -> Result<Option<Fetched>, SessionError> {
-        Ok(None)
+    pub fn finish(mut self) -> Result<Option<Fetched>, SessionError> {
+        let event = self.session.connection.event(&mut self.patience)?;
+        let Event::Response(Response::Fetch(attributes)) = event else {
+            return Err(SessionError::Protocol(
+                "a body that is part of no FETCH response".to_owned(),
+            ));
+        };
+        let uid = attributes.uid.filter(|uid| self.flights.take(*uid));
+        Ok(uid.map(|uid| Fetched {
+            uid,
+            size: attributes.size,
+            internal_date_ms: attributes.internal_date_ms,
+        }))
     }
+}
+
+/// The commands in flight.
+struct Flights(Vec<Flight>);
+
+/// One command in flight.
+struct Flight {
+    tag: String,
+    /// What was asked for and did not come, ascending.
+    missing: Vec<u32>,
+    /// Whether it asks for the second time.
+    again: bool,
+}
+
+impl Flights {
+    /// Whether a body with this UID is one that is awaited; one without may be.
+    fn may_want(&self, uid: Option<u32>) -> bool {
+        uid.is_none_or(|uid| self.0.iter().any(|flight| flight.missing.binary_search(&uid).is_ok()))
+    }
+
+    /// Takes `uid` off those awaited. Says whether it was one.
+    fn take(&mut self, uid: u32) -> bool {
+        self.0.iter_mut().any(|flight| {
+            let at = flight.missing.binary_search(&uid);
+            at.map(|at| flight.missing.remove(at)).is_ok()
+        })
+    }
+}
+
+/// NO because mails of the range were expunged meanwhile: the others came.
+pub(super) fn says_expunged(condition: &Condition) -> bool {
+    condition.has_code("EXPUNGEISSUED") || condition.text.to_ascii_lowercase().contains("no longer exist")
 }

@@ -1,5 +1,16 @@
 //! Waiting for news: IDLE (RFC 2177), or NOOP now and then.
 
+use std::time::Duration;
+
+use super::connection::{Patience, trouble};
+use super::{Session, SessionError};
+use crate::clock::Phase;
+use crate::imap::command::{Command, DONE};
+use crate::imap::reader::Event;
+use crate::imap::response::Response;
+use crate::limits;
+use crate::net::NetErrorKind;
+
 /// What a watch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watched {
@@ -7,4 +18,87 @@ pub enum Watched {
     News,
     /// Nothing was announced. Look at UIDNEXT all the same: some servers never announce anything.
     Quiet,
+}
+
+/// How an IDLE ended.
+enum Idled {
+    /// We ended it.
+    Done,
+    /// The server refused it, or ended it of itself: asked again at once, it might do so for ever.
+    Declined,
+}
+
+impl Session {
+    pub(super) fn wait_for_news(&mut self, patience: Duration) -> Result<Watched, SessionError> {
+        if self.idles && !self.news {
+            self.idles = matches!(self.idle(patience)?, Idled::Done);
+        } else if !self.news {
+            self.poll(patience)?;
+        }
+        let news = std::mem::take(&mut self.news);
+        Ok(if news { Watched::News } else { Watched::Quiet })
+    }
+
+    fn idle(&mut self, patience: Duration) -> Result<Idled, SessionError> {
+        self.expect_in_flight(0)?;
+        let tag = self.send(&Command::Idle)?;
+        let mut waiting = Patience::new(Phase::Command, limits::IMAP_COMMAND);
+        let mut idling = false;
+        while !(idling && self.news) {
+            let event = match self.connection.event(&mut waiting) {
+                Err(SessionError::Net(error)) if idling && matches!(error.kind, NetErrorKind::TimedOut(_)) => break,
+                event => event?,
+            };
+            match event {
+                Event::Response(Response::Continuation) if !idling => {
+                    idling = true;
+                    // "Still here" every minute does not make the cycle longer.
+                    waiting = Patience::in_all(Phase::Idle, patience);
+                }
+                Event::Response(Response::Tagged { tag: ended, condition }) => {
+                    self.end_flight(&tag, &ended)?;
+                    return match trouble(&condition) {
+                        Some(error) => Err(error),
+                        None => Ok(Idled::Declined),
+                    };
+                }
+                event => self.note(&event),
+            }
+        }
+        self.connection.write(DONE)?;
+        let mut waiting = Patience::in_all(Phase::Command, limits::IMAP_DONE);
+        loop {
+            match self.connection.event(&mut waiting)? {
+                Event::Response(Response::Tagged { tag: ended, condition }) => {
+                    self.end_flight(&tag, &ended)?;
+                    return match trouble(&condition) {
+                        Some(error) => Err(error),
+                        None => Ok(Idled::Done),
+                    };
+                }
+                event => self.note(&event),
+            }
+        }
+    }
+
+    fn poll(&mut self, patience: Duration) -> Result<(), SessionError> {
+        let mut left = patience;
+        while !left.is_zero() && !self.news {
+            let pause = left.min(limits::IMAP_POLL);
+            left = left.saturating_sub(pause);
+            self.connection.clock().wait(pause);
+            if self.connection.clock().stopping() {
+                return Ok(());
+            }
+            let condition = self.run(
+                &Command::Noop,
+                Patience::new(Phase::Command, limits::IMAP_COMMAND),
+                |_| {},
+            )?;
+            if let Some(error) = trouble(&condition) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
 }

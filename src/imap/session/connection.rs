@@ -1,0 +1,177 @@
+//! Bytes both ways: commands out, events in, and how long to wait for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::SessionError;
+use crate::clock::{Clock, Deadline, Phase};
+use crate::imap::reader::{Event, Reader};
+use crate::imap::response::{Condition, Response};
+use crate::limits;
+use crate::net::{NetError, NetErrorKind, Stream};
+
+/// The stream with the reader behind it.
+pub(super) struct Connection {
+    stream: Box<dyn Stream>,
+    clock: Arc<dyn Clock>,
+    pub(super) reader: Reader,
+    tags: u32,
+    /// The last line that was no response: some servers say so why they close.
+    last_words: Option<String>,
+}
+
+/// How long an operation may keep us waiting, all its reads together. A byte now and then does not buy time without end:
+/// beyond the first silence, data must come at [`limits::IMAP_FLOOR_RATE`].
+pub(super) struct Patience {
+    phase: Phase,
+    limit: Duration,
+    left: Duration,
+    earns: bool,
+}
+
+impl Patience {
+    /// `limit` of silence; bytes received earn more time.
+    pub(super) fn new(phase: Phase, limit: Duration) -> Patience {
+        Patience {
+            phase,
+            limit,
+            left: limit,
+            earns: true,
+        }
+    }
+
+    /// `limit` in all, whatever is received.
+    pub(super) fn in_all(phase: Phase, limit: Duration) -> Patience {
+        Patience {
+            earns: false,
+            ..Patience::new(phase, limit)
+        }
+    }
+
+    fn deadline(&self, clock: &dyn Clock) -> Deadline {
+        let deadline = clock.deadline(self.phase, self.left);
+        Deadline {
+            after: self.limit,
+            ..deadline
+        }
+    }
+
+    fn spend(&mut self, waited: Duration, received: usize) {
+        self.left = self.left.saturating_sub(waited);
+        if self.earns {
+            let earned = (received as u64).saturating_mul(1_000_000) / limits::IMAP_FLOOR_RATE;
+            self.left = self.left.saturating_add(Duration::from_micros(earned)).min(self.limit);
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: Box<dyn Stream>, clock: Arc<dyn Clock>) -> Connection {
+        Connection {
+            stream,
+            clock,
+            reader: Reader::new(),
+            tags: 0,
+            last_words: None,
+        }
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn peer(&self) -> &str {
+        self.stream.peer()
+    }
+
+    /// A tag that was not used before.
+    pub(super) fn next_tag(&mut self) -> String {
+        self.tags = self.tags.wrapping_add(1);
+        format!("A{:04}", self.tags)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+        let deadline = self.clock.deadline(Phase::Write, limits::IMAP_COMMAND);
+        Ok(self.stream.write_all(bytes, deadline)?)
+    }
+
+    /// The next response, or the beginning of a body. BYE is an error, as it ends everything. What is left of a body that
+    /// was not taken is skipped, up to a bound.
+    pub(super) fn event(&mut self, patience: &mut Patience) -> Result<Event, SessionError> {
+        if self.reader.body_left() > limits::IMAP_SKIPPED_BODY {
+            return Err(SessionError::Protocol(format!(
+                "{} bytes of a mail that is not wanted",
+                self.reader.body_left()
+            )));
+        }
+        loop {
+            let event = self
+                .reader
+                .event()
+                .map_err(|error| SessionError::Protocol(error.to_string()))?;
+            match event {
+                Event::Hungry => self.receive(patience)?,
+                Event::Response(Response::Condition(condition)) if condition.is_bye() => return Err(bye(&condition)),
+                Event::Response(Response::Stray(line)) => self.last_words = Some(line),
+                event => return Ok(event),
+            }
+        }
+    }
+
+    /// Reads some bytes.
+    pub(super) fn receive(&mut self, patience: &mut Patience) -> Result<(), SessionError> {
+        let before = self.clock.now();
+        let deadline = patience.deadline(&*self.clock);
+        let received = self.stream.read(self.reader.space(), deadline)?;
+        patience.spend(self.clock.now().saturating_duration_since(before), received);
+        if received == 0 {
+            return Err(match self.last_words.take() {
+                Some(words) => SessionError::Unavailable(words),
+                None => SessionError::Net(NetError {
+                    peer: self.peer().to_owned(),
+                    phase: patience.phase,
+                    kind: NetErrorKind::Closed,
+                }),
+            });
+        }
+        self.reader.filled(received);
+        Ok(())
+    }
+}
+
+/// The error that a refusal amounts to whatever the command was: the server is busy, or wants less of us.
+pub(super) fn trouble(condition: &Condition) -> Option<SessionError> {
+    let text = condition.to_string();
+    if condition.is_bye() {
+        return Some(bye(condition));
+    }
+    if is_throttle(condition) {
+        let wait = condition.suggested_backoff();
+        return Some(SessionError::Throttled { text, wait });
+    }
+    let passing = ["UNAVAILABLE", "INUSE", "SERVERBUG"];
+    passing
+        .iter()
+        .any(|code| condition.has_code(code))
+        .then_some(SessionError::Unavailable(text))
+}
+
+fn bye(condition: &Condition) -> SessionError {
+    let text = condition.to_string();
+    if is_throttle(condition) {
+        let wait = condition.suggested_backoff();
+        SessionError::Throttled { text, wait }
+    } else {
+        SessionError::Bye(text)
+    }
+}
+
+/// Codes of RFC 5530 and Exchange, Gmail's bandwidth limit, and what a full server says at login.
+fn is_throttle(condition: &Condition) -> bool {
+    let text = condition.text.to_ascii_lowercase();
+    condition.suggested_backoff().is_some()
+        || ["THROTTLED", "LIMIT", "OVERQUOTA"]
+            .iter()
+            .any(|code| condition.has_code(code))
+        || text.contains("too many") && text.contains("connections")
+}
