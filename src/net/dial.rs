@@ -95,11 +95,7 @@ impl TcpDialer {
             let Some(remaining) = deadline.remaining(self.clock.now()) else {
                 break;
             };
-            let left = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(u32::MAX);
-            let share = remaining
-                .checked_div(left)
-                .unwrap_or(remaining)
-                .max(Duration::from_millis(1));
+            let share = fair_share(remaining, addresses.len().saturating_sub(tried));
             last = match self.outside(share, move || TcpStream::connect_timeout(&address, share)) {
                 Outcome::Done(Ok(connected)) => return Ok(connected),
                 Outcome::Stopped => return Err(failed(endpoint, Phase::Connect, NetErrorKind::Stopped)),
@@ -144,6 +140,16 @@ enum Outcome<T> {
     TimedOut,
     Stopped,
     NotStarted(io::Error),
+}
+
+/// What one of `left` addresses gets of the time that remains for all of them.
+fn fair_share(remaining: Duration, left: usize) -> Duration {
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    // A timeout of zero would be an error to the kernel.
+    remaining
+        .checked_div(left)
+        .unwrap_or(remaining)
+        .max(Duration::from_millis(1))
 }
 
 /// IPv6 and IPv4 in turns, beginning with the resolver's first choice: one broken family costs one attempt, not all.

@@ -1,6 +1,6 @@
 //! TLS by rustls: whom to trust, and a [`Stream`] that keeps little memory while it is idle.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,6 +111,8 @@ impl std::error::Error for CaFileError {}
 pub(super) struct TlsStream {
     connection: ClientConnection,
     transport: Transport,
+    /// Why records can no longer be read; reported once what was decrypted before it has been taken.
+    broken: Option<RustlsError>,
 }
 
 impl TlsStream {
@@ -128,6 +130,7 @@ impl TlsStream {
         let mut stream = TlsStream {
             connection,
             transport: Transport::new(socket),
+            broken: None,
         };
         stream.transport.deadline = Some(deadline);
         while stream.connection.is_handshaking() || stream.connection.wants_write() {
@@ -137,7 +140,7 @@ impl TlsStream {
         Ok(stream)
     }
 
-    /// Takes plaintext that is already decrypted; `None` when more records are needed.
+    /// Takes what is already decrypted; `None` when more records are needed.
     fn take(&mut self, buffer: &mut [u8], phase: Phase) -> Result<Option<usize>, NetError> {
         match self.connection.reader().read(buffer) {
             Ok(count) => Ok(Some(count)),
@@ -146,14 +149,18 @@ impl TlsStream {
         }
     }
 
-    /// Reads from the socket once and decrypts what is complete; sends what TLS itself has to answer (key updates).
+    /// Reads from the socket once and decrypts what is complete.
     fn receive(&mut self, phase: Phase) -> Result<(), NetError> {
+        if let Some(error) = &self.broken {
+            let kind = NetErrorKind::Tls(explain_record(error));
+            return Err(self.transport.socket.error(phase, kind));
+        }
         let received = self.connection.read_tls(&mut self.transport);
         received.map_err(|error| self.failed(phase, error))?;
         if let Err(error) = self.connection.process_new_packets() {
             // The alert that tells the peer why; the error matters more than whether it arrives.
             let _ = self.connection.write_tls(&mut self.transport.socket.write_at_once());
-            return Err(self.transport.socket.error(phase, NetErrorKind::Tls(explain(&error))));
+            self.broken = Some(error);
         }
         Ok(())
     }
@@ -355,19 +362,19 @@ fn explain_certificate(error: &CertificateError) -> String {
             day(not_before.as_secs())
         ),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let mut names = presented
+            let names: Vec<&str> = presented
                 .iter()
                 .take(NAMES_LISTED)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            match presented.len().saturating_sub(NAMES_LISTED) {
-                0 if presented.is_empty() => names.push_str("no name"),
-                0 => {}
-                more => drop(write!(names, " and {more} more")),
-            }
+                .map(|name| bare_name(name))
+                .collect();
+            let more = match presented.len().saturating_sub(NAMES_LISTED) {
+                0 if names.is_empty() => "nobody".to_owned(),
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let names = names.join(", ");
             format!(
-                "the server's certificate is not for {}; it is for {names}",
+                "the server's certificate is not for {}; it is for {names}{more}",
                 expected.to_str()
             )
         }
@@ -376,6 +383,23 @@ fn explain_certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         other => format!("the server's certificate is refused: {other}"),
+    }
+}
+
+/// `mail.example` from `DnsName("mail.example")`, which is how the verifier words it.
+fn bare_name(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
+}
+
+/// What breaks a stream after the handshake.
+fn explain_record(error: &RustlsError) -> String {
+    match error {
+        RustlsError::InvalidMessage(_) | RustlsError::DecryptError => {
+            format!("bytes were changed or put in between on the way ({error})")
+        }
+        RustlsError::AlertReceived(alert) => format!("the server ended the TLS connection ({alert:?})"),
+        other => other.to_string(),
     }
 }
 
