@@ -32,15 +32,24 @@ fn main() {
     if let Some(megabytes) = std::env::args().find_map(|argument| argument.strip_prefix("memory=")?.parse().ok()) {
         return measure_memory(megabytes);
     }
-    let rounds = if std::env::var_os("BENCH_SHORT").is_some() { 2 } else { 10 };
+    let rounds = if std::env::var_os("BENCH_SHORT").is_some() {
+        2
+    } else {
+        10
+    };
     if let Some(ham) = shared("corpus/ham") {
-        let mails: Vec<Vec<u8>> = files_below(&ham).iter().map(|path| std::fs::read(path).unwrap()).collect();
+        let mails: Vec<Vec<u8>> = files_below(&ham)
+            .iter()
+            .map(|path| std::fs::read(path).unwrap())
+            .collect();
         compare("ham", &mails, rounds);
     }
     compare("one attachment of 60 MB", &[mail_of(60)], rounds.min(3));
     println!();
     for megabytes in [1, 60] {
-        let child = Command::new(std::env::current_exe().unwrap()).arg(format!("memory={megabytes}")).status();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .arg(format!("memory={megabytes}"))
+            .status();
         assert!(child.unwrap().success());
     }
 }
@@ -117,7 +126,15 @@ fn finish(builder: EventBuilder, settings: &Settings) -> EmailEvent {
         uid: 1,
     };
     let account = "u@h:993".to_owned();
-    builder.finish(settings, Arrival { origin, account, internal_date: Some(0), now: 0 })
+    builder.finish(
+        settings,
+        Arrival {
+            origin,
+            account,
+            internal_date: Some(0),
+            now: 0,
+        },
+    )
 }
 
 struct Count(usize);

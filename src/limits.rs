@@ -133,6 +133,8 @@ pub const HEADER_BLOCK: usize = 256 * 1024;
 pub const BOUNDARY_LINE: usize = 4096;
 /// White space at the end of a quoted-printable line that may still be dropped. Reached: what is before it is content.
 pub const HELD_WHITE_SPACE: usize = 1000;
+/// Base64 characters that the fast path looks at together; about ten lines.
+pub const BASE64_STEP: usize = 1024;
 /// Bytes decoded at a time, so that scratch buffers stay small whatever the caller feeds.
 pub const DECODE_STEP: usize = 16 * 1024;
 

@@ -270,14 +270,13 @@ fn sextet(byte: u8) -> u8 {
 
 impl Base64 {
     fn feed(&mut self, mut input: &[u8], output: &mut Vec<u8>) {
-        while let Some((first, rest)) = input.split_first() {
-            if self.sextets == 0 && !self.padded && sextet(*first) != OUTSIDE {
-                let taken = whole_groups(input, output);
-                if let Some((_, rest)) = input.split_at_checked(taken).filter(|_| taken > 0) {
-                    input = rest;
-                    continue;
-                }
+        while !input.is_empty() {
+            if self.sextets == 0 && !self.padded {
+                input = whole_groups(input, output);
             }
+            let Some((first, rest)) = input.split_first() else {
+                return;
+            };
             self.character(*first, output);
             input = rest;
         }
@@ -329,26 +328,51 @@ impl Base64 {
     }
 }
 
-/// The fast path: decodes groups of four characters of the alphabet, as many as follow each other; returns how many
-/// bytes of `input` they were.
-fn whole_groups(input: &[u8], output: &mut Vec<u8>) -> usize {
-    let start = output.len();
-    output.resize(start.saturating_add((input.len() / 4).saturating_mul(3)), 0);
-    let room = output.get_mut(start..).unwrap_or_default();
-    let mut groups: usize = 0;
-    for (group, bytes) in input.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0) {
-        let [a, b, c, d] = group.map(sextet);
-        if (a | b | c | d) & OUTSIDE != 0 {
-            break;
+/// The fast path: decodes lines of whole groups of four characters; returns what it cannot take.
+///
+/// It takes at most [`limits::BASE64_STEP`] bytes at a time, because it makes room for as much as that may decode to:
+/// junk after every group must not cost more than a step each.
+fn whole_groups<'i>(mut input: &'i [u8], output: &mut Vec<u8>) -> &'i [u8] {
+    loop {
+        let step = input.get(..limits::BASE64_STEP).unwrap_or(input);
+        let start = output.len();
+        let most = step.len().div_ceil(4).saturating_mul(3);
+        output.resize(start.saturating_add(most), 0);
+        let room = output.get_mut(start..).unwrap_or_default();
+        let (taken, written) = lines_of_groups(step, room);
+        output.truncate(start.saturating_add(written));
+        input = input.get(taken..).unwrap_or_default();
+        if taken == 0 || taken < step.len() {
+            return input;
         }
-        let word =
-            u32::from(a).wrapping_shl(18) | u32::from(b).wrapping_shl(12) | u32::from(c).wrapping_shl(6) | u32::from(d);
-        let [_, first, second, third] = word.to_be_bytes();
-        *bytes = [first, second, third];
-        groups = groups.wrapping_add(1);
     }
-    output.truncate(start.saturating_add(groups.saturating_mul(3)));
-    groups.saturating_mul(4)
+}
+
+/// Decodes into `room` until something else than a whole group or a line end comes; returns bytes taken and written.
+fn lines_of_groups(input: &[u8], mut room: &mut [u8]) -> (usize, usize) {
+    let (mut rest, space) = (input, room.len());
+    loop {
+        let mut groups: usize = 0;
+        for (group, bytes) in rest.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0) {
+            let [a, b, c, d] = group.map(sextet);
+            if (a | b | c | d) & OUTSIDE != 0 {
+                break;
+            }
+            let word = u32::from(a).wrapping_shl(18)
+                | u32::from(b).wrapping_shl(12)
+                | u32::from(c).wrapping_shl(6)
+                | u32::from(d);
+            let [_, first, second, third] = word.to_be_bytes();
+            *bytes = [first, second, third];
+            groups = groups.wrapping_add(1);
+        }
+        rest = rest.get(groups.saturating_mul(4)..).unwrap_or_default();
+        room = room.get_mut(groups.saturating_mul(3)..).unwrap_or_default();
+        rest = match rest {
+            [b'\r', b'\n', after @ ..] | [b'\n', after @ ..] => after,
+            _ => return (input.len().saturating_sub(rest.len()), space.saturating_sub(room.len())),
+        };
+    }
 }
 
 /// Same bytes for any split; never more bytes than went in.
