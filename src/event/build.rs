@@ -202,7 +202,7 @@ impl Content {
             };
             self.headers_left = left;
             let value = self.value(field, charset.as_deref(), entity.header_path());
-            let name = String::from_utf8_lossy(field.name).to_lowercase();
+            let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
             headers.entry(name).or_default().push(value);
         }
         headers
@@ -210,7 +210,7 @@ impl Content {
 
     fn value(&mut self, field: Field<'_>, charset: Option<&[u8]>, path: &[u32]) -> String {
         unfold(field.value, &mut self.unfolded);
-        let mut value = String::new();
+        let mut value = String::with_capacity(self.unfolded.len());
         let notes = encoded_word::decode(&self.unfolded, charset, &mut value);
         for note in notes.iter() {
             self.anomalies.add(Flag::from(note), path, 0);

@@ -187,13 +187,15 @@ impl<V: Visitor> Machine<V> {
         );
         let numbered = self.number(layer);
         let fields = Fields::new(&block);
-        let content_type = match fields.first("content-type") {
+        let [content_type, disposition, encoding] =
+            fields.first(["content-type", "content-disposition", "content-transfer-encoding"]);
+        let content_type = match content_type {
             Some(value) => Parameterized::parse(value),
             None if digest && !root => Parameterized::parse(b"message/rfc822"), // RFC 2046, 5.1.5
             None => Parameterized::parse(b"text/plain; charset=us-ascii"),      // RFC 2045, 5.2
         };
-        let disposition = fields.first("content-disposition").map(Parameterized::parse);
-        let encoding = self.encoding(fields, layer.header_offset);
+        let disposition = disposition.map(Parameterized::parse);
+        let encoding = self.encoding(encoding, layer.header_offset);
         let content = self.content_of(level, &content_type, encoding, layer.header_offset);
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
@@ -249,10 +251,8 @@ impl<V: Visitor> Machine<V> {
         true
     }
 
-    fn encoding(&mut self, fields: Fields<'_>, offset: u64) -> Encoding {
-        let Some(value) = fields.first("content-transfer-encoding") else {
-            return Encoding::Identity;
-        };
+    fn encoding(&mut self, value: Option<&[u8]>, offset: u64) -> Encoding {
+        let Some(value) = value else { return Encoding::Identity };
         Encoding::parse(value).unwrap_or_else(|| {
             self.find(Flag::TransferUnknown, offset);
             Encoding::Identity

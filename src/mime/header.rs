@@ -14,9 +14,17 @@ impl<'b> Fields<'b> {
         Fields { block }
     }
 
-    /// The value of the first field called `name` (in lower case), as written.
-    pub fn first(self, name: &str) -> Option<&'b [u8]> {
-        self.into_iter().find(|field| field.is(name)).map(|field| field.value)
+    /// The values of the first fields with these names (in lower case), as written.
+    pub fn first<const N: usize>(self, names: [&str; N]) -> [Option<&'b [u8]>; N] {
+        let mut values = [None; N];
+        for field in self {
+            for (name, value) in names.iter().zip(&mut values) {
+                if value.is_none() && field.is(name) {
+                    *value = Some(field.value);
+                }
+            }
+        }
+        values
     }
 }
 
@@ -131,8 +139,12 @@ mod tests {
             fields,
             expected.map(|(name, value)| (name.as_bytes().to_vec(), value.to_owned()))
         );
-        assert_eq!(Fields::new(block).first("x"), Some(&b" 1\n"[..]));
-        assert_eq!(Fields::new(block).first("absent"), None);
+        assert_eq!(Fields::new(block).first(["x", "absent"]), [Some(&b" 1\n"[..]), None]);
+        assert_eq!(
+            Fields::new(b"A: 1\nA: 2\n").first(["a"]),
+            [Some(&b" 1\n"[..])],
+            "the first one counts"
+        );
     }
 
     #[test]
