@@ -1,0 +1,327 @@
+//! The whole line against a real Dovecot: thousands of real mails, over TLS, across kills.
+//!
+//! Needs `/usr/sbin/dovecot` and the corpus beside the project; where they are missing it says so and passes, except
+//! with `CI=true`.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use support::collector::{Collector, Configuration};
+use support::folder::Folder;
+use support::receiver::{self, Receiver};
+
+/// Rounds that end with SIGKILL; before each some more mails arrive.
+const ROUNDS: usize = 24;
+
+/// Where the kills fall. Another seed is another test; this one is repeated.
+const SEED: u64 = 0x6d61_696c_7461_7021;
+
+#[test]
+fn killed_again_and_again_nothing_is_lost_between_dovecot_and_the_receiver() {
+    let Some((script, corpus)) = ingredients() else { return };
+    let mails = mails(&corpus);
+    let dovecot = Dovecot::start(&script);
+    let receiver = Receiver::start();
+    let state = Folder::new("dovecot-state");
+    let configuration = configuration(&dovecot, &receiver, state.path());
+    let file = state.write("mailtap.yaml", configuration.yaml());
+    let started = Instant::now();
+
+    let mut random = Random(SEED);
+    let mut present = 0;
+    let mut cut_short = 0;
+    for (round, helping) in mails.chunks(mails.len().div_ceil(ROUNDS)).enumerate() {
+        for mail in helping {
+            dovecot.deliver(mail);
+        }
+        present += helping.len();
+        let before = receiver.look(|record| record.events.len());
+        let collector = collector(&file);
+        let patience = Duration::from_micros(random.below(150_000));
+        if round % 2 == 0 {
+            // Anywhere at all, from before the first connection to after the last acknowledgement.
+            receiver.wait_at_most(patience, |_| None::<()>);
+        } else {
+            // In the thick of it, however slow the machine.
+            receiver.wait_until("some mail of this round", |record| record.events.len() > before);
+            receiver.wait_at_most(patience / 10, |_| None::<()>);
+        }
+        collector.kill();
+        let stored = receiver.look(|record| record.events.len());
+        cut_short += usize::from(before < stored && stored < present);
+    }
+
+    let collector = collector(&file);
+    receiver.wait_until("every mail", |record| record.events.len() >= mails.len());
+    let backlog = started.elapsed();
+    let delivered_twice = receiver.look(|record| record.duplicates);
+    println!(
+        "dovecot: {} mails delivered, {delivered_twice} of them more than once with equal ids, {ROUNDS} kills (seed \
+         {SEED:#x}), {cut_short} of them with a part delivered, {:.1} s",
+        mails.len(),
+        backlog.as_secs_f64(),
+    );
+    assert_same_mails(&mails, &receiver);
+
+    // Live, once the collector has nothing else to do.
+    let delivered = Instant::now();
+    let live = b"From: a@example.com\nSubject: live\n\nnews\n";
+    dovecot.deliver(live);
+    let arrived = receiver.wait_for("the live mail", |record| {
+        let event = record.events.iter().find(|event| event.header("subject") == "live")?;
+        Some(event.received)
+    });
+    let milliseconds = (arrived - delivered).as_millis();
+    println!("dovecot: a live mail took {milliseconds} ms");
+
+    // A clean restart repeats nothing and misses nothing.
+    let (status, lines) = collector.terminate();
+    assert!(status.success(), "{status}\n{}", lines.join("\n"));
+    let before = receiver.look(|record| record.duplicates);
+    let while_down = b"From: a@example.com\nSubject: while it was down\n\nnews\n";
+    dovecot.deliver(while_down);
+    let collector = self::collector(&file);
+    receiver.wait_until("the mail that came while it was down", |record| {
+        record.events.len() == mails.len() + 2
+    });
+    let (status, lines) = collector.terminate();
+    assert!(status.success(), "{status}\n{}", lines.join("\n"));
+    assert_eq!(receiver.look(|record| record.duplicates), before);
+    let all: Vec<Vec<u8>> = [mails, vec![live.to_vec(), while_down.to_vec()]].concat();
+    assert_same_mails(&all, &receiver);
+}
+
+#[test]
+fn dovecot_refuses_the_password_and_one_line_says_so() {
+    let Some((script, _)) = ingredients() else { return };
+    let dovecot = Dovecot::start(&script);
+    let receiver = Receiver::start();
+    let state = Folder::new("dovecot-state");
+    let configuration = Configuration {
+        password: "not-the-password".to_owned(),
+        ..configuration(&dovecot, &receiver, state.path())
+    };
+    let collector = collector(&state.write("mailtap.yaml", configuration.yaml()));
+    let line = collector.wait_for_line(&["password"]);
+    let (status, lines) = collector.terminate();
+    assert!(status.success(), "it retries, and SIGTERM ends it well: {status}");
+    assert!(
+        line.contains("login") && line.contains("username"),
+        "the line names the phase and the settings: {line}"
+    );
+    assert!(!lines.join("\n").contains("not-the-password"));
+}
+
+/// The script that runs Dovecot and the folder of mails, or the reason why not.
+fn ingredients() -> Option<(PathBuf, PathBuf)> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let script = shared.join("servers/dovecot.sh");
+    let corpus = shared.join("corpus/ham");
+    let missing = ["/usr/sbin/dovecot".into(), script.clone(), corpus.clone()]
+        .into_iter()
+        .find(|path| !path.exists());
+    let Some(missing) = missing else {
+        return Some((script, corpus));
+    };
+    let missing = missing.display();
+    assert!(
+        std::env::var("CI").is_ok_and(|value| value == "true"),
+        "CI=true and {missing} is missing"
+    );
+    println!("skipped: {missing} is missing");
+    None
+}
+
+fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Configuration {
+    Configuration {
+        server: format!("localhost:{}", dovecot.imaps_port),
+        username: "u1".to_owned(),
+        password: "pw".to_owned(),
+        inbox_name: None,
+        is_insecure: false,
+        from_zero: true,
+        ca_file: dovecot.trusted_with_receiver(),
+        state_dir: state.join("state"),
+        dest_url: receiver.url(),
+        lc_secret: receiver::SECRET.to_owned(),
+    }
+}
+
+fn collector(file: &Path) -> Collector {
+    Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), file)
+}
+
+/// Every file below `corpus`.
+fn mails(corpus: &Path) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    let mut folders = vec![corpus.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { &mut folders } else { &mut files }.push(path);
+        }
+    }
+    files.sort();
+    assert!(files.len() > 1000, "{} mails in {}", files.len(), corpus.display());
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// What was put into the mailbox against what was stored, by the hash of every byte.
+fn assert_same_mails(mails: &[Vec<u8>], receiver: &Receiver) {
+    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    for mail in mails {
+        *expected.entry(hash(&with_crlf(mail))).or_default() += 1;
+    }
+    let record = receiver.record();
+    for event in &record.events {
+        let sha256 = event.event["routing"]["sha256"].as_str().unwrap().to_owned();
+        *expected.entry(sha256).or_default() -= 1;
+    }
+    expected.retain(|_, count| *count != 0);
+    assert!(
+        expected.is_empty(),
+        "missing (above 0) or never sent (below): {expected:?}"
+    );
+    assert_eq!(record.violations, Vec::<String>::new());
+}
+
+/// As IMAP sends a file that has bare LF.
+fn with_crlf(mail: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(mail.len() + mail.len() / 32);
+    for &byte in mail {
+        if byte == b'\n' && bytes.last() != Some(&b'\r') {
+            bytes.push(b'\r');
+        }
+        bytes.push(byte);
+    }
+    bytes
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A private Dovecot whose user `u1` has a Maildir; stopped when it is dropped, a panic included.
+struct Dovecot {
+    script: PathBuf,
+    base: Folder,
+    imaps_port: u16,
+    delivered: std::cell::Cell<usize>,
+}
+
+impl Dovecot {
+    fn start(script: &Path) -> Dovecot {
+        // Held until both are known, so that they differ.
+        let free = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = free.map(|listener| listener.local_addr().unwrap().port());
+        let dovecot = Dovecot {
+            script: script.to_owned(),
+            base: Folder::new("dovecot"),
+            imaps_port: ports[1],
+            delivered: std::cell::Cell::new(0),
+        };
+        dovecot.run("start", &ports);
+        for folder in ["", "cur", "new", "tmp"] {
+            let folder = dovecot.maildir().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            dovecot.give(&folder);
+        }
+        dovecot
+    }
+
+    /// Puts a mail into u1's INBOX, the way of a Maildir: written in `tmp`, renamed into `new`.
+    fn deliver(&self, mail: &[u8]) {
+        let number = self.delivered.get();
+        self.delivered.set(number + 1);
+        let name = format!("{}.{number}.localhost", 1_700_000_000 + number);
+        let temporary = self.maildir().join("tmp").join(&name);
+        fs::write(&temporary, mail).unwrap();
+        self.give(&temporary);
+        fs::rename(temporary, self.maildir().join("new").join(name)).unwrap();
+    }
+
+    /// One file with Dovecot's authority and the receiver's.
+    fn trusted_with_receiver(&self) -> PathBuf {
+        let dovecots = fs::read_to_string(self.base.path().join("certs/ca.pem")).unwrap();
+        let receivers = fs::read_to_string(support::certificates::authority()).unwrap();
+        self.base.write("both.pem", dovecots + &receivers)
+    }
+
+    fn maildir(&self) -> PathBuf {
+        self.base.path().join("mail/u1")
+    }
+
+    /// To the owner of the mail folder, which is not root.
+    fn give(&self, path: &Path) {
+        let owner = fs::metadata(self.base.path().join("mail")).unwrap();
+        chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
+    }
+
+    fn run(&self, what: &str, ports: &[u16]) {
+        // Not the test's own output: the daemon would hold it open.
+        let log = self.base.path().join(format!("{what}.log"));
+        let output = fs::File::create(&log).unwrap();
+        let status = Command::new("bash")
+            .args([&self.script, &PathBuf::from(what), &self.base.path().to_owned()])
+            .args(ports.iter().map(u16::to_string))
+            .env("DOVECOT_FORMAT", "maildir")
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .status()
+            .unwrap();
+        assert!(
+            status.success(),
+            "dovecot.sh {what}: {status}: {}",
+            fs::read_to_string(log).unwrap_or_default()
+        );
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.base.path().join("dovecot.log")).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(10).collect();
+            println!("dovecot's last words, newest first:\n{}", last.join("\n"));
+        }
+        let _ = Command::new("bash")
+            .arg(&self.script)
+            .arg("stop")
+            .arg(self.base.path())
+            .status();
+    }
+}
+
+/// xorshift64: the same kills on every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
