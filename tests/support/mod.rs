@@ -10,6 +10,7 @@ pub mod folder;
 pub mod imap_server;
 pub mod receiver;
 pub mod shared;
+pub mod sandglass;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
