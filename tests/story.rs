@@ -10,6 +10,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+#[path = "story/patience.rs"]
+mod patience;
 mod support;
 
 use std::process::Command;

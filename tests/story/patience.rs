@@ -1,0 +1,317 @@
+//! The part of the story that takes minutes: one mailbox in this process, on a clock that the test turns.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use mailtap::checkpoint::{Checkpoint, CheckpointError};
+use mailtap::clock::{Clock, Phase, Stop};
+use mailtap::event::build;
+use mailtap::imap;
+use mailtap::imap::resume::Position;
+use mailtap::mailbox::Mailbox;
+use mailtap::net::dial::TcpDialer;
+use mailtap::net::tls::{Protocol, Trust};
+use mailtap::net::{Endpoint, Security};
+use mailtap::secret::Secret;
+use mailtap::sink::webhook::{self, Webhook};
+
+use crate::support::certificates;
+use crate::support::imap_server::{self, Fault, ImapServer};
+use crate::support::receiver::{self, Receiver};
+use crate::support::sandglass::{Impatient, Sandglass};
+
+/// A mailbox at work on a thread; stopped and joined at the end of the test.
+struct Watch {
+    server: ImapServer,
+    receiver: Receiver,
+    glass: Arc<Sandglass>,
+    stop: Arc<Stop>,
+    /// Whether reads of the phase in question give up at once.
+    impatient: Arc<AtomicBool>,
+    /// Every position that was remembered.
+    positions: Arc<Mutex<Vec<Position>>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Watch {
+    /// A mailbox of `mails` mails and both servers, before the collector begins.
+    fn new(mails: u32) -> Watch {
+        let server = ImapServer::start();
+        for number in 0..mails {
+            server.deliver(&crate::mail(number));
+        }
+        Watch {
+            server,
+            receiver: Receiver::start(),
+            glass: Sandglass::new(),
+            stop: Stop::new(),
+            impatient: Arc::new(AtomicBool::new(false)),
+            positions: Arc::default(),
+            thread: None,
+        }
+    }
+
+    fn begin(&mut self, password: &str, lc_secret: &str, impatient_in: Phase) {
+        let trust = Trust::load(Some(&certificates::authority())).unwrap();
+        let clock = Arc::clone(&self.glass) as Arc<dyn Clock>;
+        let dialer = |protocol, stop| {
+            let config = trust.client_config(protocol).unwrap();
+            Arc::new(TcpDialer::new(config, Arc::clone(&clock), stop))
+        };
+        let settings = webhook::Settings {
+            url: Secret::new(self.receiver.url()),
+            lc_secret: Some(Secret::new(lc_secret.to_owned())),
+            allow_clear_text: false,
+            ca_file: None,
+        };
+        let mailbox = Mailbox {
+            imap: imap::Settings {
+                endpoint: Endpoint {
+                    host: "localhost".to_owned(),
+                    port: self.server.port(),
+                    security: Security::Tls,
+                },
+                username: imap_server::USER.to_owned(),
+                password: Secret::new(password.to_owned()),
+                mailbox: "INBOX".to_owned(),
+            },
+            event: build::Settings::default(),
+            from_zero: true,
+            dial: Arc::new(Impatient {
+                inner: dialer(Protocol::Imap, Some(Arc::clone(&self.stop))),
+                phase: impatient_in,
+                active: Arc::clone(&self.impatient),
+            }),
+            sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
+            checkpoint: Box::new(Memory(Arc::clone(&self.positions))),
+            clock: Arc::clone(&clock),
+            random: || u64::MAX / 3,
+        };
+        self.thread = Some(thread::spawn(move || mailbox.run()));
+    }
+
+    fn begin_well(&mut self) {
+        self.begin(imap_server::PASSWORD, receiver::SECRET, Phase::Greeting);
+    }
+
+    /// The UID below which everything counts as delivered.
+    fn next_uid(&self) -> Option<u64> {
+        self.positions.lock().unwrap().last().map(|position| position.next_uid)
+    }
+
+    fn wait_for_events(&self, count: usize) {
+        self.receiver
+            .wait_until("the events", |record| record.events.len() >= count);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.glass.stop();
+        self.stop.ask();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if !thread::panicking() {
+                ended.unwrap();
+                assert_eq!(self.server.record().violations, Vec::<String>::new());
+                assert_eq!(self.receiver.record().violations, Vec::<String>::new());
+            }
+        }
+    }
+}
+
+/// A checkpoint that keeps all that it was ever told.
+struct Memory(Arc<Mutex<Vec<Position>>>);
+
+impl Checkpoint for Memory {
+    fn load(&self) -> Result<Option<Position>, CheckpointError> {
+        Ok(self.0.lock().unwrap().last().copied())
+    }
+
+    fn advance(&mut self, position: Position) -> Result<(), CheckpointError> {
+        self.0.lock().unwrap().push(position);
+        Ok(())
+    }
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+#[test]
+fn the_banner_hangs_and_the_next_connection_is_better() {
+    let mut watch = Watch::new(3);
+    watch.server.misbehave(Fault::BannerHangs);
+    watch.impatient.store(true, Ordering::SeqCst);
+    watch.begin_well();
+    assert!(
+        watch.glass.waiting() >= Duration::from_secs(1),
+        "no loop without a delay"
+    );
+    assert_eq!(watch.server.record().commands, Vec::<String>::new());
+    watch.server.heal();
+    watch.impatient.store(false, Ordering::SeqCst);
+    watch.glass.turn();
+    watch.wait_for_events(3);
+    assert_eq!(watch.server.record().connections, 2);
+}
+
+#[test]
+fn a_server_that_only_says_bye_is_asked_less_and_less_often() {
+    let mut watch = Watch::new(1);
+    watch.server.misbehave(Fault::ByeAsGreeting);
+    watch.begin_well();
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        waits.push(watch.glass.waiting());
+        watch.glass.turn();
+    }
+    assert!(waits.is_sorted(), "{waits:?}");
+    assert!(
+        waits[0] <= Duration::from_secs(2) && waits[11] >= minutes(2),
+        "{waits:?}"
+    );
+    watch.glass.waiting();
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(1);
+}
+
+#[test]
+fn a_new_mail_is_delivered_live_by_polling_where_idle_is_missing() {
+    let mut watch = Watch::new(2);
+    watch.server.misbehave(Fault::NoIdle);
+    watch.begin_well();
+    watch.wait_for_events(2);
+    for count in 3..6 {
+        assert!(watch.glass.waiting() <= minutes(1), "a mail must not wait longer");
+        watch.server.deliver(&crate::mail(9));
+        watch.glass.turn();
+        watch.wait_for_events(count);
+    }
+    let record = watch.server.record();
+    assert_eq!((record.connections, record.bodies), (1, vec![1, 2, 3, 4, 5]));
+    assert!(!record.commands.contains(&"IDLE".to_owned()));
+}
+
+#[test]
+fn an_idle_that_never_fires_is_not_trusted() {
+    let mut watch = Watch::new(1);
+    watch.server.misbehave(Fault::IdleNeverFires);
+    watch.impatient.store(true, Ordering::SeqCst);
+    watch.begin(imap_server::PASSWORD, receiver::SECRET, Phase::Idle);
+    watch.wait_for_events(1);
+    watch
+        .server
+        .wait_until("a session in IDLE", |record| record.idling == 1);
+    watch.server.deliver(&crate::mail(9));
+    watch.wait_for_events(2);
+    assert_eq!(watch.server.record().connections, 1);
+}
+
+#[test]
+fn the_sink_says_503_and_the_checkpoint_stays_until_2xx() {
+    let mut watch = Watch::new(4);
+    watch.receiver.misbehave(receiver::Fault::Status {
+        code: 503,
+        retry_after: Some("120"),
+    });
+    watch.begin_well();
+    for _ in 0..3 {
+        assert!(watch.glass.waiting() >= minutes(2), "Retry-After is honoured");
+        assert_eq!(watch.next_uid().unwrap_or(1), 1, "nothing was acknowledged");
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    watch.receiver.heal();
+    watch.glass.turn();
+    watch
+        .server
+        .wait_until("a session in IDLE", |record| record.idling == 1);
+    assert_eq!(watch.next_uid(), Some(5));
+    assert_eq!(watch.receiver.record().uids(), [1, 2, 3, 4]);
+    assert_eq!(
+        watch.server.record().bodies,
+        [1, 2, 3, 4],
+        "what waits is not fetched again"
+    );
+}
+
+#[test]
+fn a_wrong_password_is_tried_slowly_and_heals() {
+    let mut watch = Watch::new(2);
+    watch.begin("not yet the password", receiver::SECRET, Phase::Greeting);
+    for _ in 0..3 {
+        assert!(watch.glass.waiting() >= minutes(2), "accounts get locked");
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    watch.server.set_password("not yet the password");
+    watch.glass.turn();
+    watch.wait_for_events(2);
+}
+
+#[test]
+fn a_wrong_receiver_secret_is_probed_and_heals() {
+    let mut watch = Watch::new(2);
+    watch.begin(imap_server::PASSWORD, "not yet the secret", Phase::Greeting);
+    for _ in 0..3 {
+        let wait = watch.glass.waiting();
+        assert!((Duration::from_secs(20)..=minutes(1)).contains(&wait), "{wait:?}");
+        assert_eq!(watch.next_uid().unwrap_or(1), 1, "nothing is dropped");
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    watch.receiver.set_secret("not yet the secret");
+    watch.glass.turn();
+    watch.wait_for_events(2);
+}
+
+#[test]
+fn a_receiver_that_refuses_a_batch_gets_it_again_and_nothing_is_dropped() {
+    let mut watch = Watch::new(2);
+    watch.receiver.misbehave(receiver::Fault::Status {
+        code: 400,
+        retry_after: None,
+    });
+    watch.begin_well();
+    watch.glass.waiting();
+    assert_eq!(watch.next_uid().unwrap_or(1), 1, "nothing is dropped");
+    watch.receiver.heal();
+    watch.glass.turn();
+    watch.wait_for_events(2);
+}
+
+#[test]
+fn one_mail_that_the_server_refuses_does_not_hold_up_the_others() {
+    let mut watch = Watch::new(20);
+    watch.server.misbehave(Fault::NoOnFetch { uid: 7 });
+    watch.begin_well();
+    // Three sessions must have been refused it; then it is passed over, and the log says so.
+    for _ in 0..2 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch
+        .server
+        .wait_until("a session in IDLE", |record| record.idling == 1);
+    let mut uids = watch.receiver.record().uids();
+    uids.sort_unstable();
+    assert_eq!(uids, (1..=20).filter(|uid| *uid != 7).collect::<Vec<u64>>());
+    assert_eq!(watch.next_uid(), Some(21));
+    watch.server.deliver(&crate::mail(9));
+    watch.wait_for_events(20);
+}
+
+#[test]
+fn a_server_without_its_user_database_is_not_a_wrong_password() {
+    let mut watch = Watch::new(1);
+    watch.server.misbehave(Fault::LoginUnavailable);
+    watch.begin_well();
+    assert!(watch.glass.waiting() <= minutes(1), "it will be back soon");
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(1);
+}
