@@ -28,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 use support::collector::{Collector, Configuration};
 use support::folder::Folder;
 use support::receiver::{self, Receiver};
+use support::shared::{files_below, in_ci, shared};
 
 /// Rounds that end with SIGKILL; before each some more mails arrive.
 const ROUNDS: usize = 24;
@@ -131,24 +132,15 @@ fn dovecot_refuses_the_password_and_one_line_says_so() {
     assert!(!lines.join("\n").contains("not-the-password"));
 }
 
-/// The script that runs Dovecot and the folder of mails, or the reason why not.
+/// The script that runs Dovecot and the folder of mails; `None`, with the reason printed, where something is missing.
 fn ingredients() -> Option<(PathBuf, PathBuf)> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let script = shared.join("servers/dovecot.sh");
-    let corpus = shared.join("corpus/ham");
-    let missing = ["/usr/sbin/dovecot".into(), script.clone(), corpus.clone()]
-        .into_iter()
-        .find(|path| !path.exists());
-    let Some(missing) = missing else {
-        return Some((script, corpus));
-    };
-    let missing = missing.display();
-    assert!(
-        std::env::var("CI").is_ok_and(|value| value == "true"),
-        "CI=true and {missing} is missing"
-    );
-    println!("skipped: {missing} is missing");
-    None
+    let server = Path::new("/usr/sbin/dovecot");
+    if !server.exists() {
+        assert!(!in_ci(), "{} is missing, and this is CI", server.display());
+        println!("skipped: {} is not on this machine", server.display());
+        return None;
+    }
+    Some((shared("servers/dovecot.sh")?, shared("corpus/ham")?))
 }
 
 fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Configuration {
@@ -172,15 +164,7 @@ fn collector(file: &Path) -> Collector {
 
 /// Every file below `corpus`.
 fn mails(corpus: &Path) -> Vec<Vec<u8>> {
-    let mut files = Vec::new();
-    let mut folders = vec![corpus.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { &mut folders } else { &mut files }.push(path);
-        }
-    }
-    files.sort();
+    let files = files_below(corpus);
     assert!(files.len() > 1000, "{} mails in {}", files.len(), corpus.display());
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }

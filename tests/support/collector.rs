@@ -171,6 +171,9 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
+        if thread::panicking() {
+            println!("the program said:\n{}", self.lines().join("\n"));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -9,8 +9,8 @@ pub mod collector;
 pub mod folder;
 pub mod imap_server;
 pub mod receiver;
-pub mod shared;
 pub mod sandglass;
+pub mod shared;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

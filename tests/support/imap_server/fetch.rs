@@ -28,15 +28,16 @@ impl Session<'_> {
             let view = state.view(connection).map(|view| view.uids.clone()).unwrap_or_default();
             let mut mails = state.mailbox.select(set)?;
             mails.retain(|mail| view.binary_search(&mail.uid).is_ok());
+            let bodies = items.iter().any(|item| item.starts_with("BODY"));
             let refused = state.strike(false, |fault| match fault {
-                Fault::NoOnFetch { uid } => mails.iter().any(|mail| mail.uid == *uid).then_some(()),
+                Fault::NoOnFetch { uid } if bodies => mails.iter().any(|mail| mail.uid == *uid).then_some(()),
                 _ => None,
             });
             if refused.is_some() {
                 return Some(Err(()));
             }
             let forgotten = state.strike(true, |fault| match fault {
-                Fault::Forgets { uid } => mails.iter().any(|mail| mail.uid == *uid).then_some(*uid),
+                Fault::Forgets { uid } if bodies => mails.iter().any(|mail| mail.uid == *uid).then_some(*uid),
                 _ => None,
             });
             mails.retain(|mail| Some(mail.uid) != forgotten);

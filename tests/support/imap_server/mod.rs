@@ -59,9 +59,9 @@ pub enum Fault {
     DisconnectInsideLiteral { body: usize, after: usize },
     /// The body of this mail is `NIL`, as after an EXPUNGE by another session.
     BodyNil { uid: u32 },
-    /// Every FETCH that asks for this mail fails as a whole.
+    /// Every FETCH of bodies that asks for this mail fails as a whole.
     NoOnFetch { uid: u32 },
-    /// The tagged OK of the next FETCH (once) comes without this mail.
+    /// Once: a FETCH of bodies ends with OK and without this mail.
     Forgets { uid: u32 },
     /// FETCH items come in another order, UID behind the body.
     ItemsInAnotherOrder,
