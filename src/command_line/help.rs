@@ -37,7 +37,7 @@ More under imap:
   max_body_size        largest attachment included, in bytes; default 0, no limit
   ca_file              certificate authorities to trust beside the public ones, PEM
   state_dir            where the checkpoint lives; default $STATE_DIRECTORY, else ~/.local/state/mailtap
-  is_insecure          clear text instead of TLS, port 143
+  is_insecure          clear text instead of TLS, port 143; allows an http:// receiver
   client_options.hostname    host name in the events; default this machine's
 
 The same as arguments, without imap: in front:
