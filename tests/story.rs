@@ -12,11 +12,18 @@
 
 #[path = "story/patience.rs"]
 mod patience;
+#[path = "story/receiver_fails.rs"]
+mod receiver_fails;
+#[path = "story/server_fails.rs"]
+mod server_fails;
 mod support;
+#[path = "story/the_end.rs"]
+mod the_end;
+#[path = "story/wrong_settings.rs"]
+mod wrong_settings;
 
 use std::process::Command;
 
-use support::certificates::{self, Certificate};
 use support::collector::{Collector, Configuration};
 use support::folder::Folder;
 use support::imap_server::{self, ImapServer};
@@ -90,18 +97,20 @@ fn mail(number: u32) -> Vec<u8> {
     format!("From: a@example.com\r\nTo: b@example.com\r\nSubject: mail {number}\r\n\r\n{text}").into_bytes()
 }
 
-/// Ends the program the polite way and checks that it takes it so.
-fn ends_well(collector: Collector) -> Vec<String> {
-    let (status, lines) = collector.terminate();
+/// Ends the program the polite way and checks that it takes it so, and that it has told no secret.
+fn ends_well(collector: Collector) {
+    collector.ask_to_stop();
+    ended_well(collector);
+}
+
+fn ended_well(collector: Collector) {
+    let (status, lines) = collector.ends();
     assert!(status.success(), "SIGTERM: {status}\n{}", lines.join("\n"));
     let output = lines.join("\n");
     for secret in [imap_server::PASSWORD, receiver::SECRET, "hook/mail", "wrong-secret"] {
         assert!(!output.contains(secret), "a secret in the output:\n{output}");
     }
-    lines
 }
-
-// ---- where it begins ----
 
 #[test]
 fn the_first_start_from_zero_delivers_everything_and_only_reads() {
@@ -209,346 +218,4 @@ fn two_processes_on_one_state_directory_are_one_too_many() {
     };
     assert!(line.contains("state_dir") && line.contains("another"), "{line}");
     ends_well(first);
-}
-
-// ---- the IMAP server fails ----
-
-#[test]
-fn a_disconnect_inside_a_literal_costs_nothing_but_time() {
-    let length = mail(10).len();
-    for after in [0, 1, length / 2, length - 1, length] {
-        let stage = Stage::new();
-        let uids = stage.deliver(30);
-        stage
-            .server
-            .misbehave(ServerFault::DisconnectInsideLiteral { body: 11, after });
-        let collector = stage.start();
-        stage.wait_for_exactly(&uids);
-        ends_well(collector);
-        let record = stage.server.record();
-        assert_eq!(
-            (record.faults_struck, record.connections),
-            (1, 2),
-            "cut after {after} bytes"
-        );
-        let event = &stage.receiver.record().events[10];
-        assert_eq!(event.header("subject"), "mail 10");
-    }
-}
-
-#[test]
-fn strange_but_legal_answers_change_nothing() {
-    for fault in [
-        ServerFault::ItemsInAnotherOrder,
-        ServerFault::UnsolicitedData,
-        ServerFault::UidNextMissing,
-        ServerFault::Forgets { uid: 43 },
-    ] {
-        let stage = Stage::new();
-        let mut uids = stage.deliver(10);
-        stage.server.misbehave(fault.clone());
-        let collector = stage.start();
-        stage.wait_for_exactly(&uids);
-        stage.wait_for_idle();
-        uids.extend(stage.deliver(1));
-        stage.wait_for_exactly(&uids);
-        ends_well(collector);
-        assert_eq!(stage.duplicates(), 0, "{fault:?}");
-    }
-}
-
-#[test]
-fn an_expunged_mail_is_a_gap_and_the_others_come() {
-    let stage = Stage::new();
-    let uids = stage.deliver(10);
-    stage.server.misbehave(ServerFault::BodyNil { uid: 45 });
-    let collector = stage.start();
-    let others: Vec<u32> = uids.into_iter().filter(|uid| *uid != 45).collect();
-    stage.wait_for_exactly(&others);
-    collector.wait_for_line(&["45"]);
-    ends_well(collector);
-}
-
-#[test]
-fn bye_in_the_middle_of_everything_is_survived() {
-    for fault in [
-        ServerFault::ByeOn("EXAMINE"),
-        ServerFault::ByeOn("UID FETCH"),
-        ServerFault::ByeOn("IDLE"),
-    ] {
-        let stage = Stage::new();
-        let mut uids = stage.deliver(10);
-        stage.server.misbehave(fault);
-        let collector = stage.start();
-        stage.wait_for_exactly(&uids);
-        stage.wait_for_idle();
-        uids.extend(stage.deliver(1));
-        stage.wait_for_exactly(&uids);
-        ends_well(collector);
-        assert_eq!(stage.server.record().faults_struck, 1);
-    }
-}
-
-#[test]
-fn a_connection_lost_in_idle_is_made_again() {
-    let stage = Stage::new();
-    let collector = stage.start();
-    stage.wait_for_idle();
-    stage.server.cut_connections();
-    let uids = stage.deliver(1);
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-}
-
-#[test]
-fn uidvalidity_changes_and_no_mail_is_missed() {
-    let stage = Stage::new();
-    stage.deliver(10);
-    let collector = stage.start();
-    stage
-        .receiver
-        .wait_until("the first mails", |record| record.events.len() == 10);
-    stage.wait_for_idle();
-    stage.server.recreate();
-    collector.wait_for_line(&["UIDVALIDITY"]);
-    stage.server.deliver(&mail(77));
-    let validity = u64::from(stage.server.uid_validity());
-    stage.receiver.wait_until("the mail behind the change", |record| {
-        record
-            .events
-            .iter()
-            .any(|event| event.header("subject") == "mail 77" && event.uid_validity == validity)
-    });
-    ends_well(collector);
-    assert_eq!(stage.receiver.record().violations, Vec::<String>::new());
-}
-
-#[test]
-fn clear_text_and_both_ways_to_log_in_work() {
-    for (sasl_ir, auth_plain) in [(true, true), (false, true), (false, false)] {
-        let settings = imap_server::Settings {
-            certificate: None,
-            sasl_ir,
-            auth_plain,
-            ..imap_server::Settings::default()
-        };
-        let mut stage = Stage::with(settings, receiver::Settings::default());
-        stage.configuration.is_insecure = true;
-        let uids = stage.deliver(3);
-        let collector = stage.start();
-        stage.wait_for_exactly(&uids);
-        ends_well(collector);
-    }
-}
-
-#[test]
-fn a_mailbox_with_a_name_beyond_ascii_is_found() {
-    let settings = imap_server::Settings {
-        mailbox: "Journal &AOk-t&AOk-".to_owned(),
-        ..imap_server::Settings::default()
-    };
-    let mut stage = Stage::with(settings, receiver::Settings::default());
-    stage.configuration.inbox_name = Some("Journal été".to_owned());
-    let uids = stage.deliver(3);
-    let collector = stage.start();
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-    assert_eq!(
-        stage.receiver.record().events[0].event["routing"]["mailbox"],
-        "Journal été"
-    );
-}
-
-// ---- the receiver fails ----
-
-#[test]
-fn the_sink_says_503_and_delivery_waits() {
-    let stage = Stage::new();
-    let uids = stage.deliver(20);
-    stage.receiver.misbehave(ReceiverFault::Status {
-        code: 503,
-        retry_after: None,
-    });
-    let collector = stage.start();
-    stage
-        .receiver
-        .wait_until("a second attempt", |record| record.requests >= 2);
-    assert_eq!(stage.receiver.record().events.len(), 0);
-    // Had the checkpoint moved, a kill here would lose mail.
-    collector.kill();
-    let collector = stage.start();
-    stage
-        .receiver
-        .wait_until("an attempt after the restart", |record| record.requests >= 3);
-    stage.receiver.heal();
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-}
-
-#[test]
-fn retry_after_of_any_kind_is_survived() {
-    let stage = Stage::new();
-    let uids = stage.deliver(5);
-    for retry_after in ["1", "soon"] {
-        stage.receiver.misbehave_once(ReceiverFault::Status {
-            code: 503,
-            retry_after: Some(retry_after),
-        });
-    }
-    let collector = stage.start();
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-    assert_eq!(stage.receiver.record().faults_struck, 2);
-}
-
-#[test]
-fn the_sink_stored_but_did_not_answer_so_the_same_ids_come_again() {
-    for fault in [ReceiverFault::CloseAfterStoring, ReceiverFault::HalfAnswer] {
-        let stage = Stage::new();
-        let uids = stage.deliver(20);
-        stage.receiver.misbehave_once(fault);
-        let collector = stage.start();
-        stage.wait_for_exactly(&uids);
-        stage.wait_for_idle();
-        ends_well(collector);
-        let record = stage.receiver.record();
-        assert!(record.duplicates > 0, "what was not acknowledged is sent again");
-        assert_eq!(record.violations, Vec::<String>::new(), "with equal ids and content");
-    }
-}
-
-#[test]
-fn an_answer_a_byte_at_a_time_and_a_lost_connection_change_nothing() {
-    let stage = Stage::new();
-    let mut uids = stage.deliver(5);
-    stage.receiver.misbehave(ReceiverFault::Drip);
-    let collector = stage.start();
-    stage.wait_for_exactly(&uids);
-    stage.wait_for_idle();
-    // The kept connection is closed while idle: the next request takes a fresh one.
-    stage.receiver.cut_connections();
-    uids.extend(stage.deliver(1));
-    stage.wait_for_exactly(&uids);
-    stage.receiver.misbehave_once(ReceiverFault::CloseBeforeStoring);
-    stage.wait_for_idle();
-    uids.extend(stage.deliver(1));
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-    assert_eq!(stage.duplicates(), 0);
-}
-
-#[test]
-fn one_connection_serves_many_batches() {
-    let stage = Stage::new();
-    let mut uids = stage.deliver(1);
-    let collector = stage.start();
-    for _ in 0..5 {
-        stage.wait_for_idle();
-        uids.extend(stage.deliver(1));
-        stage.wait_for_exactly(&uids);
-    }
-    ends_well(collector);
-    assert_eq!(stage.receiver.record().connections, 1);
-}
-
-#[test]
-fn sigterm_while_the_sink_is_dead_loses_nothing() {
-    let stage = Stage::new();
-    let uids = stage.deliver(20);
-    stage.receiver.misbehave(ReceiverFault::CloseBeforeStoring);
-    let collector = stage.start();
-    stage.receiver.wait_until("an attempt", |record| record.requests >= 1);
-    ends_well(collector);
-    stage.receiver.heal();
-    let collector = stage.start();
-    stage.wait_for_exactly(&uids);
-    ends_well(collector);
-}
-
-// ---- the configuration is wrong: one clear line, and the program goes on trying ----
-
-/// Starts with what is wrong, wants one line with all of `words`, a program that is still there, and nothing delivered.
-fn complains(stage: &Stage, words: &[&str]) {
-    let uids = stage.deliver(3);
-    let collector = stage.start();
-    collector.wait_for_line(words);
-    ends_well(collector);
-    assert_eq!(stage.receiver.record().events.len(), 0);
-    assert_eq!(stage.server.uids(), uids);
-}
-
-#[test]
-fn a_wrong_password() {
-    let mut stage = Stage::new();
-    stage.configuration.password = "wrong-secret".to_owned();
-    complains(&stage, &["login", "username", "password"]);
-    assert_eq!(
-        stage.server.record().connections,
-        1,
-        "an account is not hammered until it is locked"
-    );
-}
-
-#[test]
-fn a_wrong_certificate_authority() {
-    let mut stage = Stage::new();
-    stage.configuration.ca_file = certificates::other_authority();
-    complains(&stage, &["TLS handshake", "ca_file"]);
-}
-
-#[test]
-fn a_server_that_shows_another_hosts_certificate() {
-    for (certificate, word) in [(Certificate::WrongHost, "server"), (Certificate::Expired, "expired")] {
-        let settings = imap_server::Settings {
-            certificate: Some(certificate),
-            ..imap_server::Settings::default()
-        };
-        let stage = Stage::with(settings, receiver::Settings::default());
-        complains(&stage, &["TLS handshake", word]);
-    }
-}
-
-#[test]
-fn a_host_that_does_not_exist() {
-    let mut stage = Stage::new();
-    stage.configuration.server = "imap.invalid:993".to_owned();
-    complains(&stage, &["imap.invalid:993", "name resolution"]);
-}
-
-#[test]
-fn a_port_where_nobody_listens() {
-    let mut stage = Stage::new();
-    stage.configuration.server = "localhost:1".to_owned();
-    complains(&stage, &["localhost:1", "connect"]);
-}
-
-#[test]
-fn a_wrong_mailbox() {
-    let mut stage = Stage::new();
-    stage.configuration.inbox_name = Some("Jurnal".to_owned());
-    complains(&stage, &["inbox_name", "Jurnal"]);
-}
-
-#[test]
-fn a_wrong_receiver_secret() {
-    let mut stage = Stage::new();
-    stage.configuration.lc_secret = "wrong-secret".to_owned();
-    complains(&stage, &["401", "lc_secret"]);
-}
-
-#[test]
-fn a_wrong_receiver_path() {
-    let mut stage = Stage::new();
-    stage.configuration.dest_url.push_str("-wrong-secret");
-    complains(&stage, &["404", "dest_url"]);
-}
-
-#[test]
-fn a_receiver_that_shows_another_hosts_certificate() {
-    let settings = receiver::Settings {
-        certificate: Some(Certificate::WrongHost),
-        ..receiver::Settings::default()
-    };
-    let stage = Stage::with(imap_server::Settings::default(), settings);
-    complains(&stage, &["TLS handshake", "dest_url"]);
 }

@@ -141,15 +141,19 @@ impl Collector {
     }
 
     /// SIGTERM, and what the program made of it.
-    pub fn terminate(mut self) -> (ExitStatus, Vec<String>) {
+    pub fn terminate(self) -> (ExitStatus, Vec<String>) {
+        self.ask_to_stop();
+        self.ends()
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(sent.success());
-        let status = self.wait();
-        (status, self.lines())
     }
 
-    /// Waits until the program ends by itself.
+    /// Waits until the program has ended.
     pub fn ends(mut self) -> (ExitStatus, Vec<String>) {
         let status = self.wait();
         (status, self.lines())

@@ -3,7 +3,10 @@
 //!
 //! Nothing here sleeps: [`Watched`] holds what a server has seen, and whoever waits for it is woken by the change.
 #![allow(dead_code, reason = "every test, bench and the demo uses another part of it")]
-#![allow(clippy::print_stdout, reason = "a test says why it skips, and what the program said before it failed")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a test says why it skips, and what the program said before it failed"
+)]
 
 pub mod certificates;
 pub mod collector;

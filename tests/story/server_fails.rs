@@ -1,0 +1,150 @@
+//! The IMAP server fails: connections break, answers are strange, the mailbox changes under us.
+
+use crate::support::{imap_server, receiver};
+use crate::{ServerFault, Stage, ends_well, mail};
+
+#[test]
+fn a_disconnect_inside_a_literal_costs_nothing_but_time() {
+    let length = mail(10).len();
+    for after in [0, 1, length / 2, length - 1, length] {
+        let stage = Stage::new();
+        let uids = stage.deliver(30);
+        stage
+            .server
+            .misbehave(ServerFault::DisconnectInsideLiteral { body: 11, after });
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+        let record = stage.server.record();
+        assert_eq!(
+            (record.faults_struck, record.connections),
+            (1, 2),
+            "cut after {after} bytes"
+        );
+        let event = &stage.receiver.record().events[10];
+        assert_eq!(event.header("subject"), "mail 10");
+    }
+}
+
+#[test]
+fn strange_but_legal_answers_change_nothing() {
+    for fault in [
+        ServerFault::ItemsInAnotherOrder,
+        ServerFault::UnsolicitedData,
+        ServerFault::UidNextMissing,
+        ServerFault::Forgets { uid: 43 },
+    ] {
+        let stage = Stage::new();
+        let mut uids = stage.deliver(10);
+        stage.server.misbehave(fault.clone());
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        stage.wait_for_idle();
+        uids.extend(stage.deliver(1));
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+        assert_eq!(stage.duplicates(), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn an_expunged_mail_is_a_gap_and_the_others_come() {
+    let stage = Stage::new();
+    let uids = stage.deliver(10);
+    stage.server.misbehave(ServerFault::BodyNil { uid: 45 });
+    let collector = stage.start();
+    let others: Vec<u32> = uids.into_iter().filter(|uid| *uid != 45).collect();
+    stage.wait_for_exactly(&others);
+    collector.wait_for_line(&["45"]);
+    ends_well(collector);
+}
+
+#[test]
+fn bye_in_the_middle_of_everything_is_survived() {
+    for fault in [
+        ServerFault::ByeOn("EXAMINE"),
+        ServerFault::ByeOn("UID FETCH"),
+        ServerFault::ByeOn("IDLE"),
+    ] {
+        let stage = Stage::new();
+        let mut uids = stage.deliver(10);
+        stage.server.misbehave(fault);
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        stage.wait_for_idle();
+        uids.extend(stage.deliver(1));
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+        assert_eq!(stage.server.record().faults_struck, 1);
+    }
+}
+
+#[test]
+fn a_connection_lost_in_idle_is_made_again() {
+    let stage = Stage::new();
+    let collector = stage.start();
+    stage.wait_for_idle();
+    stage.server.cut_connections();
+    let uids = stage.deliver(1);
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+}
+
+#[test]
+fn uidvalidity_changes_and_no_mail_is_missed() {
+    let stage = Stage::new();
+    stage.deliver(10);
+    let collector = stage.start();
+    stage
+        .receiver
+        .wait_until("the first mails", |record| record.events.len() == 10);
+    stage.wait_for_idle();
+    stage.server.recreate();
+    collector.wait_for_line(&["UIDVALIDITY"]);
+    stage.server.deliver(&mail(77));
+    let validity = u64::from(stage.server.uid_validity());
+    stage.receiver.wait_until("the mail behind the change", |record| {
+        record
+            .events
+            .iter()
+            .any(|event| event.header("subject") == "mail 77" && event.uid_validity == validity)
+    });
+    ends_well(collector);
+    assert_eq!(stage.receiver.record().violations, Vec::<String>::new());
+}
+
+#[test]
+fn clear_text_and_both_ways_to_log_in_work() {
+    for (sasl_ir, auth_plain) in [(true, true), (false, true), (false, false)] {
+        let settings = imap_server::Settings {
+            certificate: None,
+            sasl_ir,
+            auth_plain,
+            ..imap_server::Settings::default()
+        };
+        let mut stage = Stage::with(settings, receiver::Settings::default());
+        stage.configuration.is_insecure = true;
+        let uids = stage.deliver(3);
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+    }
+}
+
+#[test]
+fn a_mailbox_with_a_name_beyond_ascii_is_found() {
+    let settings = imap_server::Settings {
+        mailbox: "Journal &AOk-t&AOk-".to_owned(),
+        ..imap_server::Settings::default()
+    };
+    let mut stage = Stage::with(settings, receiver::Settings::default());
+    stage.configuration.inbox_name = Some("Journal été".to_owned());
+    let uids = stage.deliver(3);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+    assert_eq!(
+        stage.receiver.record().events[0].event["routing"]["mailbox"],
+        "Journal été"
+    );
+}
