@@ -1,3 +1,5 @@
+mod sockets;
+
 use std::time::Duration;
 
 use super::{Exchange, ExchangeError};

@@ -106,7 +106,7 @@ fn an_address_that_swallows_packets_leaves_time_for_the_others() {
     let first = fair_share(all, 3);
     assert_eq!(first, all / 3);
     assert_eq!(
-        fair_share(all - first, 2),
+        fair_share(all.saturating_sub(first), 2),
         all / 3,
         "an equal share after a first that used all of its own"
     );

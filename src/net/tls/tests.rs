@@ -179,7 +179,7 @@ fn bytes_injected_into_the_stream_are_refused() {
         assert_eq!(stream.read(&mut buffer, deadline()), Ok(5));
         match stream.read(&mut buffer, deadline()).expect_err("refused").kind {
             NetErrorKind::Tls(reason) => {
-                assert!(reason.starts_with("bytes were changed or put in between"), "{reason}")
+                assert!(reason.starts_with("bytes were changed or put in between"), "{reason}");
             }
             other => panic!("{other:?}"),
         }
