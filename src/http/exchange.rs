@@ -153,8 +153,10 @@ impl Conversation<'_> {
             if bytes.is_empty() {
                 return Err(self.closed(Phase::Write));
             }
-            let progress = self.reader.feed(bytes).map_err(|error| self.malformed(error))?;
-            self.unclean |= matches!(progress, Progress::Done { used, .. } if used < count);
+            if let Progress::Done { used, .. } = self.reader.feed(bytes).map_err(|error| self.malformed(error))? {
+                self.unclean |= used < count;
+                break; // or a server that never stops talking would hold us here
+            }
         }
         Ok(self.reader.status().is_some_and(|status| !is_success(status)))
     }
