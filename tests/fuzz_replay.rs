@@ -18,7 +18,7 @@ const TARGETS: &[(&str, &str, fn(&[u8]))] = &[
     ("event", "event::build", mailtap::event::build::fuzz),
     ("http_response", "http::response", mailtap::http::response::fuzz),
     ("http_url", "http::url", mailtap::http::url::fuzz),
-    ("imap_response", "imap::response", mailtap::imap::response::fuzz),
+    ("imap_response", "imap::reader", mailtap::imap::reader::fuzz),
     ("mailbox_name", "imap::mailbox_name", mailtap::imap::mailbox_name::fuzz),
     ("mime_entity", "mime::entity", mailtap::mime::entity::fuzz),
     ("parameter", "mime::parameter", mailtap::mime::parameter::fuzz),

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::imap::response::fuzz(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::imap::reader::fuzz(data));

@@ -179,6 +179,9 @@ impl Reader {
             Some(items) => response::read_on(items.clone(), text),
         };
         let behind_literal = self.literals > 0 || tail.is_some();
+        // The line ends like the announcement of a literal, though the grammar may have no place for one: to go on could be
+        // to read a mail as responses. Text for humans is no such line.
+        let in_doubt = lexer::may_announce(line) && !response::is_text(text);
         let event = match parsed {
             Ok(Parsed::Literal(length)) => {
                 check_literal(length, text, self.literals)?;
@@ -195,10 +198,10 @@ impl Reader {
                 self.place = Place::Body { items, left: length };
                 Event::Body { attributes, length }
             }
-            Ok(Parsed::Fetched(items)) if !in_doubt(text) => self.fetched(items),
-            Ok(Parsed::Complete(response)) if !in_doubt(text) => Event::Response(response),
+            Ok(Parsed::Fetched(items)) if !in_doubt => self.fetched(items),
+            Ok(Parsed::Complete(response)) if !in_doubt => Event::Response(response),
             Ok(_) => return Err(violation("a literal announced where none can be", text)),
-            Err(Unreadable(reason)) if behind_literal || in_doubt(text) => return Err(violation(reason, text)),
+            Err(Unreadable(reason)) if behind_literal || in_doubt => return Err(violation(reason, text)),
             Err(Unreadable(_)) => Event::Response(Response::Unreadable(excerpt(text))),
         };
         self.collected.clear();
@@ -219,12 +222,6 @@ impl Reader {
         };
         Event::Body { attributes, length }
     }
-}
-
-/// Whether the line ends like the announcement of a literal, though the grammar has no place for one: to go on could be to
-/// read a mail as responses.
-fn in_doubt(text: &[u8]) -> bool {
-    lexer::may_announce(text) && !response::is_text(text)
 }
 
 /// A literal that is no mail is small, or somebody is filling the memory.
@@ -250,3 +247,76 @@ fn violation(reason: &str, text: &[u8]) -> Violation {
         reason: format!("{reason}: {}", excerpt(text)),
     }
 }
+
+/// What a stream of responses holds, whatever the pieces it comes in.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Response(Response),
+    Body(Attributes, Vec<u8>),
+    Violation(Violation),
+}
+
+/// Reads `stream`, which comes in pieces of at most `step` bytes, to its end.
+fn see(stream: &[u8], step: usize) -> Vec<Seen> {
+    let mut reader = Reader::new();
+    let mut seen = Vec::new();
+    let mut rest = stream;
+    loop {
+        match reader.event() {
+            Err(violation) => {
+                seen.push(Seen::Violation(violation));
+                return seen;
+            }
+            Ok(Event::Response(response)) => seen.push(Seen::Response(response)),
+            Ok(Event::Body { attributes, .. }) => {
+                let mut bytes = Vec::new();
+                while reader.body_left() > 0 && (reader.body_is_here() || receive(&mut reader, &mut rest, step)) {
+                    bytes.extend_from_slice(reader.body());
+                }
+                seen.push(Seen::Body(attributes, bytes));
+            }
+            Ok(Event::Hungry) => {
+                if !receive(&mut reader, &mut rest, step) {
+                    return seen;
+                }
+            }
+        }
+    }
+}
+
+/// Says whether there was anything to receive.
+fn receive(reader: &mut Reader, rest: &mut &[u8], step: usize) -> bool {
+    let space = reader.space();
+    let count = step.min(rest.len()).min(space.len());
+    let (piece, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+    for (place, byte) in space.iter_mut().zip(piece) {
+        *place = *byte;
+    }
+    *rest = behind;
+    reader.filled(count);
+    count > 0
+}
+
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let whole = see(data, usize::MAX);
+    assert_eq!(whole, see(data, 1), "byte by byte");
+    assert_eq!(whole, see(data, 7), "in pieces");
+
+    // The same bytes as a mail's body: what comes out is exactly they, and what follows is read as before.
+    let mut stream = format!("* 1 FETCH (UID 7 BODY[] {{{}}}\r\n", data.len()).into_bytes();
+    stream.extend_from_slice(data);
+    stream.extend_from_slice(b" RFC822.SIZE 9)\r\nA1 OK done\r\n");
+    for step in [usize::MAX, 1, 7] {
+        let seen = see(&stream, step);
+        let as_announced = matches!(&*seen, [
+            Seen::Body(Attributes { uid: Some(7), .. }, body),
+            Seen::Response(Response::Fetch(Attributes { size: Some(9), .. })),
+            Seen::Response(Response::Tagged { tag, .. }),
+        ] if body == data && tag == "A1");
+        assert!(as_announced, "a body changed what was read: {seen:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests;
