@@ -239,11 +239,7 @@ impl Session {
         mut patience: Patience,
         mut take: impl FnMut(Response),
     ) -> Result<Condition, SessionError> {
-        if self.in_flight > 0 {
-            return Err(SessionError::Protocol(
-                "a command before the last one was answered".to_owned(),
-            ));
-        }
+        self.expect_in_flight(0)?;
         let tag = self.connection.next_tag();
         let parts = command.parts(&tag);
         let mut parts = parts.expose().iter();

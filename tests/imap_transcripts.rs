@@ -1,0 +1,432 @@
+//! Conversations with IMAP servers, `testdata/imap/*.transcript`: the script is the network, and an hour of silence is one line.
+//!
+//! ```text
+//! # comment
+//! > call            of the session: open, log_in, examine, uid_next, list, fetch, watch, log_out
+//! S: line           the server sends it with CRLF; `S~` with LF; `S|` without a line end
+//! C: line           the client must send exactly this
+//! T: seconds        the server is silent for so long
+//! X:                the server closes
+//! = result          of the call above, with the seconds it took where it took any
+//! ```
+//! Each is run twice: what the server sends comes as it likes, and byte by byte.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod support;
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use mailtap::clock::{Clock, Deadline};
+use mailtap::imap::Settings;
+use mailtap::imap::reader;
+use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
+use mailtap::net::{Endpoint, NetError, NetErrorKind, Security, Stream};
+use mailtap::secret::Secret;
+use support::shared::{files_below, shared};
+
+#[test]
+fn every_transcript_goes_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/imap");
+    let files = files_below(&folder);
+    assert!(files.len() >= 20, "{} transcripts", files.len());
+    let failed: Vec<_> = files
+        .iter()
+        .filter(|file| std::panic::catch_unwind(|| check(file)).is_err())
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+fn check(file: &Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let name = file.file_name().unwrap().to_string_lossy();
+    println!("{name}");
+    for piece in [usize::MAX, 1] {
+        let (calls, script) = parse(&text);
+        let (played, left) = play(&calls, script, piece);
+        let expected: Vec<_> = calls.iter().map(|call| (&call.words, &call.results)).collect();
+        let played: Vec<_> = calls.iter().map(|call| &call.words).zip(&played).collect();
+        assert_eq!(played, expected, "{name}, in pieces of {piece}");
+        assert_eq!(left, None, "{name}: not everything was said, in pieces of {piece}");
+    }
+}
+
+/// One line of the script.
+#[derive(Debug)]
+enum Line {
+    Server(Vec<u8>),
+    Client(Vec<u8>),
+    Silence(Duration),
+    Close,
+}
+
+struct Call {
+    words: Vec<String>,
+    results: Vec<String>,
+}
+
+fn parse(text: &str) -> (Vec<Call>, VecDeque<Line>) {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut script = VecDeque::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (mark, rest) = line.split_at(2);
+        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        match mark {
+            "> " => calls.push(Call {
+                words: rest.split(' ').map(str::to_owned).collect(),
+                results: Vec::new(),
+            }),
+            "= " => calls.last_mut().unwrap().results.push(rest.to_owned()),
+            "S:" => script.push_back(Line::Server(format!("{rest}\r\n").into_bytes())),
+            "S~" => script.push_back(Line::Server(format!("{rest}\n").into_bytes())),
+            "S|" => script.push_back(Line::Server(rest.into())),
+            "C:" => script.push_back(Line::Client(format!("{rest}\r\n").into_bytes())),
+            "T:" => script.push_back(Line::Silence(Duration::from_secs(rest.parse().unwrap()))),
+            "X:" => script.push_back(Line::Close),
+            _ => panic!("{line}"),
+        }
+    }
+    (calls, script)
+}
+
+/// The results of each call, and what is left of the script.
+fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String>>, Option<String>) {
+    let clock = Arc::new(FakeClock(Mutex::new(Instant::now())));
+    let script = Arc::new(Mutex::new(script));
+    let mut stream = Some(Script {
+        lines: Arc::clone(&script),
+        clock: Arc::clone(&clock),
+        piece,
+    });
+    let mut session = None;
+    let mut selected = None;
+    let mut results = Vec::new();
+    for call in calls {
+        let started = clock.now();
+        let mut lines = Vec::new();
+        let words: Vec<&str> = call.words.iter().map(String::as_str).collect();
+        let result =
+            match (&*words, &mut session) {
+                (["open"], session) => Session::open(Box::new(stream.take().unwrap()), clock.clone()).map(|opened| {
+                    *session = Some(opened);
+                    lines.push("ok".to_owned());
+                }),
+                (["log_in", username, password], Some(session)) => session
+                    .log_in(&settings(username, password))
+                    .map(|()| lines.push("ok".to_owned())),
+                (["examine", mailbox], Some(session)) => session.examine(mailbox).map(|found| {
+                    let Selected {
+                        uid_validity,
+                        uid_next,
+                        exists,
+                    } = found;
+                    lines.push(format!(
+                        "uid_validity={uid_validity} uid_next={uid_next:?} exists={exists}"
+                    ));
+                    selected = Some(found);
+                }),
+                (["uid_next", mailbox], Some(session)) => session
+                    .uid_next(mailbox, &selected.unwrap())
+                    .map(|next| lines.push(next.to_string())),
+                (["list", first, last], Some(session)) => session
+                    .list(first.parse().unwrap(), last.parse().unwrap())
+                    .map(|listed| {
+                        lines.extend(listed.iter().map(|Listed { uid, size }| format!("{uid}:{size}")));
+                    }),
+                (["fetch", listed @ ..], Some(session)) => fetch(session, listed, &mut lines),
+                (["watch", seconds], Some(session)) => session
+                    .watch(Duration::from_secs(seconds.parse().unwrap()))
+                    .map(|watched| {
+                        lines.push(match watched {
+                            Watched::News => "news".to_owned(),
+                            Watched::Quiet => "quiet".to_owned(),
+                        });
+                    }),
+                (["log_out"], session) => {
+                    session.take().unwrap().log_out();
+                    Ok(())
+                }
+                _ => panic!("{words:?}"),
+            };
+        if let Err(error) = result {
+            lines.push(format!("error: {error}"));
+        }
+        let seconds = (clock.now() - started).as_secs();
+        if let Some(last) = lines.last_mut().filter(|_| seconds > 0) {
+            write!(last, " ({seconds} s)").unwrap();
+        }
+        results.push(lines);
+    }
+    drop((session, stream));
+    let script = script.lock().unwrap();
+    // The client need not hear everything, but it must have said everything.
+    let unsaid = |line: &&Line| matches!(line, Line::Client(_));
+    let left = script.iter().find(unsaid).map(|line| format!("{line:?}"));
+    (results, left)
+}
+
+/// `uid`, `uid:size`, or `uid!` for one whose body is dropped after its first bytes.
+fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Result<(), SessionError> {
+    let listed: Vec<Listed> = words
+        .iter()
+        .map(|word| {
+            let (uid, size) = word
+                .trim_end_matches('!')
+                .split_once(':')
+                .unwrap_or((word.trim_end_matches('!'), "0"));
+            Listed {
+                uid: uid.parse().unwrap(),
+                size: size.parse().unwrap(),
+            }
+        })
+        .collect();
+    let mut fetch = session.fetch(&listed);
+    while let Some(arrival) = fetch.next()? {
+        match arrival {
+            Arrival::Message(mut body) => {
+                let before = body.uid();
+                if before.is_some_and(|uid| words.contains(&format!("{uid}!").as_str())) {
+                    body.chunk()?;
+                    lines.push(format!("dropped {}", before.unwrap()));
+                    continue;
+                }
+                let length = body.length();
+                let mut bytes = Vec::new();
+                while let Some(chunk) = body.chunk()? {
+                    assert!(!chunk.is_empty());
+                    bytes.extend_from_slice(chunk);
+                }
+                assert_eq!(bytes.len() as u64, length);
+                let bytes = bytes.escape_ascii();
+                lines.push(match body.finish()? {
+                    None => format!("unasked \"{bytes}\""),
+                    Some(fetched) => {
+                        assert!(before.is_none_or(|uid| uid == fetched.uid));
+                        let mut line = format!("message {}", fetched.uid);
+                        if let Some(size) = fetched.size {
+                            write!(line, " size={size}").unwrap();
+                        }
+                        if let Some(date) = fetched.internal_date_ms {
+                            write!(line, " date={date}").unwrap();
+                        }
+                        format!("{line} \"{bytes}\"")
+                    }
+                });
+            }
+            Arrival::Missing(uid) => lines.push(format!("missing {uid}")),
+            Arrival::Refused { uids, text } => lines.push(format!("refused {uids:?} {text}")),
+        }
+    }
+    Ok(())
+}
+
+fn settings(username: &str, password: &str) -> Settings {
+    Settings {
+        endpoint: Endpoint {
+            host: "imap.example.com".to_owned(),
+            port: 993,
+            security: Security::Tls,
+        },
+        username: username.to_owned(),
+        password: Secret::new(password.to_owned()),
+        mailbox: "INBOX".to_owned(),
+    }
+}
+
+struct FakeClock(Mutex<Instant>);
+
+impl Clock for FakeClock {
+    fn now(&self) -> Instant {
+        *self.0.lock().unwrap()
+    }
+
+    fn unix_milliseconds(&self) -> i64 {
+        0
+    }
+
+    fn wait(&self, duration: Duration) {
+        *self.0.lock().unwrap() += duration;
+    }
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// The network: what stands before the next `C:` can be read; a `C:` must be written before what stands behind it.
+struct Script {
+    lines: Arc<Mutex<VecDeque<Line>>>,
+    clock: Arc<FakeClock>,
+    piece: usize,
+}
+
+impl Stream for Script {
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError> {
+        assert!(!buffer.is_empty(), "no room to read into");
+        let mut lines = self.lines.lock().unwrap();
+        loop {
+            let left = deadline.remaining(self.clock.now()).unwrap_or_default();
+            match lines.front_mut() {
+                Some(Line::Server(bytes)) => {
+                    let count = bytes.len().min(self.piece).min(buffer.len());
+                    buffer[..count].copy_from_slice(&bytes[..count]);
+                    bytes.drain(..count);
+                    if bytes.is_empty() {
+                        lines.pop_front();
+                    }
+                    return Ok(count);
+                }
+                Some(Line::Silence(silence)) if *silence < left => {
+                    self.clock.wait(*silence);
+                    lines.pop_front();
+                }
+                Some(Line::Close) => {
+                    lines.pop_front();
+                    return Ok(0);
+                }
+                front => {
+                    if let Some(Line::Silence(silence)) = front {
+                        *silence -= left;
+                    }
+                    self.clock.wait(left);
+                    return Err(NetError {
+                        peer: self.peer().to_owned(),
+                        phase: deadline.phase,
+                        kind: NetErrorKind::TimedOut(deadline.after),
+                    });
+                }
+            }
+        }
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
+        let mut lines = self.lines.lock().unwrap();
+        while !bytes.is_empty() {
+            let next = lines.iter().position(|line| matches!(line, Line::Client(_)));
+            let Some(next) = next else {
+                panic!(
+                    "the client says {:?}, and nothing is expected",
+                    bytes.escape_ascii().to_string()
+                );
+            };
+            let Some(Line::Client(expected)) = lines.remove(next) else {
+                panic!()
+            };
+            let count = expected.len().min(bytes.len());
+            assert_eq!(
+                bytes[..count].escape_ascii().to_string(),
+                expected.escape_ascii().to_string(),
+                "the client says something else"
+            );
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    fn peer(&self) -> &str {
+        "imap.example.com:993"
+    }
+}
+
+#[test]
+fn lines_of_other_projects_are_read_without_panic_and_alike_in_every_piece() {
+    let Some(folder) = shared("transcripts") else { return };
+    let mut count = 0;
+    for file in files_below(&folder.join("jsonl")) {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let bytes = BASE64_STANDARD.decode(line["b64"].as_str().unwrap()).unwrap();
+            reader::fuzz(&bytes);
+            reader::fuzz(&[&bytes[..], b"\r\n"].concat());
+            count += 1;
+        }
+    }
+    let seeds = std::fs::read(folder.join("mox-fuzzseed.txt")).unwrap();
+    reader::fuzz(&seeds);
+    for line in seeds.split_inclusive(|byte| *byte == b'\n') {
+        reader::fuzz(line);
+        count += 1;
+    }
+    assert!(count > 2000, "{count} lines");
+}
+
+/// Every `BODY[]` of the recorded sessions, as their own bytes announce it.
+#[test]
+fn recorded_sessions_yield_their_mails() {
+    let Some(folder) = shared("transcripts/live-dovecot-2.3.19") else {
+        return;
+    };
+    let mut mails = 0;
+    for file in files_below(&folder) {
+        if file.extension().is_none_or(|extension| extension != "raw") {
+            continue;
+        }
+        let stream = std::fs::read(&file).unwrap();
+        reader::fuzz(&stream);
+        let expected = literals_behind(&stream, b"BODY[] {");
+        let mut found = Vec::new();
+        let mut reader = reader::Reader::new();
+        let mut rest = &stream[..];
+        let mut current: Option<Vec<u8>> = None;
+        loop {
+            if let Some(body) = &mut current {
+                body.extend_from_slice(reader.body());
+                if reader.body_left() == 0 {
+                    found.extend(current.take());
+                }
+            }
+            if current.is_none() {
+                match reader
+                    .event()
+                    .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+                {
+                    reader::Event::Body { .. } => current = Some(Vec::new()),
+                    reader::Event::Response(_) => {}
+                    reader::Event::Hungry if rest.is_empty() => break,
+                    reader::Event::Hungry => {
+                        let space = reader.space();
+                        let count = space.len().min(rest.len());
+                        space[..count].copy_from_slice(&rest[..count]);
+                        reader.filled(count);
+                        rest = &rest[count..];
+                    }
+                }
+            } else if !reader.body_is_here() {
+                let space = reader.space();
+                let count = space.len().min(rest.len());
+                space[..count].copy_from_slice(&rest[..count]);
+                reader.filled(count);
+                rest = &rest[count..];
+            }
+        }
+        mails += found.len();
+        assert!(found == expected, "{}", file.display());
+    }
+    assert!(mails >= 3, "{mails} mails");
+}
+
+fn literals_behind(stream: &[u8], mark: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = stream[at..].windows(mark.len()).position(|window| window == mark) {
+        let digits = at + next + mark.len();
+        let end = digits + stream[digits..].iter().position(|byte| *byte == b'}').unwrap();
+        let length: usize = std::str::from_utf8(&stream[digits..end]).unwrap().parse().unwrap();
+        let start = end + 3;
+        found.push(stream[start..start + length].to_vec());
+        at = start + length;
+    }
+    found
+}
