@@ -19,7 +19,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
-mod support;
+#[path = "support/shared.rs"]
+mod shared;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -35,7 +36,7 @@ use mailtap::imap::reader;
 use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
 use mailtap::net::{Endpoint, NetError, NetErrorKind, Security, Stream};
 use mailtap::secret::Secret;
-use support::shared::{files_below, shared};
+use shared::{files_below, shared};
 
 #[test]
 fn every_transcript_goes_as_written() {
@@ -335,7 +336,7 @@ impl Stream for Script {
         Ok(())
     }
 
-    fn peer(&self) -> &str {
+    fn peer(&self) -> &'static str {
         "imap.example.com:993"
     }
 }

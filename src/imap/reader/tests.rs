@@ -184,7 +184,7 @@ fn literals_that_are_no_mail_are_small_and_few() {
     // Few literals of the largest size can still be a response too long.
     let mut stream = b"* ID {65536}\r\n".to_vec();
     for _ in 0..17 {
-        stream.extend_from_slice(&[b'x'; 65_536]);
+        stream.resize(stream.len() + 65_536, b'x');
         stream.extend_from_slice(b" {65536}\r\n");
     }
     assert!(matches!(&*see(&stream, usize::MAX), [Seen::Violation(_)]));
