@@ -1,7 +1,7 @@
 //! One mailbox's life, on one page: connect, log in, catch up, watch; after any failure wait and begin again.
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
-//! [`remedy`] is the single table that says what each failure leads to.
+//! `mailbox/failure.rs` is the single table that says what each failure leads to.
 
 mod failure;
 mod frontier;
