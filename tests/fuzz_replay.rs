@@ -8,8 +8,10 @@ use std::path::Path;
 
 use support::shared::files_below;
 
-/// Fuzz target → the module whose `fuzz` it calls, and that function.
-const TARGETS: &[(&str, &str, fn(&[u8]))] = &[
+/// Fuzz target, the module whose `fuzz` it calls, and that function.
+type Target = (&'static str, &'static str, fn(&[u8]));
+
+const TARGETS: &[Target] = &[
     ("archive", "archive", mailtap::archive::fuzz),
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
     ("config", "config", mailtap::config::fuzz),

@@ -4,6 +4,14 @@
 //! Nothing here sleeps: [`Watched`] holds what a server has seen, and whoever waits for it is woken by the change.
 #![allow(dead_code, reason = "every test, bench and the demo uses another part of it")]
 #![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
+#![allow(
     clippy::print_stdout,
     reason = "a test says why it skips, and what the program said before it failed"
 )]
