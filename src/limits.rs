@@ -30,6 +30,8 @@ pub const IMAP_LITERAL: u64 = 64 * 1024;
 pub const IMAP_LITERALS: usize = 64;
 /// Text of the server that is kept for an error or a log line, in bytes. Reached: the text is cut.
 pub const IMAP_TEXT: usize = 300;
+/// Responses to one command, or between two mails. A listing has one for each mail. Reached: the connection is closed.
+pub const IMAP_RESPONSES: u64 = 2_000_000;
 /// From the connection to the greeting. Reached: backoff, as for all that follow.
 pub const IMAP_GREETING: Duration = Duration::from_secs(30);
 /// Silence of the server in a command.

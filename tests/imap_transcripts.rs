@@ -34,6 +34,7 @@ use mailtap::clock::{Clock, Deadline};
 use mailtap::imap::Settings;
 use mailtap::imap::reader;
 use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
+use mailtap::limits;
 use mailtap::net::{Endpoint, NetError, NetErrorKind, Security, Stream};
 use mailtap::secret::Secret;
 use shared::{files_below, shared};
@@ -338,6 +339,94 @@ impl Stream for Script {
 
     fn peer(&self) -> &'static str {
         "imap.example.com:993"
+    }
+}
+
+/// A server that lists what it is told to, and refuses every FETCH of bodies.
+struct Refuser {
+    listed: u32,
+    out: VecDeque<u8>,
+}
+
+impl Stream for Refuser {
+    fn read(&mut self, buffer: &mut [u8], _deadline: Deadline) -> Result<usize, NetError> {
+        let count = buffer.len().min(self.out.len());
+        for (place, byte) in buffer.iter_mut().zip(self.out.drain(..count)) {
+            *place = byte;
+        }
+        Ok(count)
+    }
+
+    fn write_all(&mut self, bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
+        assert!(bytes.len() <= 8000, "a command of {} bytes", bytes.len());
+        let command = std::str::from_utf8(bytes).unwrap();
+        let tag = command.split(' ').next().unwrap();
+        if command.contains("BODY.PEEK[]") {
+            self.out.extend(format!("{tag} NO no\r\n").bytes());
+        } else {
+            for uid in (1..=self.listed).rev() {
+                self.out.extend(format!("* 1 FETCH (UID {uid})\r\n").bytes());
+            }
+            self.out.extend(format!("{tag} OK\r\n").bytes());
+        }
+        Ok(())
+    }
+
+    fn peer(&self) -> &'static str {
+        "imap.example.com:993"
+    }
+}
+
+fn refuser(listed: u32) -> Session {
+    let clock = Arc::new(FakeClock(Mutex::new(Instant::now())));
+    let out = b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n".to_vec().into();
+    Session::open(Box::new(Refuser { listed, out }), clock).unwrap()
+}
+
+#[test]
+fn commands_are_as_large_as_their_three_bounds_allow() {
+    let batches = |listed: &[Listed]| {
+        let mut session = refuser(0);
+        let mut fetch = session.fetch(listed);
+        let mut sizes = Vec::new();
+        while let Some(arrival) = fetch.next().unwrap() {
+            let Arrival::Refused { uids, .. } = arrival else {
+                panic!()
+            };
+            sizes.push(uids.len());
+        }
+        sizes
+    };
+    let of = |count: u32, size: u64, step: u32| -> Vec<Listed> {
+        let uid = |at: u32| 4_000_000_000 + at * step;
+        (0..count).map(|at| Listed { uid: uid(at), size }).collect()
+    };
+    let mails = limits::IMAP_BATCH_MAILS;
+    let many = u32::try_from(mails).unwrap();
+    assert_eq!(batches(&of(many - 1, 0, 2)), [mails - 1]);
+    assert_eq!(batches(&of(many, 0, 2)), [mails]);
+    assert_eq!(batches(&of(many + 1, 0, 1)), [mails, 1]);
+    let half = limits::IMAP_BATCH_BYTES / 2;
+    assert_eq!(batches(&of(3, half - 1, 1)), [2, 1]);
+    assert_eq!(batches(&of(3, half, 1)), [2, 1]);
+    assert_eq!(batches(&of(3, half + 1, 1)), [1, 1, 1]);
+    let whole = limits::IMAP_BATCH_BYTES;
+    assert_eq!(batches(&of(2, whole, 1)), [1, 1]);
+    assert_eq!(batches(&of(2, u64::MAX, 1)), [1, 1]);
+}
+
+#[test]
+fn a_listing_without_end_gives_its_lowest_uids() {
+    let limit = limits::LISTED_MAILS;
+    for (sent, expected) in [
+        (limit - 1, limit - 1),
+        (limit, limit),
+        (limit + 1, limit),
+        (2 * limit + 1, limit),
+    ] {
+        let listed = refuser(u32::try_from(sent).unwrap()).list(1, u32::MAX).unwrap();
+        assert_eq!(listed.len(), expected);
+        assert_eq!((listed[0].uid, listed[expected - 1].uid as usize), (1, expected));
     }
 }
 

@@ -1,6 +1,12 @@
-//! `IMAP4rev1` (RFC 3501), the part that a reader needs. Everything but `session.rs` is pure.
+//! `IMAP4rev1` (RFC 3501), the part that a reader needs. Everything but `session` is pure.
 //!
-//! Read `session.rs` first: it is the conversation, top to bottom.
+//! ```text
+//! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
+//!                      ↓
+//!                    session (log_in, fetch, watch) → command, uid, mailbox_name, auth → stream
+//! ```
+//! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for
+//! a response. `testdata/imap` holds the conversations that are tested.
 
 pub mod auth;
 pub mod command;

@@ -7,8 +7,8 @@ use super::SessionError;
 use crate::clock::{Clock, Deadline, Phase};
 use crate::imap::reader::{Event, Reader};
 use crate::imap::response::{Condition, Response};
-use crate::limits;
 use crate::net::{NetError, NetErrorKind, Stream};
+use crate::{limits, log};
 
 /// The stream with the reader behind it.
 pub(super) struct Connection {
@@ -18,6 +18,8 @@ pub(super) struct Connection {
     tags: u32,
     /// The last line that was no response: some servers say so why they close.
     last_words: Option<String>,
+    /// A response that could not be read was reported.
+    warned: bool,
 }
 
 /// How long an operation may keep us waiting, all its reads together. A byte now and then does not buy time without end:
@@ -27,6 +29,8 @@ pub(super) struct Patience {
     limit: Duration,
     left: Duration,
     earns: bool,
+    /// Responses that may still come: a server that never stops talking waits for nothing.
+    responses: u64,
 }
 
 impl Patience {
@@ -37,6 +41,7 @@ impl Patience {
             limit,
             left: limit,
             earns: true,
+            responses: limits::IMAP_RESPONSES,
         }
     }
 
@@ -56,6 +61,16 @@ impl Patience {
         }
     }
 
+    /// Counts one response, and the body in front of it that is skipped.
+    fn listen(&mut self, skipped: u64) -> Result<(), SessionError> {
+        let cost = (skipped / 1024).saturating_add(1);
+        self.responses = self.responses.checked_sub(cost).ok_or_else(|| {
+            let reason = format!("more than {} responses to one command", limits::IMAP_RESPONSES);
+            SessionError::Protocol(reason)
+        })?;
+        Ok(())
+    }
+
     fn spend(&mut self, waited: Duration, received: usize) {
         self.left = self.left.saturating_sub(waited);
         if self.earns {
@@ -73,6 +88,7 @@ impl Connection {
             reader: Reader::new(),
             tags: 0,
             last_words: None,
+            warned: false,
         }
     }
 
@@ -98,12 +114,12 @@ impl Connection {
     /// The next response, or the beginning of a body. BYE is an error, as it ends everything. What is left of a body that
     /// was not taken is skipped, up to a bound.
     pub(super) fn event(&mut self, patience: &mut Patience) -> Result<Event, SessionError> {
-        if self.reader.body_left() > limits::IMAP_SKIPPED_BODY {
-            return Err(SessionError::Protocol(format!(
-                "{} bytes of a mail that is not wanted",
-                self.reader.body_left()
-            )));
+        let skipped = self.reader.body_left();
+        if skipped > limits::IMAP_SKIPPED_BODY {
+            let reason = format!("{skipped} bytes of a mail that is not wanted");
+            return Err(SessionError::Protocol(reason));
         }
+        patience.listen(skipped)?;
         loop {
             let event = self
                 .reader
@@ -112,9 +128,27 @@ impl Connection {
             match event {
                 Event::Hungry => self.receive(patience)?,
                 Event::Response(Response::Condition(condition)) if condition.is_bye() => return Err(bye(&condition)),
-                Event::Response(Response::Stray(line)) => self.last_words = Some(line),
+                Event::Response(Response::Stray(line)) => {
+                    patience.listen(0)?;
+                    self.last_words = Some(line);
+                }
+                Event::Response(Response::Unreadable(line)) => {
+                    patience.listen(0)?;
+                    self.warn_unreadable(&line);
+                }
                 event => return Ok(event),
             }
+        }
+    }
+
+    /// Once in a session: what the server says cannot be mended here, and it will say it again.
+    fn warn_unreadable(&mut self, line: &str) {
+        if !std::mem::replace(&mut self.warned, true) {
+            let peer = self.peer().to_owned();
+            log::warn(
+                "skipping a response that cannot be read",
+                &[("server", &peer), ("response", &line)],
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use crate::clock::Phase;
 use crate::imap::Settings;
 use crate::imap::auth::{self, Mechanism};
 use crate::imap::command::Command;
-use crate::imap::response::Capabilities;
+use crate::imap::response::{Capabilities, Condition};
 
 impl Session {
     /// Logs in and introduces itself.
@@ -44,18 +44,10 @@ impl Session {
         };
         // Capabilities change with the login.
         self.capabilities = None;
-        let condition = self.run(&command, quick(Phase::Login), |_| {})?;
-        if condition.is_ok() {
-            return Ok(());
-        }
-        Err(trouble(&condition).unwrap_or_else(|| {
-            let text = condition.to_string();
-            if condition.has_code("PRIVACYREQUIRED") {
-                SessionError::Configuration(format!("the server wants TLS; remove `is_insecure`: {text}"))
-            } else {
-                SessionError::Authentication(text)
-            }
-        }))
+        let outcome = self
+            .run(&command, quick(Phase::Login), |_| {})
+            .and_then(|condition| accepted(&condition));
+        outcome.map_err(|error| without_password(error, settings))
     }
 
     fn capabilities(&mut self) -> Result<Capabilities, SessionError> {
@@ -64,5 +56,76 @@ impl Session {
             self.run(&Command::Capability, quick(Phase::Login), |_| {})?;
         }
         Ok(self.capabilities.clone().unwrap_or_default())
+    }
+}
+
+fn accepted(condition: &Condition) -> Result<(), SessionError> {
+    if condition.is_ok() {
+        return Ok(());
+    }
+    if let Some(error) = trouble(condition) {
+        return Err(error);
+    }
+    let text = condition.to_string();
+    Err(if condition.has_code("PRIVACYREQUIRED") {
+        SessionError::Configuration(format!("the server wants TLS; remove `is_insecure`: {text}"))
+    } else {
+        SessionError::Authentication(text)
+    })
+}
+
+/// Some servers repeat the command that they refuse, and errors are logged.
+fn without_password(mut error: SessionError, settings: &Settings) -> SessionError {
+    let text = match &mut error {
+        SessionError::Net(_) => return error,
+        SessionError::Throttled { text, .. }
+        | SessionError::Refused { text, .. }
+        | SessionError::Protocol(text)
+        | SessionError::Bye(text)
+        | SessionError::Unavailable(text)
+        | SessionError::Authentication(text)
+        | SessionError::Configuration(text) => text,
+    };
+    let password = settings.password.expose();
+    let quoted = password.replace('\\', "\\\\").replace('"', "\\\"");
+    let message = auth::plain_message(&settings.username, &settings.password);
+    if [password, &quoted, message.expose()]
+        .iter()
+        .any(|secret| repeats(text, secret))
+    {
+        "(the server's words are withheld: they repeat the password)".clone_into(text);
+    }
+    error
+}
+
+/// Whether `text` holds `secret`, or ends in the middle of it, because it was cut.
+fn repeats(text: &str, secret: &str) -> bool {
+    let cut = || {
+        secret
+            .char_indices()
+            .skip(4)
+            .any(|(at, _)| secret.get(..at).is_some_and(|part| text.ends_with(part)))
+    };
+    !secret.is_empty() && (text.contains(secret) || cut())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repeats;
+
+    #[test]
+    fn a_password_is_found_whole_and_cut() {
+        for text in [
+            "LOGIN u hunter2!",
+            "hunter2! is wrong",
+            "LOGIN u \"hunter2",
+            "LOGIN u hunt",
+        ] {
+            assert!(repeats(text, "hunter2!"), "{text}");
+        }
+        for text in ["", "LOGIN u hun", "Hunter", "hunter2 is wrong"] {
+            assert!(!repeats(text, "hunter2!"), "{text}");
+        }
+        assert!(!repeats("anything", ""));
     }
 }
