@@ -1,6 +1,7 @@
 //! Every public mail goes through without panic, with the same event whole, byte by byte and in pieces.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that panics has failed"
 )]

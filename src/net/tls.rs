@@ -35,7 +35,7 @@ pub struct Trust {
 pub enum Protocol {
     /// `http/1.1`.
     Http,
-    /// `imap`.
+    /// IMAP: no name is offered.
     Imap,
 }
 
@@ -62,10 +62,11 @@ impl Trust {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
-        config.alpn_protocols = vec![match protocol {
-            Protocol::Http => b"http/1.1".to_vec(),
-            Protocol::Imap => b"imap".to_vec(),
-        }];
+        config.alpn_protocols = match protocol {
+            Protocol::Http => vec![b"http/1.1".to_vec()],
+            // A server that knows other names only would refuse the handshake (RFC 7301, 3.2), and no mail client offers one.
+            Protocol::Imap => Vec::new(),
+        };
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Arc::new(config))
     }
