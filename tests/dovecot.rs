@@ -17,8 +17,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,9 +24,10 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use support::collector::{Collector, Configuration};
+use support::dovecot::{self, Dovecot};
 use support::folder::Folder;
 use support::receiver::{self, Receiver};
-use support::shared::{files_below, in_ci, shared};
+use support::shared::{files_below, shared};
 
 /// Rounds that end with SIGKILL; before each some more mails arrive.
 const ROUNDS: usize = 24;
@@ -134,20 +133,14 @@ fn dovecot_refuses_the_password_and_one_line_says_so() {
 
 /// The script that runs Dovecot and the folder of mails; `None`, with the reason printed, where something is missing.
 fn ingredients() -> Option<(PathBuf, PathBuf)> {
-    let server = Path::new("/usr/sbin/dovecot");
-    if !server.exists() {
-        assert!(!in_ci(), "{} is missing, and this is CI", server.display());
-        println!("skipped: {} is not on this machine", server.display());
-        return None;
-    }
-    Some((shared("servers/dovecot.sh")?, shared("corpus/ham")?))
+    Some((dovecot::script()?, shared("corpus/ham")?))
 }
 
 fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Configuration {
     Configuration {
         server: format!("localhost:{}", dovecot.imaps_port),
-        username: "u1".to_owned(),
-        password: "pw".to_owned(),
+        username: dovecot::USERS[0].to_owned(),
+        password: dovecot::PASSWORD.to_owned(),
         inbox_name: None,
         is_insecure: false,
         from_zero: true,
@@ -205,97 +198,6 @@ fn hash(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A private Dovecot whose user `u1` has a Maildir; stopped when it is dropped, a panic included.
-struct Dovecot {
-    script: PathBuf,
-    base: Folder,
-    imaps_port: u16,
-    delivered: std::cell::Cell<usize>,
-}
-
-impl Dovecot {
-    fn start(script: &Path) -> Dovecot {
-        // Held until both are known, so that they differ.
-        let free = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = free.map(|listener| listener.local_addr().unwrap().port());
-        let dovecot = Dovecot {
-            script: script.to_owned(),
-            base: Folder::new("dovecot"),
-            imaps_port: ports[1],
-            delivered: std::cell::Cell::new(0),
-        };
-        dovecot.run("start", &ports);
-        for folder in ["", "cur", "new", "tmp"] {
-            let folder = dovecot.maildir().join(folder);
-            fs::create_dir_all(&folder).unwrap();
-            dovecot.give(&folder);
-        }
-        dovecot
-    }
-
-    /// Puts a mail into u1's INBOX, the way of a Maildir: written in `tmp`, renamed into `new`.
-    fn deliver(&self, mail: &[u8]) {
-        let number = self.delivered.get();
-        self.delivered.set(number + 1);
-        let name = format!("{}.{number}.localhost", 1_700_000_000 + number);
-        let temporary = self.maildir().join("tmp").join(&name);
-        fs::write(&temporary, mail).unwrap();
-        self.give(&temporary);
-        fs::rename(temporary, self.maildir().join("new").join(name)).unwrap();
-    }
-
-    /// One file with Dovecot's authority and the receiver's.
-    fn trusted_with_receiver(&self) -> PathBuf {
-        let dovecots = fs::read_to_string(self.base.path().join("certs/ca.pem")).unwrap();
-        let receivers = fs::read_to_string(support::certificates::authority()).unwrap();
-        self.base.write("both.pem", dovecots + &receivers)
-    }
-
-    fn maildir(&self) -> PathBuf {
-        self.base.path().join("mail/u1")
-    }
-
-    /// To the owner of the mail folder, which is not root.
-    fn give(&self, path: &Path) {
-        let owner = fs::metadata(self.base.path().join("mail")).unwrap();
-        chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
-    }
-
-    fn run(&self, what: &str, ports: &[u16]) {
-        // Not the test's own output: the daemon would hold it open.
-        let log = self.base.path().join(format!("{what}.log"));
-        let output = fs::File::create(&log).unwrap();
-        let status = Command::new("bash")
-            .args([&self.script, &PathBuf::from(what), &self.base.path().to_owned()])
-            .args(ports.iter().map(u16::to_string))
-            .env("DOVECOT_FORMAT", "maildir")
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .status()
-            .unwrap();
-        assert!(
-            status.success(),
-            "dovecot.sh {what}: {status}: {}",
-            fs::read_to_string(log).unwrap_or_default()
-        );
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = fs::read_to_string(self.base.path().join("dovecot.log")).unwrap_or_default();
-            let last: Vec<&str> = log.lines().rev().take(10).collect();
-            println!("dovecot's last words, newest first:\n{}", last.join("\n"));
-        }
-        let _ = Command::new("bash")
-            .arg(&self.script)
-            .arg("stop")
-            .arg(self.base.path())
-            .status();
-    }
 }
 
 /// xorshift64: the same kills on every run.

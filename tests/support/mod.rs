@@ -18,6 +18,7 @@
 
 pub mod certificates;
 pub mod collector;
+pub mod dovecot;
 pub mod folder;
 pub mod imap_server;
 pub mod receiver;

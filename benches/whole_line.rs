@@ -1,0 +1,390 @@
+//! How fast mail comes from a real Dovecot over TLS to an HTTPS receiver, and where the time goes.
+//! `cargo bench --bench whole_line`; `BENCH_SHORT=1` for a look.
+//!
+//! Four readers of the same mailbox in turn, each doing more than the one before. Rates are quoted against the first, which
+//! only fetches and discards: it is what this server and this machine can give.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints figures, and a panic is its way to fail"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mailtap::clock::{Clock, Phase, Stop, SystemClock};
+use mailtap::event::build::{self, EventBuilder};
+use mailtap::event::{Origin, encode};
+use mailtap::imap::session::{Arrival, Body, Session};
+use mailtap::net::dial::TcpDialer;
+use mailtap::net::tls::{Protocol, Trust};
+use mailtap::net::{Dial as _, Endpoint, Security, Stream};
+use mailtap::secret::Secret;
+use mailtap::{imap, limits};
+use memchr::memchr;
+use support::collector::{Collector, Configuration};
+use support::dovecot::{self, Dovecot};
+use support::folder::Folder;
+use support::receiver::{self, Receiver};
+
+fn main() {
+    let Some(script) = dovecot::script() else { return };
+    let short = std::env::var_os("BENCH_SHORT").is_some();
+    let (rounds, small, big) = if short { (1, 2_000, 20) } else { (3, 20_000, 200) };
+    let dovecot = Dovecot::start(&script);
+    let [small_user, big_user] = dovecot::USERS;
+    for (kind, user, mails, mails_a_command) in [("small", small_user, small, 100), ("big", big_user, big, 2)] {
+        fill(&script, kind, &dovecot.maildir(user), mails);
+        let mut line = Line {
+            ca_file: dovecot.trusted_with_receiver(),
+            imaps_port: dovecot.imaps_port,
+            user,
+            mails,
+            mails_a_command,
+            bytes: 0,
+        };
+        compare(kind, &mut line, rounds);
+    }
+}
+
+/// Writes mails into a Maildir: about 4 KB each, or about 5 MB.
+fn fill(dovecot_script: &Path, kind: &str, maildir: &Path, mails: u32) {
+    let status = Command::new("python3")
+        .arg(dovecot_script.with_file_name("make-mail.py"))
+        .arg(kind)
+        .arg(maildir)
+        .arg(mails.to_string())
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Each reader in turn, so that a noisy machine disturbs all of them alike; the best round counts.
+fn compare(kind: &str, line: &mut Line, rounds: usize) {
+    // Dovecot makes its index, and the mails get into the page cache.
+    line.bytes = line.discard();
+    let readers: [(&str, Reader); 4] = [
+        ("fetch and discard", |line| line.measure(Line::discard)),
+        ("session", |line| line.measure(|line| line.session(skip))),
+        ("session, event, JSON", |line| {
+            line.measure(|line| line.session(to_json))
+        }),
+        ("mailtap to receiver", Line::collector),
+    ];
+    let mut best = [Outcome::NONE; 4];
+    for _ in 0..rounds {
+        for ((_, reader), best) in readers.iter().zip(&mut best) {
+            let outcome = reader(line);
+            *best = if outcome.time < best.time { outcome } else { *best };
+        }
+    }
+    let megabytes = line.bytes as f64 / 1e6;
+    println!("\n{kind}: {} mails, {megabytes:.1} MB, best of {rounds}", line.mails);
+    for ((what, _), outcome) in readers.iter().zip(&best) {
+        let seconds = outcome.time.as_secs_f64();
+        println!(
+            "  {what:22} {:8.0} mails/s {:7.1} MB/s   {:5.2} of the first",
+            f64::from(line.mails) / seconds,
+            megabytes / seconds,
+            best[0].time.as_secs_f64() / seconds
+        );
+    }
+    println!(
+        "  mailtap: 0 lost, {:.2} s of processor time, peak memory {:.1} MB",
+        best[3].processor_seconds, best[3].peak_megabytes
+    );
+}
+
+/// Reads the whole mailbox.
+type Reader = fn(&Line) -> Outcome;
+
+/// What one reader did.
+#[derive(Clone, Copy)]
+struct Outcome {
+    time: Duration,
+    /// Of the collector's process.
+    processor_seconds: f64,
+    peak_megabytes: f64,
+}
+
+impl Outcome {
+    const NONE: Outcome = Outcome {
+        time: Duration::MAX,
+        processor_seconds: 0.0,
+        peak_megabytes: 0.0,
+    };
+}
+
+/// A mailbox, and what leads to it.
+struct Line {
+    ca_file: PathBuf,
+    imaps_port: u16,
+    user: &'static str,
+    mails: u32,
+    /// How many of them the first reader asks for at a time.
+    mails_a_command: u32,
+    /// Their size, once it is known.
+    bytes: u64,
+}
+
+impl Line {
+    /// The time that `read` takes for all the bytes.
+    fn measure(&self, read: impl FnOnce(&Line) -> u64) -> Outcome {
+        let started = Instant::now();
+        let bytes = read(self);
+        let time = started.elapsed();
+        assert_eq!(bytes, self.bytes, "every reader reads the same mails");
+        Outcome { time, ..Outcome::NONE }
+    }
+
+    /// Pipelined FETCH, two commands in flight, and nothing read of the answers but line ends and the lengths of literals.
+    fn discard(&self) -> u64 {
+        let (stream, clock) = self.dial();
+        let mut wire = Wire::new(stream, clock);
+        for command in [
+            format!("a LOGIN {} {}\r\n", self.user, dovecot::PASSWORD),
+            "a EXAMINE INBOX\r\n".to_owned(),
+        ] {
+            wire.write(&command);
+            while !wire.line().starts_with(b"a OK") {}
+        }
+        let step = self.mails_a_command;
+        let mut commands = (1..=self.mails).step_by(step as usize).map(|first| {
+            let last = self.mails.min(first + step - 1);
+            format!("f UID FETCH {first}:{last} (UID BODY.PEEK[])\r\n")
+        });
+        let mut in_flight = 0;
+        for command in commands.by_ref().take(2) {
+            wire.write(&command);
+            in_flight += 1;
+        }
+        let mut bytes = 0;
+        while in_flight > 0 {
+            let line = wire.line();
+            if let Some(length) = literal(line) {
+                bytes += length;
+                wire.skip(length);
+            } else if line.starts_with(b"f ") {
+                assert!(line.starts_with(b"f OK"), "{}", String::from_utf8_lossy(line));
+                in_flight -= 1;
+                if let Some(command) = commands.next() {
+                    wire.write(&command);
+                    in_flight += 1;
+                }
+            }
+        }
+        bytes
+    }
+
+    /// The project's session lists and fetches; `read` is fed each mail.
+    fn session(&self, read: fn(Body<'_>, &mut Vec<u8>) -> u64) -> u64 {
+        let (stream, clock) = self.dial();
+        let settings = imap::Settings {
+            endpoint: self.endpoint(),
+            username: self.user.to_owned(),
+            password: Secret::new(dovecot::PASSWORD.to_owned()),
+            mailbox: "INBOX".to_owned(),
+        };
+        let mut session = Session::open(stream, clock).unwrap();
+        session.log_in(&settings).unwrap();
+        session.examine("INBOX").unwrap();
+        let listed = session.list(1, u32::MAX).unwrap();
+        assert_eq!(listed.len(), self.mails as usize);
+        let mut fetch = session.fetch(&listed);
+        let (mut bytes, mut mails) = (0, 0);
+        let mut lines = Vec::new();
+        while let Some(arrival) = fetch.next().unwrap() {
+            let Arrival::Message(body) = arrival else {
+                panic!("every mail is there")
+            };
+            bytes += read(body, &mut lines);
+            mails += 1;
+            if lines.len() >= limits::BATCH_BYTES {
+                lines.clear();
+            }
+        }
+        assert_eq!(mails, self.mails);
+        bytes
+    }
+
+    /// The program, from its start to the receiver's last event.
+    fn collector(&self) -> Outcome {
+        let receiver = Receiver::with(receiver::Settings {
+            only_counts: true,
+            ..receiver::Settings::default()
+        });
+        let state = Folder::new("whole-line");
+        let configuration = Configuration {
+            server: self.endpoint().to_string(),
+            username: self.user.to_owned(),
+            password: dovecot::PASSWORD.to_owned(),
+            inbox_name: None,
+            is_insecure: false,
+            from_zero: true,
+            ca_file: self.ca_file.clone(),
+            state_dir: state.path().join("state"),
+            dest_url: receiver.url(),
+            lc_secret: receiver::SECRET.to_owned(),
+        };
+        let file = state.write("mailtap.yaml", configuration.yaml());
+        let started = Instant::now();
+        let collector = Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), &file);
+        receiver.wait_until("every mail", |record| record.lines >= self.mails as usize);
+        let time = started.elapsed();
+        let outcome = Outcome {
+            time,
+            processor_seconds: processor_seconds(collector.process_id()),
+            peak_megabytes: peak_megabytes(collector.process_id()),
+        };
+        let (status, said) = collector.terminate();
+        assert!(status.success(), "{status}\n{}", said.join("\n"));
+        let record = receiver.record();
+        assert_eq!(record.lines, self.mails as usize, "each once");
+        assert_eq!(record.violations, Vec::<String>::new());
+        outcome
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            host: "localhost".to_owned(),
+            port: self.imaps_port,
+            security: Security::Tls,
+        }
+    }
+
+    fn dial(&self) -> (Box<dyn Stream>, Arc<dyn Clock>) {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Stop::new()));
+        let trust = Trust::load(Some(&self.ca_file)).unwrap();
+        let config = trust.client_config(Protocol::Imap).unwrap();
+        let stream = TcpDialer::new(config, Arc::clone(&clock), None).dial(&self.endpoint());
+        (stream.unwrap(), clock)
+    }
+}
+
+/// Reads a mail and makes nothing of it.
+fn skip(mut body: Body<'_>, _: &mut Vec<u8>) -> u64 {
+    let mut bytes = 0;
+    while let Some(chunk) = body.chunk().unwrap() {
+        bytes += chunk.len() as u64;
+    }
+    body.finish().unwrap().expect("a mail that was asked for");
+    bytes
+}
+
+/// The whole work on a mail, but for sending the event.
+fn to_json(mut body: Body<'_>, lines: &mut Vec<u8>) -> u64 {
+    let settings = build::Settings::default();
+    let mut builder = EventBuilder::new(&settings);
+    let mut bytes = 0;
+    while let Some(chunk) = body.chunk().unwrap() {
+        bytes += chunk.len() as u64;
+        builder.feed(chunk);
+    }
+    let fetched = body.finish().unwrap().expect("a mail that was asked for");
+    let arrival = build::Arrival {
+        origin: Origin::Mailbox {
+            mailbox: "INBOX".to_owned(),
+            uid_validity: 1,
+            uid: fetched.uid,
+        },
+        account: "u1@localhost:993".to_owned(),
+        internal_date: fetched.internal_date_ms,
+        now: 0,
+    };
+    encode::encode(&builder.finish(&settings, arrival), lines);
+    bytes
+}
+
+/// Bytes from a server, as lines and lengths.
+struct Wire {
+    stream: Box<dyn Stream>,
+    clock: Arc<dyn Clock>,
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Wire {
+    fn new(stream: Box<dyn Stream>, clock: Arc<dyn Clock>) -> Wire {
+        Wire {
+            stream,
+            clock,
+            bytes: vec![0; 64 * 1024],
+            start: 0,
+            end: 0,
+        }
+    }
+
+    fn write(&mut self, command: &str) {
+        let deadline = self.clock.deadline(Phase::Write, support::PATIENCE);
+        self.stream.write_all(command.as_bytes(), deadline).unwrap();
+    }
+
+    /// The next line, with its LF.
+    fn line(&mut self) -> &[u8] {
+        let length = loop {
+            if let Some(at) = memchr(b'\n', &self.bytes[self.start..self.end]) {
+                break at + 1;
+            }
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+            self.more();
+        };
+        self.start += length;
+        &self.bytes[self.start - length..self.start]
+    }
+
+    fn skip(&mut self, mut length: u64) {
+        loop {
+            let here = ((self.end - self.start) as u64).min(length);
+            self.start += here as usize;
+            length -= here;
+            if length == 0 {
+                return;
+            }
+            (self.start, self.end) = (0, 0);
+            self.more();
+        }
+    }
+
+    fn more(&mut self) {
+        let deadline = self.clock.deadline(Phase::Command, support::PATIENCE);
+        let read = self.stream.read(&mut self.bytes[self.end..], deadline).unwrap();
+        assert!(read > 0, "the server has gone");
+        self.end += read;
+    }
+}
+
+/// The length of the literal that a line announces.
+fn literal(line: &[u8]) -> Option<u64> {
+    let line = line.strip_suffix(b"}\r\n")?;
+    let brace = line.iter().rposition(|byte| *byte == b'{')?;
+    str::from_utf8(&line[brace + 1..]).ok()?.parse().ok()
+}
+
+/// `utime` and `stime` of /proc/PID/stat, fields 14 and 15; the command name before them ends with the last `)`.
+fn processor_seconds(process_id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    // USER_HZ is 100 on every Linux that this runs on.
+    ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
+/// `VmHWM` of /proc/PID/status.
+fn peak_megabytes(process_id: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes / 1e3
+}
