@@ -121,6 +121,8 @@ impl Items {
         match value {
             Token::Announced(length) => return Ok(Some(Stop::Body(length))),
             Token::Atom(atom) if atom.eq_ignore_ascii_case(b"NIL") => self.attributes.body = BodyItem::Nil,
+            // `{5}` with something behind it: the mail may follow all the same.
+            Token::Atom([b'{', ..]) => return Err(Unreadable("a body announced in the middle of a line")),
             Token::Atom(atom) => self.content = Some(atom.to_vec()),
             Token::String(string) => self.content = Some(string.into_owned()),
             Token::Open | Token::Close | Token::End => return Err(Unreadable("a body without a value")),

@@ -194,6 +194,11 @@ pub fn may_announce(line: &[u8]) -> bool {
         .is_some_and(|(_, behind)| behind.is_empty())
 }
 
+/// Whether `{` and a digit stand anywhere in `line`: enough to distrust what follows a line that cannot be read.
+pub fn may_hold_announcement(line: &[u8]) -> bool {
+    line.windows(2).any(|pair| matches!(pair, [b'{', b'0'..=b'9']))
+}
+
 /// `{5}`, `{5+}`, `{012}`, `~{5}` at the start of `rest`, with its length (`None` when it does not fit) and what stands
 /// behind it, which is nothing or the LF before the literal.
 fn announcement(rest: &[u8]) -> Option<(Option<u64>, &[u8])> {

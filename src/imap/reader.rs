@@ -201,7 +201,9 @@ impl Reader {
             Ok(Parsed::Fetched(items)) if !in_doubt => self.fetched(items),
             Ok(Parsed::Complete(response)) if !in_doubt => Event::Response(response),
             Ok(_) => return Err(violation("a literal announced where none can be", text)),
-            Err(Unreadable(reason)) if behind_literal || in_doubt => return Err(violation(reason, text)),
+            Err(Unreadable(reason)) if behind_literal || lexer::may_hold_announcement(line) => {
+                return Err(violation(reason, text));
+            }
             Err(Unreadable(_)) => Event::Response(Response::Unreadable(excerpt(text))),
         };
         self.collected.clear();
