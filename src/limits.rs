@@ -152,6 +152,9 @@ pub const EVENT_TEXT: usize = 1024 * 1024;
 pub const EVENT_HEADERS: usize = 512 * 1024;
 /// Bytes of `content` of one mail, all parts together, whatever `max_body_size` says. Reached: `truncated`.
 pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
+/// Bytes of `filename` and of `filename_raw`; file systems take 255 characters. Reached: the end is kept, flag
+/// `limit_header`.
+pub const FILE_NAME: usize = 1024;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
 pub const ANOMALIES: usize = 64;
 

@@ -12,9 +12,11 @@ use crate::mime::entity::Machine;
 use crate::mime::header::{Field, unfold};
 use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
 use anomalies::Anomalies;
+use filename::FileName;
 use hashes::Hasher;
 
 mod anomalies;
+mod filename;
 mod hashes;
 
 /// What the configuration says about events.
@@ -43,19 +45,31 @@ pub struct Arrival {
     pub now: i64,
 }
 
-/// Builds the event of one mail: `feed` its bytes, then `finish`.
-pub struct EventBuilder {
-    machine: Machine<Content>,
+/// Builds the event of one mail: `feed` its bytes, then `finish`. A visitor `V` may listen beside it.
+pub struct EventBuilder<V = ()> {
+    machine: Machine<(Content, V)>,
     sha256: Sha256,
 }
 
 impl EventBuilder {
     /// At the start of a mail.
     pub fn new(settings: &Settings) -> EventBuilder {
+        EventBuilder::beside((), settings)
+    }
+}
+
+impl<V: Visitor> EventBuilder<V> {
+    /// At the start of a mail that `visitor` is told of as well.
+    pub fn beside(visitor: V, settings: &Settings) -> EventBuilder<V> {
         EventBuilder {
-            machine: Machine::new(Content::new(settings)),
+            machine: Machine::new((Content::new(settings), visitor)),
             sha256: Sha256::new(),
         }
+    }
+
+    /// The visitor, for a look under way.
+    pub fn visitor(&self) -> &V {
+        &self.machine.visitor().1
     }
 
     /// The next bytes of the mail, in pieces of any size.
@@ -66,8 +80,14 @@ impl EventBuilder {
 
     /// The end of the mail. There always is an event.
     pub fn finish(self, settings: &Settings, arrival: Arrival) -> EmailEvent {
+        self.finish_both(settings, arrival).0
+    }
+
+    /// The end of the mail: the event, and what the visitor has become.
+    pub fn finish_both(self, settings: &Settings, arrival: Arrival) -> (EmailEvent, V) {
         let sha256: [u8; 32] = self.sha256.finalize().into();
-        let message = self.machine.finish().message();
+        let (content, visitor) = self.machine.finish();
+        let message = content.message();
         let event_time = arrival
             .internal_date
             .or_else(|| date::parse_mail_date(message.headers.get("date")?.first()?.as_bytes()))
@@ -81,7 +101,7 @@ impl EventBuilder {
             origin: arrival.origin,
             sha256,
         };
-        EmailEvent { routing, message }
+        (EmailEvent { routing, message }, visitor)
     }
 }
 
@@ -140,6 +160,8 @@ struct Content {
     headers_left: usize,
     contents_left: usize,
     anomalies: Anomalies,
+    /// The last charset that a part named, for raw 8-bit file names: attachments have none of their own.
+    charset: Option<Vec<u8>>,
     /// Reused for unfolded values.
     unfolded: Vec<u8>,
     hasher: Hasher,
@@ -179,6 +201,7 @@ impl Content {
             headers_left: limits::EVENT_HEADERS,
             contents_left: limits::EVENT_CONTENT,
             anomalies: Anomalies::default(),
+            charset: None,
             unfolded: Vec::new(),
             hasher: Hasher::default(),
         }
@@ -218,9 +241,17 @@ impl Content {
         value
     }
 
+    fn file_name(&mut self, entity: &Entity<'_>) -> FileName {
+        let name = FileName::read(entity, self.charset.as_deref());
+        if name.cut {
+            self.anomalies.add(Flag::LimitHeader, entity.header_path(), 0);
+        }
+        name
+    }
+
     fn leaf(&mut self, entity: &Entity<'_>, headers: Headers) -> Leaf {
         let essence = entity.content_type.value.as_str();
-        let filename = filename(entity);
+        let name = self.file_name(entity);
         let attached = entity
             .disposition
             .is_some_and(|disposition| disposition.value == "attachment");
@@ -230,14 +261,15 @@ impl Content {
         if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
             self.anomalies.add(Flag::CharsetUnknown, entity.path, 0);
         }
-        let attachment = attached || filename.is_some() || !plain;
+        let attachment = attached || name != FileName::default() || !plain;
         let content = (self.include_attachments && attachment).then(Vec::new);
         let body_text = text.then(String::new);
         Leaf {
             part: Part {
                 headers,
                 body_text,
-                filename,
+                filename: name.filename,
+                filename_raw: name.filename_raw,
                 content,
                 ..Part::default()
             },
@@ -251,6 +283,10 @@ impl Content {
 
 impl Visitor for Content {
     fn begin(&mut self, entity: &Entity<'_>) {
+        let charset = entity.content_type.parameter("charset");
+        if let Some(charset) = charset.filter(|charset| !charset.eq_ignore_ascii_case(b"us-ascii")) {
+            self.charset = Some(charset.get(..limits::CHARSET_LABEL).unwrap_or(charset).to_vec());
+        }
         let described = self.parts < limits::PARTS;
         if !described {
             self.anomalies.add(Flag::LimitParts, &[], 0);
@@ -279,9 +315,11 @@ impl Visitor for Content {
             Kind::Multipart => Open::Multipart,
             Kind::Message => {
                 if described {
+                    let name = self.file_name(entity);
                     self.add(Part {
                         headers,
-                        filename: filename(entity),
+                        filename: name.filename,
+                        filename_raw: name.filename_raw,
                         ..Part::default()
                     });
                 }
@@ -365,12 +403,6 @@ impl Content {
             message.parts.push(part);
         }
     }
-}
-
-/// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3).
-fn filename(entity: &Entity<'_>) -> Option<String> {
-    let disposition = entity.disposition.and_then(|disposition| disposition.text("filename"));
-    disposition.or_else(|| entity.content_type.text("name"))
 }
 
 /// Shortens `text` to at most `room` bytes, on a character.

@@ -69,6 +69,9 @@ fn part(part: &Part, output: &mut Vec<u8>) {
     if let Some(filename) = &part.filename {
         object.text("filename", filename);
     }
+    if let Some(raw) = &part.filename_raw {
+        object.text("filename_raw", raw);
+    }
     if let Some(size) = part.size {
         object.number("size", size);
     }
@@ -208,6 +211,7 @@ mod tests {
                 sha256: [0xab; 32],
             }),
             filename: Some("x.txt".into()),
+            filename_raw: Some("../x.txt".into()),
             size: Some(7),
             content: Some(b"hello".to_vec()),
             truncated: true,
@@ -248,7 +252,7 @@ mod tests {
             "event": {"headers": {}, "parts": [
                 {"headers": {"content-type": ["text/plain", "a\"b"]}, "body_text": "line\r\n\u{2028}é",
                  "hashes": {"md5": "01".repeat(16), "sha1": "02".repeat(20), "sha256": "ab".repeat(32)},
-                 "filename": "x.txt", "size": 7, "content": "aGVsbG8=", "truncated": true,
+                 "filename": "x.txt", "filename_raw": "../x.txt", "size": 7, "content": "aGVsbG8=", "truncated": true,
                  "message": {"headers": {"subject": ["in"]}, "parts": []}},
                 {"headers": {}}],
              "anomalies": [{"flag": "f", "severity": "high", "part": "1.2", "offset": 3, "count": 4}]}

@@ -88,8 +88,10 @@ pub struct Part {
     pub body_text: Option<String>,
     /// `hashes`: over the decoded bytes, before the charset; absent for a mail inside the mail.
     pub hashes: Option<Hashes>,
-    /// `filename`: from Content-Disposition or Content-Type, decoded.
+    /// `filename`: from Content-Disposition or Content-Type, decoded, without path and characters that do not show.
     pub filename: Option<String>,
+    /// `filename_raw`: what was decoded, where it is not the same.
+    pub filename_raw: Option<String>,
     /// `size`: decoded bytes; present on attachments and on whatever was truncated.
     pub size: Option<u64>,
     /// `content`: the decoded bytes in base64; only with `include_attachments`.

@@ -48,6 +48,34 @@ pub trait Visitor {
     fn finding(&mut self, finding: Finding<'_>);
 }
 
+/// Nobody listens.
+impl Visitor for () {
+    fn begin(&mut self, _: &Entity<'_>) {}
+    fn body(&mut self, _: &[u8]) {}
+    fn end(&mut self) {}
+    fn finding(&mut self, _: Finding<'_>) {}
+}
+
+/// Two listeners to one reading of the mail.
+impl<A: Visitor, B: Visitor> Visitor for (A, B) {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        self.0.begin(entity);
+        self.1.begin(entity);
+    }
+    fn body(&mut self, decoded: &[u8]) {
+        self.0.body(decoded);
+        self.1.body(decoded);
+    }
+    fn end(&mut self) {
+        self.0.end();
+        self.1.end();
+    }
+    fn finding(&mut self, finding: Finding<'_>) {
+        self.0.finding(finding);
+        self.1.finding(finding);
+    }
+}
+
 /// One entity (RFC 2045, 2.4): a header block and what it says of the content.
 #[derive(Debug)]
 pub struct Entity<'e> {

@@ -103,9 +103,10 @@ impl Parameterized {
     }
 
     /// The text of a parameter (`name` in lower case), as a file name needs it: RFC 2231 where it is there, else RFC 2047
-    /// where it is there. It has no control characters.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.parameters.get(name)?.text()
+    /// where it is there; raw 8-bit bytes are read by `charset`, that of the part or mail, if they are not UTF-8. It has
+    /// no control characters.
+    pub fn text(&self, name: &str, charset: Option<&[u8]>) -> Option<String> {
+        self.parameters.get(name)?.text(charset)
     }
 
     /// Every parameter's name, in lower case, without RFC 2231's `*`.
@@ -134,7 +135,7 @@ pub fn fuzz(data: &[u8]) {
     let mut written = b"text/plain".to_vec();
     let mut total = 0_usize;
     for name in parsed.names() {
-        let text = parsed.text(name).unwrap_or_default();
+        let text = parsed.text(name, Some(b"big5")).unwrap_or_default();
         assert!(text.len() <= most.saturating_add(4));
         assert!(!text.contains(|character: char| character.is_ascii_control() && character != '\t'));
         let value = parsed.parameter(name).unwrap_or_default();

@@ -134,6 +134,17 @@ fn attachments_have_name_and_size_and_content_only_when_asked() {
 }
 
 #[test]
+fn a_name_has_no_path_and_its_raw_bytes_are_read_by_the_mails_charset() {
+    let mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=big5\n\n\n\
+        --b\nContent-Disposition: attachment; filename=\"C:/x/\xA4\xA4.txt\"\n\n\n--b--\n";
+    let event = build_with(&settings(), arrival(1), mail);
+    let part = &event.message.parts[1];
+    assert_eq!(part.filename.as_deref(), Some("中.txt"));
+    assert_eq!(part.filename_raw.as_deref(), Some("C:/x/中.txt"));
+    assert_eq!(part.size, Some(0), "a part with a name is an attachment");
+}
+
+#[test]
 fn text_is_cut_on_a_character_and_hashed_whole() {
     for (size, truncated) in [(limits::BODY_TEXT, false), (limits::BODY_TEXT + 2, true)] {
         let event = build_with(

@@ -116,7 +116,7 @@ impl Parameter {
                 charset: Some(charset.to_vec()),
             }
         });
-        let conflict = |left: &Assembled, right: &Assembled| left.text() != right.text();
+        let conflict = |left: &Assembled, right: &Assembled| left.text(None) != right.text(None);
         if let (Some(left), Some(right)) = (&extended, &sections)
             && conflict(left, right)
         {
@@ -124,7 +124,7 @@ impl Parameter {
         }
         self.assembled = extended.or(sections);
         if let (Some(assembled), Some(plain)) = (&self.assembled, &self.plain)
-            && assembled.text() != header_text(plain)
+            && assembled.text(None) != header_text(plain, None)
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
@@ -139,19 +139,19 @@ impl Parameter {
         self.plain.as_deref().or_else(assembled)
     }
 
-    /// The value as text; RFC 2231's forms win.
-    pub fn text(&self) -> Option<String> {
+    /// The value as text; RFC 2231's forms win. `raw_charset` is for 8-bit bytes that nothing else explains.
+    pub fn text(&self, raw_charset: Option<&[u8]>) -> Option<String> {
         match &self.assembled {
-            Some(assembled) => Some(assembled.text()),
-            None => self.plain.as_deref().map(header_text),
+            Some(assembled) => Some(assembled.text(raw_charset)),
+            None => self.plain.as_deref().map(|plain| header_text(plain, raw_charset)),
         }
     }
 }
 
 impl Assembled {
-    fn text(&self) -> String {
+    fn text(&self, raw_charset: Option<&[u8]>) -> String {
         let Some(charset) = &self.charset else {
-            return header_text(&self.bytes);
+            return header_text(&self.bytes, raw_charset);
         };
         let mut decoder = TextDecoder::of(Charset::from_label(charset).unwrap_or(Charset::Guess));
         let mut raw = String::with_capacity(self.bytes.len());
@@ -163,9 +163,9 @@ impl Assembled {
     }
 }
 
-fn header_text(value: &[u8]) -> String {
+fn header_text(value: &[u8], raw_charset: Option<&[u8]>) -> String {
     let mut text = String::with_capacity(value.len());
-    encoded_word::decode(value, None, &mut text);
+    encoded_word::decode(value, raw_charset, &mut text);
     text
 }
 

@@ -5,7 +5,7 @@ fn read(value: &[u8]) -> (String, Vec<(String, String)>, Vec<Note>) {
     let parsed = Parameterized::parse(value);
     let parameters = parsed
         .names()
-        .map(|name| (name.to_owned(), parsed.text(name).unwrap()))
+        .map(|name| (name.to_owned(), parsed.text(name, None).unwrap()))
         .collect();
     (
         parsed.value.clone(),
@@ -159,10 +159,13 @@ fn charset_and_language_may_be_missing_wrong_or_in_quotes() {
 fn the_extended_form_is_the_text_and_the_plain_form_the_bytes() {
     let value = b"attachment; filename=\"plain.txt\"; filename*=utf-8''%C3%BC.exe";
     let parsed = Parameterized::parse(value);
-    assert_eq!(parsed.text("filename").as_deref(), Some("ü.exe"));
+    assert_eq!(parsed.text("filename", None).as_deref(), Some("ü.exe"));
     assert_eq!(parsed.parameter("filename"), Some(&b"plain.txt"[..]));
     assert_eq!(parsed.parameter("name"), None);
-    assert_eq!(parsed.text("name"), None);
+    assert_eq!(parsed.text("name", None), None);
+    let raw = Parameterized::parse(b"attachment; filename=\xA4\xA4.txt");
+    assert_eq!(raw.text("filename", Some(b"big5")).as_deref(), Some("中.txt"));
+    assert_eq!(raw.text("filename", None).as_deref(), Some("¤¤.txt"));
     check(&[
         (
             "attachment; filename*=utf-8''b; filename=a",

@@ -1,0 +1,162 @@
+//! What a file name in a mail becomes in an event: nothing that a receiver could take for a path, nothing that shows
+//! another extension than the one that counts.
+
+use crate::limits;
+use crate::mime::Entity;
+
+/// A part's file name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct FileName {
+    /// The last component of the path, cleaned; `None` where nothing is left of it.
+    pub(super) filename: Option<String>,
+    /// The decoded value, where it differs.
+    pub(super) filename_raw: Option<String>,
+    /// Whether it was longer than the limit; its end was kept.
+    pub(super) cut: bool,
+}
+
+impl FileName {
+    /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3). `charset` is for raw 8-bit bytes.
+    pub(super) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
+        let disposition = entity.disposition.and_then(|value| value.text("filename", charset));
+        let name = disposition.or_else(|| entity.content_type.text("name", charset));
+        name.map(FileName::of).unwrap_or_default()
+    }
+
+    /// From the decoded value of a parameter.
+    fn of(decoded: String) -> FileName {
+        let mut raw = decoded;
+        let excess = raw.len().saturating_sub(limits::FILE_NAME);
+        if excess > 0 {
+            let start = (excess..=raw.len()).find(|start| raw.is_char_boundary(*start));
+            raw.drain(..start.unwrap_or_default());
+        }
+        let filename = clean(&raw);
+        FileName {
+            filename_raw: (filename != raw).then_some(raw),
+            filename: (!filename.is_empty()).then_some(filename),
+            cut: excess > 0,
+        }
+    }
+}
+
+/// RFC 2183, section 2.3: only the last component counts, on any system: separators of Unix and Windows, a drive letter.
+/// What does not show is removed, so that `exe.<right-to-left override>txt` cannot pass for what it is not. Windows drops
+/// dots and spaces at the end, so they hide an extension there.
+fn clean(raw: &str) -> String {
+    let shown: String = raw.chars().filter(|character| !is_invisible(*character)).collect();
+    let components = shown.rsplit(['/', '\\']).map(bare);
+    components
+        .into_iter()
+        .find(|component| !component.is_empty())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// A component without a drive letter, and without what Windows would drop.
+fn bare(component: &str) -> &str {
+    let component = component.trim_start();
+    let name = component
+        .split_once(':')
+        .filter(|(drive, _)| matches!(drive.as_bytes(), [letter] if letter.is_ascii_alphabetic()))
+        .map_or(component, |(_, name)| name);
+    name.trim_start()
+        .trim_end_matches(|character: char| character == '.' || character.is_whitespace())
+}
+
+/// Control characters, and those that turn the direction of text (Unicode's `Bidi_Control`), end lines or take no room.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+            | '\u{2028}' | '\u{2029}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FileName;
+    use crate::limits;
+
+    #[test]
+    fn an_ordinary_name_stays_and_has_no_raw_form() {
+        for name in [
+            "file.txt",
+            ".htaccess",
+            "a b (1).pdf",
+            "résumé.doc",
+            "1:2.txt",
+            "x..y",
+            "👩‍💻.png",
+        ] {
+            let expected = FileName {
+                filename: Some(name.to_owned()),
+                ..FileName::default()
+            };
+            assert_eq!(FileName::of(name.to_owned()), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_path_is_left_and_nothing_that_hides_an_extension() {
+        for (raw, name) in [
+            ("../../etc/passwd", "passwd"),
+            ("..\\..\\autoexec.bat", "autoexec.bat"),
+            ("C:\\Windows\\x.dll", "x.dll"),
+            ("c:evil.exe", "evil.exe"),
+            ("/tmp/c: evil.exe", "evil.exe"),
+            ("folder/", "folder"),
+            ("name/..", "name"),
+            ("evil.exe. . .", "evil.exe"),
+            ("evil.exe\u{A0}", "evil.exe"),
+            (" evil.exe", "evil.exe"),
+            ("photo_\u{202E}gpj.exe", "photo_gpj.exe"),
+            ("a\u{2066}b\u{2069}\u{200F}.txt", "ab.txt"),
+            ("a\u{200B}.e\u{FEFF}x\u{AD}e", "a.exe"),
+            ("a\r\n\0b\u{85}.txt", "ab.txt"),
+            (".\u{202E}./x", "x"),
+            ("x/.\u{202E}.", "x"),
+        ] {
+            let found = FileName::of(raw.to_owned());
+            let expected = FileName {
+                filename: Some(name.to_owned()),
+                filename_raw: Some(raw.to_owned()),
+                cut: false,
+            };
+            assert_eq!(found, expected);
+            assert_eq!(
+                FileName::of(name.to_owned()).filename.as_deref(),
+                Some(name),
+                "cleaned twice"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_is_left_is_only_raw() {
+        for raw in ["..", "/", "C:\\", " . ", "\u{202E}"] {
+            let found = FileName::of(raw.to_owned());
+            assert_eq!((found.filename, found.filename_raw.as_deref()), (None, Some(raw)));
+        }
+        assert_eq!(FileName::of(String::new()), FileName::default());
+    }
+
+    #[test]
+    fn of_a_long_name_the_end_is_kept_which_has_the_extension() {
+        for (length, cut) in [
+            (limits::FILE_NAME - 1, false),
+            (limits::FILE_NAME, false),
+            (limits::FILE_NAME + 1, true),
+        ] {
+            let found = FileName::of(format!("{}.exe", "y".repeat(length - 4)));
+            let name = found.filename.unwrap();
+            assert_eq!((found.cut, name.len()), (cut, length.min(limits::FILE_NAME)));
+            assert!(name.ends_with("y.exe"));
+        }
+        let name = FileName::of("é".repeat(limits::FILE_NAME)).filename.unwrap();
+        assert_eq!(name.len(), limits::FILE_NAME);
+        let name = FileName::of(format!("{}x", "é".repeat(limits::FILE_NAME)))
+            .filename
+            .unwrap();
+        assert_eq!(name.len(), limits::FILE_NAME - 1, "no half character");
+    }
+}
