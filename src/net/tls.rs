@@ -253,6 +253,7 @@ struct Transport {
     ahead: Vec<u8>,
     start: usize,
     end: usize,
+    /// More came than fits rustls's small buffer, since the last write.
     streaming: bool,
 }
 
@@ -269,7 +270,7 @@ impl Transport {
         }
     }
 
-    /// Hands out what was read ahead; frees the memory when the stream has gone quiet.
+    /// Hands out what was read ahead; frees the memory when the stream has ended.
     fn hand_out(&mut self, buffer: &mut [u8]) -> usize {
         let count = self.end.saturating_sub(self.start).min(buffer.len());
         let stop = self.start.saturating_add(count);
@@ -277,16 +278,21 @@ impl Transport {
             to.copy_from_slice(from);
         }
         self.start = stop;
+        self.free_ahead();
+        count
+    }
+
+    fn free_ahead(&mut self) {
         if self.start >= self.end && !self.streaming {
             self.ahead = Vec::new();
         }
-        count
     }
 }
 
 impl Read for Transport {
-    /// A read that fills rustls's small buffer says that more is waiting: from then on 32 KiB are read at once, until a
-    /// read would have fitted the small buffer again. An idle connection holds no buffer here.
+    /// A read that fills rustls's small buffer says that more is waiting: from then on 32 KiB are read at once, until
+    /// something is written. A short read ends nothing: Dovecot's records are 22 bytes longer than the small buffer, so
+    /// that every second read would be of 22 bytes. An idle connection has just sent IDLE or a request, and holds no buffer.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.start < self.end {
             return Ok(self.hand_out(buffer));
@@ -299,7 +305,6 @@ impl Read for Transport {
         self.ahead.resize(READ_AHEAD, 0);
         let count = read_socket(&mut self.socket, &mut self.ahead, self.deadline, &mut self.dry)?;
         (self.start, self.end) = (0, count);
-        self.streaming = count >= buffer.len();
         Ok(self.hand_out(buffer))
     }
 }
@@ -329,6 +334,8 @@ impl Write for Transport {
         let Some(deadline) = self.deadline else {
             return Err(ErrorKind::WouldBlock.into());
         };
+        self.streaming = false;
+        self.free_ahead();
         self.socket.write_vectored(pieces, deadline).map_err(io::Error::other)
     }
 
