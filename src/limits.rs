@@ -74,6 +74,16 @@ pub const PARAMETER_SECTIONS: usize = 4096;
 /// Bytes of a date with its comments; real ones have under 100. Reached: it is not read.
 pub const DATE: usize = 512;
 
+// ---- mime: what is enclosed in content ----
+
+/// BER values in an S/MIME object, one in another; content in pieces has 6. Reached: the object is not read further, flag
+/// `smime_unread`.
+pub const CMS_NESTING: usize = 16;
+/// Bytes of an object identifier that are looked at; the known ones have 11. Reached: the type is unknown.
+pub const CMS_IDENTIFIER: usize = 16;
+/// Bytes of a BER tag number; real ones have none. Reached: as with [`CMS_NESTING`].
+pub const CMS_TAG: usize = 4;
+
 // ---- config ----
 
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.

@@ -24,6 +24,7 @@ const TARGETS: &[Target] = &[
     ("mailbox_name", "imap::mailbox_name", mailtap::imap::mailbox_name::fuzz),
     ("mime_entity", "mime::entity", mailtap::mime::entity::fuzz),
     ("parameter", "mime::parameter", mailtap::mime::parameter::fuzz),
+    ("pkcs7", "mime::pkcs7", mailtap::mime::pkcs7::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
 ];
 

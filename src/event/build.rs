@@ -13,11 +13,12 @@ use crate::mime::header::{Field, unfold};
 use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
 use anomalies::Anomalies;
 use filename::FileName;
-use hashes::Hasher;
+use leaf::{Budget, Leaf};
 
 mod anomalies;
 mod filename;
 mod hashes;
+mod leaf;
 
 /// What the configuration says about events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -145,8 +146,6 @@ fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
 
 /// The visitor: what the event says of the mail's content.
 struct Content {
-    include_attachments: bool,
-    max_body_size: u64,
     /// The mail, and the mails inside it that have not ended, outermost first.
     messages: Vec<Message>,
     /// What has begun and not ended, outermost first.
@@ -155,16 +154,14 @@ struct Content {
     leaf: Option<Leaf>,
     /// Parts described so far, in all messages.
     parts: usize,
-    /// Bytes that text, headers and contents may still take.
-    text_left: usize,
+    /// Bytes that headers may still take.
     headers_left: usize,
-    contents_left: usize,
+    budget: Budget,
     anomalies: Anomalies,
     /// The last charset that a part named, for raw 8-bit file names: attachments have none of their own.
     charset: Option<Vec<u8>>,
     /// Reused for unfolded values.
     unfolded: Vec<u8>,
-    hasher: Hasher,
 }
 
 enum Open {
@@ -174,36 +171,27 @@ enum Open {
     Message {
         described: bool,
     },
-}
-
-/// A leaf whose bytes are coming.
-#[derive(Default)]
-struct Leaf {
-    part: Part,
-    path: Vec<u32>,
-    size: u64,
-    /// Of text parts.
-    decoder: Option<TextDecoder>,
-    /// Whether `size` is said even if nothing was cut.
-    attachment: bool,
+    /// An S/MIME object, unless there are too many parts, and which part of its message it is. What it encloses comes
+    /// after it in the list, and before its end.
+    Cms(Option<(Box<Leaf>, usize)>),
 }
 
 impl Content {
     fn new(settings: &Settings) -> Content {
+        let largest = match settings.max_body_size {
+            0 => u64::MAX,
+            size => size,
+        };
         Content {
-            include_attachments: settings.include_attachments,
-            max_body_size: settings.max_body_size,
             messages: Vec::new(),
             open: Vec::new(),
             leaf: None,
             parts: 0,
-            text_left: limits::EVENT_TEXT,
             headers_left: limits::EVENT_HEADERS,
-            contents_left: limits::EVENT_CONTENT,
+            budget: Budget::new(settings.include_attachments.then_some(largest)),
             anomalies: Anomalies::default(),
             charset: None,
             unfolded: Vec::new(),
-            hasher: Hasher::default(),
         }
     }
 
@@ -262,22 +250,9 @@ impl Content {
             self.anomalies.add(Flag::CharsetUnknown, entity.path, 0);
         }
         let attachment = attached || name != FileName::default() || !plain;
-        let content = (self.include_attachments && attachment).then(Vec::new);
-        let body_text = text.then(String::new);
-        Leaf {
-            part: Part {
-                headers,
-                body_text,
-                filename: name.filename,
-                filename_raw: name.filename_raw,
-                content,
-                ..Part::default()
-            },
-            path: entity.path.to_vec(),
-            size: 0,
-            decoder,
-            attachment,
-        }
+        let mut leaf = Leaf::new(headers, entity.path, decoder, attachment, &self.budget);
+        leaf.set_name(name);
+        leaf
     }
 }
 
@@ -308,8 +283,11 @@ impl Visitor for Content {
         let open = match entity.kind {
             Kind::Leaf => {
                 self.leaf = described.then(|| self.leaf(entity, headers));
-                self.hasher = Hasher::default();
                 Open::Leaf
+            }
+            Kind::Cms => {
+                let leaf = described.then(|| self.leaf(entity, headers));
+                Open::Cms(leaf.map(|leaf| (Box::new(leaf), self.add(Part::default()))))
             }
             // What a multipart says of itself is structure; its leaves are what the event shows.
             Kind::Multipart => Open::Multipart,
@@ -330,36 +308,36 @@ impl Visitor for Content {
     }
 
     fn body(&mut self, decoded: &[u8]) {
-        let Some(leaf) = &mut self.leaf else { return };
-        self.hasher.update(decoded);
-        leaf.size = leaf
-            .size
-            .saturating_add(u64::try_from(decoded.len()).unwrap_or(u64::MAX));
-        if let (Some(decoder), Some(text)) = (&mut leaf.decoder, &mut leaf.part.body_text)
-            && !leaf.part.truncated
-        {
-            decoder.feed(decoded, text);
-            let room = limits::BODY_TEXT.min(self.text_left);
-            if text.len() > room {
-                cut(text, room);
-                leaf.part.truncated = true;
-                self.anomalies.add(Flag::LimitText, &leaf.path, 0);
-            }
+        if let Some(leaf) = &mut self.leaf {
+            leaf.body(decoded, &mut self.budget, &mut self.anomalies);
         }
-        if let Some(content) = &mut leaf.part.content {
-            let within = self.max_body_size == 0 || leaf.size <= self.max_body_size;
-            if within && content.len().saturating_add(decoded.len()) <= self.contents_left {
-                content.extend_from_slice(decoded);
-            } else {
-                leaf.part.content = None;
-                leaf.part.truncated = true;
-            }
+    }
+
+    fn cms(&mut self, decoded: &[u8]) {
+        let innermost = self.open.iter_mut().rev().find_map(|open| match open {
+            Open::Cms(leaf) => Some(leaf),
+            _ => None,
+        });
+        if let Some(Some((leaf, _))) = innermost {
+            leaf.body(decoded, &mut self.budget, &mut self.anomalies);
         }
     }
 
     fn end(&mut self) {
         match self.open.pop() {
-            Some(Open::Leaf) => self.end_leaf(),
+            Some(Open::Leaf) => {
+                if let Some(leaf) = self.leaf.take() {
+                    let part = leaf.finish(&mut self.budget, &mut self.anomalies);
+                    self.add(part);
+                }
+            }
+            Some(Open::Cms(Some((leaf, position)))) => {
+                let part = leaf.finish(&mut self.budget, &mut self.anomalies);
+                let parts = self.messages.last_mut().map(|message| &mut message.parts);
+                if let Some(place) = parts.and_then(|parts| parts.get_mut(position)) {
+                    *place = part;
+                }
+            }
             Some(Open::Message { described }) => {
                 // The mail inside the mail is whole: it goes to the part that carries it.
                 let message = self.messages.pop().map(Box::new);
@@ -368,7 +346,7 @@ impl Visitor for Content {
                     part.message = message;
                 }
             }
-            Some(Open::Multipart) | None => {}
+            Some(Open::Multipart | Open::Cms(None)) | None => {}
         }
     }
 
@@ -378,37 +356,15 @@ impl Visitor for Content {
 }
 
 impl Content {
-    fn end_leaf(&mut self) {
-        let Some(mut leaf) = self.leaf.take() else { return };
-        if let (Some(decoder), Some(text)) = (&mut leaf.decoder, &mut leaf.part.body_text) {
-            if !leaf.part.truncated {
-                decoder.finish(text);
-            }
-            self.text_left = self.text_left.saturating_sub(text.len());
-            if decoder.replaced() {
-                self.anomalies.add(Flag::ReplacementCharacters, &leaf.path, 0);
-            }
-        }
-        if let Some(content) = &leaf.part.content {
-            self.contents_left = self.contents_left.saturating_sub(content.len());
-        }
-        leaf.part.hashes = Some(std::mem::take(&mut self.hasher).finish());
-        leaf.part.size = (leaf.attachment || leaf.part.truncated).then_some(leaf.size);
-        self.add(leaf.part);
-    }
-
-    fn add(&mut self, part: Part) {
+    /// Adds a part to the innermost message; gives its place there.
+    fn add(&mut self, part: Part) -> usize {
         self.parts = self.parts.saturating_add(1);
-        if let Some(message) = self.messages.last_mut() {
-            message.parts.push(part);
-        }
+        let Some(message) = self.messages.last_mut() else {
+            return 0;
+        };
+        message.parts.push(part);
+        message.parts.len().saturating_sub(1)
     }
-}
-
-/// Shortens `text` to at most `room` bytes, on a character.
-fn cut(text: &mut String, room: usize) {
-    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
 }
 
 /// The same event for every split, whatever the bytes; bounded text.

@@ -20,6 +20,7 @@ use super::boundary::Delimiter;
 use super::header::Fields;
 use super::layer::{Content, Layer, LineEnd, Open, State};
 use super::parameter::Parameterized;
+use super::pkcs7::{self, Outcome};
 use super::transfer::{Decoder, Encoding, Faults};
 use super::{Entity, Finding, Kind, Visitor};
 use crate::limits;
@@ -196,10 +197,16 @@ impl<V: Visitor> Machine<V> {
         };
         let disposition = disposition.map(Parameterized::parse);
         let encoding = self.encoding(encoding, layer.header_offset);
-        let content = self.content_of(level, &content_type, encoding, layer.header_offset);
+        let content = self.content_of(
+            level,
+            &content_type,
+            disposition.as_ref(),
+            encoding,
+            layer.header_offset,
+        );
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
-        let lone = root && kind == Kind::Leaf;
+        let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
         if lone {
             self.path.push(1);
         }
@@ -210,7 +217,11 @@ impl<V: Visitor> Machine<V> {
             fields,
             content_type: &content_type,
             disposition: disposition.as_ref(),
+            offset: layer.header_offset,
         });
+        if let Some(flag) = pkcs7::protection(&content_type) {
+            self.find(flag, layer.header_offset);
+        }
         block.clear();
         layer.header = block;
         layer.line_start = true;
@@ -221,7 +232,7 @@ impl<V: Visitor> Machine<V> {
                 State::Header
             }
             Content::Multipart { .. } => State::Skip,
-            Content::Leaf(_) | Content::Encoded(..) => State::Body,
+            Content::Leaf(_) | Content::Encoded(..) | Content::Cms(..) => State::Body,
         };
         if let Content::Encoded(..) = content {
             self.find(Flag::EncodedComposite, layer.header_offset);
@@ -237,8 +248,12 @@ impl<V: Visitor> Machine<V> {
         });
     }
 
-    /// A part of a multipart takes its number.
+    /// A part of a multipart, and the entity in an S/MIME object, takes its number.
     fn number(&mut self, layer: &mut Layer) -> bool {
+        if let Some(number) = layer.number.take() {
+            self.path.push(number);
+            return true;
+        }
         let Some(Open {
             content: Content::Multipart { parts, .. },
             ..
@@ -259,24 +274,34 @@ impl<V: Visitor> Machine<V> {
         })
     }
 
-    fn content_of(&mut self, level: usize, content_type: &Parameterized, encoding: Encoding, offset: u64) -> Content {
+    fn content_of(
+        &mut self,
+        level: usize,
+        content_type: &Parameterized,
+        disposition: Option<&Parameterized>,
+        encoding: Encoding,
+        offset: u64,
+    ) -> Content {
         let leaf = || Content::Leaf(Decoder::new(encoding));
         let kind = if content_type.value.starts_with("multipart/") {
             Kind::Multipart
         } else if matches!(&*content_type.value, "message/rfc822" | "message/global") {
             Kind::Message
+        } else if pkcs7::announced(content_type, disposition) {
+            Kind::Cms
         } else {
             return leaf();
         };
         let content = match kind {
             Kind::Multipart => Content::multipart(content_type),
+            Kind::Cms => Some(Content::Cms(Decoder::new(encoding), pkcs7::Reader::default())),
             _ => Some(Content::Message),
         };
         let Some(content) = content else {
             self.find(Flag::MultipartNoBoundary, offset);
             return leaf();
         };
-        let encoded = encoding != Encoding::Identity;
+        let encoded = kind == Kind::Cms || encoding != Encoding::Identity;
         let too_deep = self.begun >= limits::DEPTH
             || (encoded && level.saturating_add(1) >= limits::ENCODED_DEPTH)
             || (kind == Kind::Message && self.mails >= limits::MAIL_DEPTH);
@@ -284,7 +309,7 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::LimitDepth, offset);
             return leaf();
         }
-        if encoded {
+        if encoded && kind != Kind::Cms {
             Content::Encoded(Decoder::new(encoding), kind)
         } else {
             content
@@ -419,6 +444,22 @@ impl<V: Visitor> Machine<V> {
                     self.finish_layer(below);
                     self.report(faults, open.offset);
                 }
+                Content::Cms(decoder, reader) => {
+                    layer.scratch.clear();
+                    layer.octets.clear();
+                    let faults = decoder.finish(&mut layer.scratch);
+                    self.visitor.cms(&layer.scratch);
+                    reader.feed(&layer.scratch, &mut layer.octets);
+                    self.enclosed(level, &layer.octets, open.offset);
+                    self.finish_layer(level.saturating_add(1));
+                    self.report(faults, open.offset);
+                    self.find(Flag::Smime, open.offset);
+                    match reader.finish() {
+                        Outcome::Read => {}
+                        Outcome::Encrypted => self.find(Flag::Encrypted, open.offset),
+                        Outcome::Unread => self.find(Flag::SmimeUnread, open.offset),
+                    }
+                }
                 Content::Multipart { parts: 0, .. } => self.find(Flag::MultipartNoPart, open.offset),
                 Content::Multipart { .. } | Content::Message => {}
             }
@@ -457,9 +498,30 @@ impl<V: Visitor> Machine<V> {
                     decoder.feed(bytes, &mut layer.scratch);
                     self.feed_layer(level.saturating_add(1), &layer.scratch);
                 }
+                Content::Cms(decoder, reader) => {
+                    layer.scratch.clear();
+                    layer.octets.clear();
+                    decoder.feed(bytes, &mut layer.scratch);
+                    self.visitor.cms(&layer.scratch);
+                    reader.feed(&layer.scratch, &mut layer.octets);
+                    let offset = open.offset;
+                    self.enclosed(level, &layer.octets, offset);
+                }
                 Content::Multipart { .. } | Content::Message => {}
             }
         }
+    }
+
+    /// Octets that an S/MIME object encloses: the first ones begin the layer of their entity.
+    fn enclosed(&mut self, level: usize, octets: &[u8], offset: u64) {
+        if octets.is_empty() {
+            return;
+        }
+        let below = level.saturating_add(1);
+        if self.layers.len() == below {
+            self.layers.push(Layer::enclosed(offset));
+        }
+        self.feed_layer(below, octets);
     }
 
     // ---- findings ----

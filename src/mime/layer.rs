@@ -3,6 +3,7 @@
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
 use super::parameter::Parameterized;
+use super::pkcs7;
 use super::transfer::Decoder;
 use crate::limits;
 
@@ -26,8 +27,12 @@ pub(super) struct Layer {
     pub(super) outermost: bool,
     /// Whether the header under way is a mail's own (not a body part's).
     pub(super) root: bool,
+    /// The part number of the entity whose header is under way, where no multipart gives it: in an S/MIME object, 1.
+    pub(super) number: Option<u32>,
     /// Reused for decoded bytes.
     pub(super) scratch: Vec<u8>,
+    /// Reused for the content of an S/MIME object.
+    pub(super) octets: Vec<u8>,
 }
 
 /// What the bytes of a layer are at the moment.
@@ -83,6 +88,8 @@ pub(super) enum Content {
     /// A multipart or message under a transfer encoding; its content is the next layer. For a multipart, that layer's
     /// first entity *is* this one, and tells the visitor of its end.
     Encoded(Decoder, Kind),
+    /// An S/MIME object; the entity in it, once there is some of it, is the next layer.
+    Cms(Decoder, pkcs7::Reader),
 }
 
 impl Content {
@@ -105,6 +112,7 @@ impl Content {
             Content::Message => Kind::Message,
             Content::Multipart { .. } => Kind::Multipart,
             Content::Encoded(_, kind) => *kind,
+            Content::Cms(..) => Kind::Cms,
         }
     }
 }
@@ -131,6 +139,16 @@ impl Layer {
                 }
             }
             None => Layer { root: true, ..layer },
+        }
+    }
+
+    /// The layer of the entity in an S/MIME object.
+    pub(super) fn enclosed(header_offset: u64) -> Layer {
+        Layer {
+            line_start: true,
+            number: Some(1),
+            header_offset,
+            ..Layer::default()
         }
     }
 

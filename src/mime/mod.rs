@@ -30,6 +30,7 @@ pub mod entity;
 pub mod header;
 mod layer;
 pub mod parameter;
+pub mod pkcs7;
 pub mod transfer;
 
 use anomaly::Flag;
@@ -42,6 +43,9 @@ pub trait Visitor {
     fn begin(&mut self, entity: &Entity<'_>);
     /// Decoded content of the leaf that began last, in pieces of any size.
     fn body(&mut self, decoded: &[u8]);
+    /// Decoded content of the innermost [`Kind::Cms`] that has not ended, in pieces of any size. Where it encloses an
+    /// entity, that one's calls come in between.
+    fn cms(&mut self, _decoded: &[u8]) {}
     /// The entity that began last and has not ended is over.
     fn end(&mut self);
     /// Something could be read two ways, or was cut.
@@ -65,6 +69,10 @@ impl<A: Visitor, B: Visitor> Visitor for (A, B) {
     fn body(&mut self, decoded: &[u8]) {
         self.0.body(decoded);
         self.1.body(decoded);
+    }
+    fn cms(&mut self, decoded: &[u8]) {
+        self.0.cms(decoded);
+        self.1.cms(decoded);
     }
     fn end(&mut self) {
         self.0.end();
@@ -91,13 +99,15 @@ pub struct Entity<'e> {
     pub content_type: &'e Parameterized,
     /// Content-Disposition, where present.
     pub disposition: Option<&'e Parameterized>,
+    /// Where its header begins in the mail; for what was encoded, where the outermost encoded entity's header does.
+    pub offset: u64,
 }
 
 impl Entity<'_> {
     /// Where its header is, as IMAP numbers it: the header of a mail belongs to the mail, not to its only body.
     pub fn header_path(&self) -> &[u32] {
         match self.path {
-            [mail @ .., _] if self.root && self.kind == Kind::Leaf => mail,
+            [mail @ .., _] if self.root && matches!(self.kind, Kind::Leaf | Kind::Cms) => mail,
             path => path,
         }
     }
@@ -112,6 +122,8 @@ pub enum Kind {
     Multipart,
     /// A mail: one entity follows, its root.
     Message,
+    /// An S/MIME object (RFC 8551): content for [`Visitor::cms`]; if it is signed, not encrypted, the entity in it follows.
+    Cms,
 }
 
 /// One occurrence of a [`Flag`].

@@ -10,6 +10,7 @@ use crate::mime::{Entity, Finding, Visitor};
 pub(super) struct Record {
     pub(super) calls: Vec<String>,
     body: Vec<u8>,
+    cms: Vec<u8>,
     open: usize,
     decoded: usize,
 }
@@ -38,6 +39,10 @@ impl Visitor for Record {
     fn body(&mut self, decoded: &[u8]) {
         self.decoded = self.decoded.saturating_add(decoded.len());
         self.body.extend_from_slice(decoded);
+    }
+
+    fn cms(&mut self, decoded: &[u8]) {
+        self.cms.extend_from_slice(decoded);
     }
 
     fn end(&mut self) {

@@ -261,3 +261,42 @@ fn every_split_in_two_reads_the_same() {
         assert_eq!(machine.finish().calls, whole, "split at {split}");
     }
 }
+
+/// base64 of a `SignedData` whose `eContent` is "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo\n--b--\n".
+const SIGNED: &str = "MGgGCSqGSIb3DQEHAqBbMFkCAQExADBSBgkqhkiG9w0BBwGgRQRDQ29udGVudC1UeXBlOiBtdWx0\n\
+    aXBhcnQvbWl4ZWQ7IGJvdW5kYXJ5PWIKCi0tYgoKb25lCi0tYgoKdHdvCi0tYi0tCg==\n\
+    \n";
+
+#[test]
+fn a_signed_object_is_descended_and_its_parts_numbered() {
+    let header = "Content-Type: application/pkcs7-mime\nContent-Transfer-Encoding: base64\n\n";
+    let calls = read(format!("{header}{SIGNED}").as_bytes());
+    assert_eq!(
+        calls,
+        [
+            r#"begin Cms root=true [1] "application/pkcs7-mime" ["Content-Type", "Content-Transfer-Encoding"]"#,
+            r#"begin Multipart root=false [1, 1] "multipart/mixed" ["Content-Type"]"#,
+            r#"begin Leaf root=false [1, 1, 1] "text/plain" []"#,
+            "end one",
+            r#"begin Leaf root=false [1, 1, 2] "text/plain" []"#,
+            "end two",
+            "end ",
+            "Finding { flag: Smime, path: [1], offset: 0 }",
+            "end ",
+        ]
+    );
+}
+
+#[test]
+fn what_only_calls_itself_smime_has_no_entity_in_it() {
+    let calls = read(b"Content-Type: application/x-pkcs7-mime\n\nPK\x03\x04\n");
+    assert_eq!(
+        calls,
+        [
+            r#"begin Cms root=true [1] "application/x-pkcs7-mime" ["Content-Type"]"#,
+            "Finding { flag: Smime, path: [1], offset: 0 }",
+            "Finding { flag: SmimeUnread, path: [1], offset: 0 }",
+            "end ",
+        ]
+    );
+}

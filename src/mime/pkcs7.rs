@@ -1,0 +1,349 @@
+//! S/MIME objects (RFC 8551; CMS, RFC 5652): which entities they are in, and the content that a signed one encloses.
+//!
+//! An opaque signature hides a whole mail body from every reader that does not know CMS, and needs no key to be read:
+//! the content lies in it as it is, in one OCTET STRING or, as BER allows, in many. [`Reader`] walks `ContentInfo`,
+//! `SignedData`, `encapContentInfo`, `eContent`, and passes over everything else; it verifies nothing.
+
+use super::anomaly::Flag;
+use super::parameter::Parameterized;
+use crate::limits;
+
+/// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it.
+pub fn announced(content_type: &Parameterized, disposition: Option<&Parameterized>) -> bool {
+    let named = |value: Option<&[u8]>| {
+        value
+            .and_then(|name| name.last_chunk::<4>())
+            .is_some_and(|end| end.eq_ignore_ascii_case(b".p7m"))
+    };
+    matches!(
+        content_type.value.as_str(),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime"
+    ) || named(content_type.parameter("name"))
+        || named(disposition.and_then(|disposition| disposition.parameter("filename")))
+}
+
+/// What an entity's own type says of signatures and encryption (RFC 1847, RFC 3156, RFC 8551).
+pub fn protection(content_type: &Parameterized) -> Option<Flag> {
+    let protocol = content_type.parameter("protocol").unwrap_or_default();
+    match content_type.value.as_str() {
+        "multipart/encrypted" | "application/pgp-encrypted" => Some(Flag::Encrypted),
+        "multipart/signed"
+            if [&b"application/pkcs7-signature"[..], b"application/x-pkcs7-signature"]
+                .iter()
+                .any(|smime| protocol.eq_ignore_ascii_case(smime)) =>
+        {
+            Some(Flag::Smime)
+        }
+        _ => None,
+    }
+}
+
+/// What a CMS object turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its content, if it encloses any, has been given whole.
+    Read,
+    /// `EnvelopedData`, `EncryptedData` or `AuthEnvelopedData`: its content needs a key.
+    Encrypted,
+    /// Damaged, compressed, or not CMS: some of the content, or none, has been given.
+    Unread,
+}
+
+/// Walks one CMS object: `feed` in pieces, then `finish`.
+#[derive(Debug)]
+pub struct Reader {
+    state: State,
+    /// Bytes read.
+    position: u64,
+    /// The tag and length under way.
+    head: Vec<u8>,
+    /// What the primitive value under way is for, and how much of it is to come.
+    value: Role,
+    left: u64,
+    /// The object identifier under way.
+    identifier: Vec<u8>,
+    /// The constructed values under way, outermost first.
+    open: Vec<Constructed>,
+    /// An element was longer than the one around it.
+    overrun: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// What follows is of no interest.
+    Done(Outcome),
+}
+
+#[derive(Debug)]
+struct Constructed {
+    role: Role,
+    /// Where it ends; `None` for the indefinite form, which ends with a mark (X.690, 8.1.3.6).
+    end: Option<u64>,
+    children: usize,
+}
+
+/// What an element is, by where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The input, not an element.
+    Input,
+    ContentInfo,
+    ContentType,
+    /// The `[0]` around `SignedData`.
+    Content,
+    SignedData,
+    EncapsulatedContentInfo,
+    EncapsulatedContentType,
+    /// The `[0]` around the content, the content, and pieces of it.
+    Octets,
+    Passed,
+}
+
+/// The beginning of the identifiers in RFC 5652 (pkcs-7) and in RFC 3274 and RFC 5083 (id-smime-ct).
+const PKCS_7: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7];
+const SMIME_CONTENT: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 1];
+const SEQUENCE: u8 = 0x30;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const OCTET_STRING: u8 = 0x04;
+const CONSTRUCTED: u8 = 0x20;
+const EXPLICIT_0: u8 = 0xa0;
+
+impl Default for Reader {
+    fn default() -> Reader {
+        let input = Constructed {
+            role: Role::Input,
+            end: None,
+            children: 0,
+        };
+        Reader {
+            state: State::Reading,
+            position: 0,
+            head: Vec::new(),
+            value: Role::Passed,
+            left: 0,
+            identifier: Vec::new(),
+            open: vec![input],
+            overrun: false,
+        }
+    }
+}
+
+impl Reader {
+    /// Appends the content octets in `input`: at most its length.
+    pub fn feed(&mut self, mut input: &[u8], output: &mut Vec<u8>) {
+        while self.state == State::Reading
+            && let Some((first, rest)) = input.split_first()
+        {
+            if self.left > 0 {
+                input = self.value(input, output);
+            } else {
+                self.head.push(*first);
+                self.advance(1);
+                input = rest;
+                match Head::parse(&self.head) {
+                    None => continue,
+                    Some(Ok(head)) => self.element(head),
+                    Some(Err(Malformed)) => self.state = State::Done(Outcome::Unread),
+                }
+                self.head.clear();
+            }
+            self.close();
+        }
+    }
+
+    /// The end of the object.
+    pub fn finish(&self) -> Outcome {
+        match self.state {
+            State::Done(Outcome::Read) if self.overrun => Outcome::Unread,
+            State::Done(outcome) => outcome,
+            State::Reading => Outcome::Unread,
+        }
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.position = self.position.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// Takes what there is of a primitive value.
+    fn value<'i>(&mut self, input: &'i [u8], output: &mut Vec<u8>) -> &'i [u8] {
+        let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
+        let (bytes, rest) = input.split_at_checked(here).unwrap_or((input, &[]));
+        match self.value {
+            Role::Octets => output.extend_from_slice(bytes),
+            Role::ContentType | Role::EncapsulatedContentType => {
+                let room = limits::CMS_IDENTIFIER.saturating_sub(self.identifier.len());
+                self.identifier.extend(bytes.iter().take(room));
+            }
+            _ => {}
+        }
+        self.advance(bytes.len());
+        self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.left == 0 && self.value == Role::ContentType {
+            self.content_type();
+        }
+        rest
+    }
+
+    /// The object's own type is known: only what is signed or plain is walked on.
+    fn content_type(&mut self) {
+        let pkcs_7 = self.identifier.strip_prefix(PKCS_7);
+        let smime = self.identifier.strip_prefix(SMIME_CONTENT);
+        match (pkcs_7, smime) {
+            (Some([1 | 2]), _) => {}
+            (Some([3 | 6]), _) | (_, Some([23])) => self.state = State::Done(Outcome::Encrypted),
+            _ => self.state = State::Done(Outcome::Unread),
+        }
+    }
+
+    /// An element begins.
+    fn element(&mut self, Head { tag, length }: Head) {
+        let Some(around) = self.open.last_mut() else { return };
+        if (tag, length) == (0, Some(0)) && around.end.is_none() && around.role != Role::Input {
+            let role = around.role;
+            self.open.pop();
+            self.ends(role);
+            return;
+        }
+        let (within, child) = (around.role, around.children);
+        around.children = child.saturating_add(1);
+        let around_end = around.end;
+        let role = self.role(within, child, tag);
+        let end = length.map(|length| self.position.checked_add(length));
+        match (role, end) {
+            // Without its first elements, or longer than anything, it is not CMS.
+            (Role::Passed, _) if matches!(within, Role::Input | Role::ContentInfo) && child == 0 => {
+                self.state = State::Done(Outcome::Unread);
+            }
+            (_, Some(None)) => self.state = State::Done(Outcome::Unread),
+            (_, end) => {
+                let end = end.flatten();
+                self.overrun |= end > around_end && around_end.is_some();
+                self.begins(role, tag, length, end);
+            }
+        }
+    }
+
+    fn begins(&mut self, role: Role, tag: u8, length: Option<u64>, end: Option<u64>) {
+        let walked = tag & CONSTRUCTED != 0 && (role != Role::Passed || end.is_none());
+        if !walked {
+            self.value = role;
+            self.left = length.unwrap_or_default();
+            if matches!(role, Role::ContentType | Role::EncapsulatedContentType) {
+                self.identifier.clear();
+            }
+        } else if self.open.len() > limits::CMS_NESTING {
+            self.state = State::Done(Outcome::Unread);
+        } else {
+            self.open.push(Constructed { role, end, children: 0 });
+        }
+    }
+
+    /// RFC 5652, sections 3 and 5.1 and 5.2, by position.
+    fn role(&self, within: Role, child: usize, tag: u8) -> Role {
+        match (within, child, tag) {
+            (Role::Input, 0, SEQUENCE) => Role::ContentInfo,
+            (Role::ContentInfo, 0, OBJECT_IDENTIFIER) => Role::ContentType,
+            (Role::ContentInfo | Role::EncapsulatedContentInfo, 1, EXPLICIT_0) if self.is_data() => Role::Octets,
+            (Role::ContentInfo, 1, EXPLICIT_0) => Role::Content,
+            (Role::Content, 0, SEQUENCE) => Role::SignedData,
+            (Role::SignedData, 2, SEQUENCE) => Role::EncapsulatedContentInfo,
+            (Role::EncapsulatedContentInfo, 0, OBJECT_IDENTIFIER) => Role::EncapsulatedContentType,
+            (Role::Octets, _, OCTET_STRING) => Role::Octets,
+            (Role::Octets, _, tag) if tag == OCTET_STRING | CONSTRUCTED => Role::Octets,
+            _ => Role::Passed,
+        }
+    }
+
+    /// Whether the last identifier is `id-data`: what S/MIME encloses (RFC 8551, 2.4.1).
+    fn is_data(&self) -> bool {
+        self.identifier.strip_prefix(PKCS_7) == Some(&[1])
+    }
+
+    /// Ends the constructed values whose length is used up.
+    fn close(&mut self) {
+        while self.left == 0
+            && self.head.is_empty()
+            && let Some(Constructed {
+                role, end: Some(end), ..
+            }) = self.open.last()
+            && *end <= self.position
+        {
+            let role = *role;
+            self.open.pop();
+            self.ends(role);
+        }
+    }
+
+    /// A constructed value has ended. Signatures and certificates behind the content are not read.
+    fn ends(&mut self, role: Role) {
+        if self.state == State::Reading && matches!(role, Role::EncapsulatedContentInfo | Role::ContentInfo) {
+            let other = role == Role::EncapsulatedContentInfo && !self.is_data();
+            let outcome = if other { Outcome::Unread } else { Outcome::Read };
+            self.state = State::Done(outcome);
+        }
+    }
+}
+
+/// Tag and length of an element.
+struct Head {
+    /// The identifier octet; the number of a tag over 30 is not kept.
+    tag: u8,
+    /// `None` is the indefinite form.
+    length: Option<u64>,
+}
+
+struct Malformed;
+
+impl Head {
+    /// `None`: more bytes are needed (X.690, 8.1.2 and 8.1.3).
+    fn parse(bytes: &[u8]) -> Option<Result<Head, Malformed>> {
+        let (tag, mut rest) = bytes.split_first()?;
+        if tag & 0x1f == 0x1f {
+            let last = rest.iter().position(|byte| byte & 0x80 == 0);
+            let Some(last) = last else {
+                return (rest.len() > limits::CMS_TAG).then_some(Err(Malformed));
+            };
+            rest = rest.get(last.saturating_add(1)..).unwrap_or_default();
+        }
+        let (first, rest) = rest.split_first()?;
+        let length = match first {
+            0x80 if tag & CONSTRUCTED == 0 => return Some(Err(Malformed)),
+            0x80 => None,
+            short if short & 0x80 == 0 => Some(u64::from(*short)),
+            long => {
+                let octets = usize::from(long & 0x7f);
+                if octets > size_of::<u64>() {
+                    return Some(Err(Malformed));
+                }
+                let octets = rest.get(..octets)?;
+                let length = octets
+                    .iter()
+                    .fold(0_u64, |length, octet| length.wrapping_shl(8) | u64::from(*octet));
+                Some(length)
+            }
+        };
+        Some(Ok(Head { tag: *tag, length }))
+    }
+}
+
+/// The same octets for every split, never more than went in.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let read = |size: usize| {
+        let mut reader = Reader::default();
+        let mut output = Vec::new();
+        for piece in data.chunks(size) {
+            reader.feed(piece, &mut output);
+        }
+        (output, reader.finish())
+    };
+    let whole = read(data.len().max(1));
+    assert!(whole.0.len() <= data.len());
+    for size in [1, 2, 3, 7, 64] {
+        assert_eq!(whole, read(size), "pieces of {size}");
+    }
+}
+
+#[cfg(test)]
+mod tests;
