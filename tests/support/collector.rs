@@ -146,10 +146,11 @@ impl Collector {
         self.ends()
     }
 
-    /// SIGTERM.
+    /// SIGTERM. By the shell's own `kill`: the program of that name is a package of its own, and the standard library
+    /// knows only SIGKILL.
     pub fn ask_to_stop(&self) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        let kill = format!("kill -TERM {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success());
     }
 
