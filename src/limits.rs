@@ -170,6 +170,8 @@ pub const ANOMALIES: usize = 64;
 
 // ---- mailbox ----
 
+/// Between two lines that tell how much was delivered. A busy mailbox would fill the log otherwise.
+pub const PROGRESS: Duration = Duration::from_secs(60);
 /// UIDs that one listing asks for while a backlog is read; doubled when there is nothing in them. Bounds the memory of a
 /// listing.
 pub const LISTED_UIDS: u64 = 50_000;

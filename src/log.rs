@@ -36,7 +36,8 @@ pub fn error(what: &str, fields: &Fields<'_>) {
     write(Level::Error, what, fields);
 }
 
-fn write(level: Level, what: &str, fields: &Fields<'_>) {
+/// A line of a level that the caller decides.
+pub fn write(level: Level, what: &str, fields: &Fields<'_>) {
     let line = line(system_unix_milliseconds(), level, what, fields);
     // A log that cannot be written must not stop delivery.
     let _ = std::io::stderr().lock().write_all(line.as_bytes());

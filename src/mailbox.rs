@@ -5,13 +5,16 @@
 
 mod failure;
 mod frontier;
+mod progress;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
+use progress::Progress;
 
 use crate::backoff::{self, Backoff};
 use crate::checkpoint::Checkpoint;
@@ -20,9 +23,10 @@ use crate::event::build::{self, EventBuilder};
 use crate::event::{Origin, encode};
 use crate::imap::resume::{Position, Resume, resume};
 use crate::imap::session::{Arrival, Listed, Selected, Session, SessionError};
+use crate::log::{self, Level};
 use crate::net::Dial;
 use crate::sink::{Batch, DeliveryError, Sink};
-use crate::{imap, limits, log};
+use crate::{imap, limits};
 
 /// One mailbox and everything it needs; [`Mailbox::run`] is a thread's work.
 pub struct Mailbox {
@@ -64,6 +68,7 @@ struct Life {
     batched: Vec<u32>,
     /// Mails that the server refused, by how many sessions.
     refused: BTreeMap<u32, u32>,
+    progress: Progress,
 }
 
 impl Life {
@@ -76,10 +81,17 @@ impl Life {
             batch: Batch::default(),
             batched: Vec::new(),
             refused: BTreeMap::new(),
+            progress: Progress::default(),
         }
     }
 
     fn run(&mut self) {
+        self.until_stopped();
+        let delivered = self.progress.tell(self.mailbox.clock.now());
+        self.log(Level::Info, "stopped", &[("delivered", &delivered)]);
+    }
+
+    fn until_stopped(&mut self) {
         while !self.stopping() {
             let Err(failure) = self.session() else { continue };
             // What was fetched and not acknowledged is fetched again.
@@ -100,14 +112,10 @@ impl Life {
             .delay(self.attempt, (self.mailbox.random)())
             .max(at_least.min(limits::THROTTLE));
         self.attempt = self.attempt.saturating_add(1);
-        log::warn(
+        self.log(
+            Level::Warn,
             "trying again",
-            &[
-                ("server", &self.mailbox.imap.endpoint),
-                ("mailbox", &self.mailbox.imap.mailbox),
-                ("reason", failure),
-                ("in_seconds", &delay.as_secs()),
-            ],
+            &[("reason", failure), ("in_seconds", &whole_seconds(delay))],
         );
         self.mailbox.clock.wait(delay);
     }
@@ -120,10 +128,12 @@ impl Life {
         let selected = session.examine(&self.mailbox.imap.mailbox)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.imap.mailbox, &selected)?);
         let mut position = self.begin(selected, uid_next)?;
+        let mut first = true;
         while !self.stopping() {
             self.catch_up(&mut session, &mut position, uid_next)?;
             // Listing and fetching work: the session has proven itself.
             self.attempt = 0;
+            self.tell_caught_up(std::mem::take(&mut first), position);
             session.watch(limits::IDLE_CYCLE)?;
         }
         session.log_out();
@@ -138,25 +148,31 @@ impl Life {
             uid_validity: selected.uid_validity,
             next_uid: resumed.next_uid(),
         };
-        let (what, level): (&str, fn(&str, &log::Fields<'_>)) = match resumed {
-            Resume::GoOn(_) => ("going on", log::info),
-            Resume::FromNow(_) => ("first start: delivering what arrives from now on", log::info),
-            Resume::FromZero => ("first start: delivering everything", log::info),
+        let (level, what) = match resumed {
+            // A server that was restored from a backup. Its next mails get UIDs that were delivered before.
+            Resume::GoOn(next_uid) if next_uid > uid_next => (
+                Level::Error,
+                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): mails that get UIDs below \
+                 next_uid count as delivered",
+            ),
+            Resume::GoOn(_) => (Level::Info, "going on"),
+            Resume::FromNow(_) => (Level::Info, "first start: delivering what arrives from now on"),
+            Resume::FromZero => (Level::Info, "first start: delivering everything"),
             Resume::Renumbered { .. } => (
+                Level::Warn,
                 "UIDVALIDITY changed: the server has renumbered its mails; delivering all of them again",
-                log::warn,
             ),
         };
         let before = remembered.map_or(0, |position| position.uid_validity);
-        level(
+        self.log(
+            level,
             what,
             &[
-                ("server", &self.mailbox.imap.endpoint),
-                ("mailbox", &self.mailbox.imap.mailbox),
                 ("mails", &selected.exists),
                 ("uidvalidity", &selected.uid_validity),
                 ("uidvalidity_before", &before),
                 ("next_uid", &position.next_uid),
+                ("uidnext", &uid_next),
             ],
         );
         if remembered != Some(position) {
@@ -246,7 +262,7 @@ impl Life {
                     }
                 }
                 Arrival::Missing(uid) => {
-                    self.gap("the mail was expunged before it was fetched", uid);
+                    self.gap(Level::Warn, "the mail was expunged before it was fetched", uid, "");
                     frontier.done(uid);
                 }
                 Arrival::Refused { uids, text } => {
@@ -286,29 +302,22 @@ impl Life {
             }));
         }
         self.refused.remove(&uid);
-        log::error(
-            "gap",
-            &[
-                ("reason", &"the server refuses this mail; it is passed over"),
-                ("server", &self.mailbox.imap.endpoint),
-                ("mailbox", &self.mailbox.imap.mailbox),
-                ("uid", &uid),
-                ("server_said", &text),
-            ],
+        self.gap(
+            Level::Error,
+            "the server refuses this mail; it is passed over",
+            uid,
+            text,
         );
         frontier.done(uid);
         Ok(())
     }
 
-    fn gap(&self, reason: &str, uid: u32) {
-        log::warn(
+    /// One of the three ends of a mail: it is not delivered, and this line is all that is left of it.
+    fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
+        self.log(
+            level,
             "gap",
-            &[
-                ("reason", &reason),
-                ("server", &self.mailbox.imap.endpoint),
-                ("mailbox", &self.mailbox.imap.mailbox),
-                ("uid", &uid),
-            ],
+            &[("reason", &reason), ("uid", &uid), ("server_said", &server_said)],
         );
     }
 
@@ -331,13 +340,13 @@ impl Life {
             };
             let delay = backoff.delay(attempt, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
-            log::warn(
+            self.log(
+                Level::Warn,
                 "not delivered, trying again",
                 &[
-                    ("mailbox", &self.mailbox.imap.mailbox),
                     ("events", &self.batch.count()),
                     ("reason", &error),
-                    ("in_seconds", &delay.as_secs()),
+                    ("in_seconds", &whole_seconds(delay)),
                 ],
             );
             self.mailbox.clock.wait(delay);
@@ -346,13 +355,37 @@ impl Life {
             }
         }
         if attempt > 0 {
-            log::info("delivering again", &[("mailbox", &self.mailbox.imap.mailbox)]);
+            self.log(Level::Info, "delivering again", &[]);
         }
+        self.progress.delivered(self.batch.count());
         for uid in self.batched.drain(..) {
             frontier.done(uid);
         }
         self.batch.clear();
-        self.move_to(frontier.position(), position)
+        self.move_to(frontier.position(), position)?;
+        if let Some(delivered) = self.progress.due(self.mailbox.clock.now()) {
+            let fields: [(&str, &dyn Display); 3] = [
+                ("delivered", &delivered),
+                ("next_uid", &position.next_uid),
+                ("left_of_listing", &frontier.open()),
+            ];
+            self.log(Level::Info, "delivering", &fields);
+        }
+        Ok(())
+    }
+
+    /// Always when a session has read the backlog, later once in a while: live mail is the normal state.
+    fn tell_caught_up(&mut self, first: bool, position: Position) {
+        let now = self.mailbox.clock.now();
+        let delivered = if first {
+            Some(self.progress.tell(now))
+        } else {
+            self.progress.due(now)
+        };
+        if let Some(delivered) = delivered {
+            let fields: [(&str, &dyn Display); 2] = [("delivered", &delivered), ("next_uid", &position.next_uid)];
+            self.log(Level::Info, "caught up", &fields);
+        }
     }
 
     fn move_to(&mut self, next_uid: u64, position: &mut Position) -> Result<(), Failure> {
@@ -369,13 +402,10 @@ impl Life {
         while let Err(error) = self.mailbox.checkpoint.advance(position) {
             let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
             attempt = attempt.saturating_add(1);
-            log::error(
+            self.log(
+                Level::Error,
                 "checkpoint not written, trying again",
-                &[
-                    ("mailbox", &self.mailbox.imap.mailbox),
-                    ("reason", &error),
-                    ("in_seconds", &delay.as_secs()),
-                ],
+                &[("reason", &error), ("in_seconds", &whole_seconds(delay))],
             );
             self.mailbox.clock.wait(delay);
             if self.stopping() {
@@ -388,4 +418,20 @@ impl Life {
     fn stopping(&self) -> bool {
         self.mailbox.clock.stopping()
     }
+
+    /// A line about this mailbox. Server and mailbox alone would not tell which of a file's accounts it is.
+    fn log(&self, level: Level, what: &str, fields: &log::Fields<'_>) {
+        let imap = &self.mailbox.imap;
+        let whose: [(&str, &dyn Display); 3] = [
+            ("server", &imap.endpoint),
+            ("username", &imap.username),
+            ("mailbox", &imap.mailbox),
+        ];
+        log::write(level, what, &[&whose, fields].concat());
+    }
+}
+
+/// Rounded up: "in 0 seconds" would read as if nothing were waited for.
+fn whole_seconds(delay: Duration) -> u128 {
+    delay.as_millis().div_ceil(1000)
 }

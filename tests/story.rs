@@ -118,6 +118,13 @@ fn the_first_start_from_zero_delivers_everything_and_only_reads() {
     let uids = stage.deliver(300);
     let collector = stage.start();
     stage.wait_for_exactly(&uids);
+    collector.wait_for_line(&[
+        "caught up",
+        "username=",
+        "mailbox=INBOX",
+        "delivered=300",
+        "next_uid=341",
+    ]);
     stage.wait_for_idle();
     ends_well(collector);
     let record = stage.server.record();

@@ -40,7 +40,7 @@ impl Resume {
 /// Compares `remembered` with the mailbox's `uid_validity` and `uid_next` of now.
 ///
 /// A UIDNEXT below the remembered position (servers restored from a backup without a new UIDVALIDITY) moves nothing:
-/// UIDs below the position have been delivered, and the log says so.
+/// UIDs below the position have been delivered, and the mailbox's log says so.
 pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
     match remembered {
         Some(position) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),

@@ -24,6 +24,11 @@ impl Frontier {
         self.open.remove(&uid);
     }
 
+    /// How many are not done.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// The lowest UID that is not done.
     pub fn position(&self) -> u64 {
         self.open.first().map_or(self.end, |uid| u64::from(*uid))
@@ -37,12 +42,12 @@ mod tests {
     #[test]
     fn mails_that_come_as_3_1_2_lose_neither_1_nor_2() {
         let mut frontier = Frontier::new([1, 2, 3, 9], 10);
-        let mut positions = vec![frontier.position()];
+        let mut positions = vec![(frontier.position(), frontier.open())];
         for uid in [3, 1, 2, 2, 77, 9] {
             frontier.done(uid);
-            positions.push(frontier.position());
+            positions.push((frontier.position(), frontier.open()));
         }
-        assert_eq!(positions, [1, 1, 2, 9, 9, 9, 10]);
+        assert_eq!(positions, [(1, 4), (1, 3), (2, 2), (9, 1), (9, 1), (9, 1), (10, 0)]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn an_expunged_mail_is_a_gap_and_the_others_come() {
     let collector = stage.start();
     let others: Vec<u32> = uids.into_iter().filter(|uid| *uid != 45).collect();
     stage.wait_for_exactly(&others);
-    collector.wait_for_line(&["45"]);
+    collector.wait_for_line(&["gap", "uid=45"]);
     ends_well(collector);
 }
 
@@ -87,6 +87,20 @@ fn a_connection_lost_in_idle_is_made_again() {
     stage.server.cut_connections();
     let uids = stage.deliver(1);
     stage.wait_for_exactly(&uids);
+    ends_well(collector);
+}
+
+#[test]
+fn uidnext_goes_down_and_the_operator_is_told() {
+    let stage = Stage::new();
+    let uids = stage.deliver(3);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    ends_well(collector);
+    stage.server.skip_uids_to(42);
+    let collector = stage.start();
+    collector.wait_for_line(&["error", "UIDNEXT went down", "next_uid=44", "uidnext=42"]);
     ends_well(collector);
 }
 
