@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver as Ends};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -36,6 +36,8 @@ pub struct Supervisor {
 struct Watch {
     adapter: Adapter,
     trust: Trust,
+    /// The one standard output that mailboxes share.
+    stdout: Stdout<io::Stdout>,
 }
 
 impl Supervisor {
@@ -43,10 +45,15 @@ impl Supervisor {
     pub fn prepare(adapters: Vec<Adapter>) -> Result<Supervisor, String> {
         let stop = Stop::new();
         let clock = Arc::new(SystemClock::new(Arc::clone(&stop)));
+        let stdout = Stdout::new(io::stdout());
         let mut mailboxes = Vec::new();
         for adapter in adapters {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
-            let watch = Watch { adapter, trust };
+            let watch = Watch {
+                adapter,
+                trust,
+                stdout: stdout.clone(),
+            };
             watch.sink(&clock)?;
             mailboxes.push(watch);
         }
@@ -79,7 +86,7 @@ impl Supervisor {
             running = running.saturating_add(1);
         }
         drop(ended);
-        wait_for_ends(&ends, &self.stop);
+        wait_for_ends(&ends, &*self.clock);
         Ok(())
     }
 
@@ -113,15 +120,16 @@ impl Supervisor {
 }
 
 /// Returns when every mailbox has ended, or when it takes too long after the request to stop.
-fn wait_for_ends(ends: &Ends<()>, stop: &Stop) {
+fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) {
     let mut since: Option<Instant> = None;
     loop {
         // Nobody sends: the channel closes when the last thread drops its end.
-        match ends.recv_timeout(std::time::Duration::from_secs(1)) {
+        match ends.recv_timeout(Duration::from_secs(1)) {
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
             Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
-        if stop.asked() && since.get_or_insert_with(Instant::now).elapsed() >= limits::SHUTDOWN {
+        let now = clock.now();
+        if clock.stopping() && now.saturating_duration_since(*since.get_or_insert(now)) >= limits::SHUTDOWN {
             log::warn(
                 "some events were not acknowledged in time; they are delivered again at the next start",
                 &[],
@@ -149,6 +157,8 @@ impl Watch {
                     log::error(
                         "a defect of mailtap ended this mailbox; it begins again",
                         &[
+                            ("server", &self.adapter.imap.endpoint),
+                            ("username", &self.adapter.imap.username),
                             ("mailbox", &self.adapter.imap.mailbox),
                             ("times", &panics.saturating_add(1)),
                         ],
@@ -192,7 +202,7 @@ impl Watch {
 
     fn sink(&self, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {
         match &self.adapter.receiver {
-            Receiver::Stdout => Ok(Box::new(Stdout::new(io::stdout()))),
+            Receiver::Stdout => Ok(Box::new(self.stdout.clone())),
             Receiver::Webhook(settings) => {
                 let tls = self
                     .trust

@@ -1,25 +1,37 @@
 //! Events to standard output, one a line.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Batch, DeliveryError, Sink};
 
-/// Writes batches to `W`; acknowledged when flushed.
-pub struct Stdout<W> {
+/// Writes batches to `W`; acknowledged when flushed. Clones write to the same `W`, one batch at a time: mailboxes share
+/// the program's standard output.
+pub struct Stdout<W>(Arc<Mutex<Lines<W>>>);
+
+struct Lines<W> {
     writer: W,
     /// A write failed within a line: the next one begins with a line end, so that only that line is spoilt.
     within_line: bool,
 }
 
-impl<W: Write + Send> Stdout<W> {
+impl<W: Write> Stdout<W> {
     /// Writes to `writer`: the program passes standard output, a test a `Vec`.
     pub fn new(writer: W) -> Stdout<W> {
-        Stdout {
+        Stdout(Arc::new(Mutex::new(Lines {
             writer,
             within_line: false,
-        }
+        })))
     }
+}
 
+impl<W> Clone for Stdout<W> {
+    fn clone(&self) -> Stdout<W> {
+        Stdout(Arc::clone(&self.0))
+    }
+}
+
+impl<W: Write> Lines<W> {
     fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if self.within_line {
             self.writer.write_all(b"\n")?;
@@ -42,7 +54,8 @@ impl<W: Write + Send> Stdout<W> {
 
 impl<W: Write + Send> Sink for Stdout<W> {
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        self.write(batch.lines()).map_err(|error| match error.kind() {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.write(batch.lines()).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => DeliveryError::Configuration {
                 reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
             },

@@ -49,13 +49,18 @@ fn faulty(before: usize, error: ErrorKind) -> Stdout<Faulty> {
     })
 }
 
+fn written(sink: &Stdout<Faulty>) -> Vec<u8> {
+    sink.0.lock().expect("unharmed").writer.taken.clone()
+}
+
 #[test]
 fn lines_are_written_and_flushed_before_they_are_acknowledged() {
     let mut sink = faulty(usize::MAX, ErrorKind::Other);
     assert_eq!(sink.deliver(&batch(&["{\"a\":1}", "{\"b\":2}"])), Ok(()));
     assert_eq!(sink.deliver(&batch(&["{}"])), Ok(()));
-    assert_eq!(sink.writer.taken, b"{\"a\":1}\n{\"b\":2}\n{}\n");
-    assert_eq!(sink.writer.flushed, sink.writer.taken.len());
+    let lines = sink.0.lock().expect("unharmed");
+    assert_eq!(lines.writer.taken, b"{\"a\":1}\n{\"b\":2}\n{}\n");
+    assert_eq!(lines.writer.flushed, lines.writer.taken.len());
 }
 
 #[test]
@@ -68,7 +73,7 @@ fn a_failure_within_a_line_spoils_only_that_line() {
             Err(DeliveryError::Retry { after: None, .. })
         ));
         assert_eq!(sink.deliver(&batch(&events)), Ok(()), "{before}");
-        let text = String::from_utf8(sink.writer.taken).expect("text");
+        let text = String::from_utf8(written(&sink)).expect("text");
         assert!(
             text.ends_with("\n{\"a\":1}\n{\"b\":2}\n") || before == 0,
             "{before}: {text}"
@@ -80,10 +85,37 @@ fn a_failure_within_a_line_spoils_only_that_line() {
 }
 
 #[test]
+fn a_failure_within_a_line_of_one_mailbox_spoils_no_line_of_another() {
+    let mut sink = faulty(3, ErrorKind::StorageFull);
+    let mut other = sink.clone();
+    assert!(sink.deliver(&batch(&["{\"a\":1}"])).is_err());
+    assert_eq!(other.deliver(&batch(&["{\"b\":2}"])), Ok(()));
+    assert_eq!(sink.deliver(&batch(&["{\"a\":1}"])), Ok(()));
+    assert_eq!(written(&sink), b"{\"a\n{\"b\":2}\n{\"a\":1}\n");
+}
+
+#[test]
+fn two_mailboxes_share_a_slow_reader_and_every_line_stays_whole() {
+    // The writer takes three bytes at a time: without the lock the lines would be cut into each other.
+    let sink = faulty(usize::MAX, ErrorKind::Other);
+    let line = "x".repeat(1000);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut sink = sink.clone();
+            let line = &line;
+            scope.spawn(move || assert_eq!(sink.deliver(&batch(&[line.as_str(); 20])), Ok(())));
+        }
+    });
+    let text = String::from_utf8(written(&sink)).expect("text");
+    assert_eq!(text.lines().filter(|found| *found == line).count(), 80);
+    assert_eq!(text.lines().count(), 80);
+}
+
+#[test]
 fn a_signal_does_not_end_a_write() {
     let mut sink = faulty(5, ErrorKind::Interrupted);
     assert_eq!(sink.deliver(&batch(&["{\"a\":1}"])), Ok(()));
-    assert_eq!(sink.writer.taken, b"{\"a\":1}\n");
+    assert_eq!(written(&sink), b"{\"a\":1}\n");
 }
 
 #[test]
