@@ -1,7 +1,5 @@
 //! `client_options`: where events go, and what of LimaCharlie's options that leaves without effect.
 
-use std::path::Path;
-
 use super::Receiver;
 use super::node::Finding;
 use super::settings::Section;
@@ -24,11 +22,7 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 ];
 
 /// The receiver, and the notices about options that do nothing with it.
-pub(super) fn receiver(
-    options: &Section<'_>,
-    is_insecure: bool,
-    ca_file: Option<&Path>,
-) -> Result<(Receiver, Vec<Finding>), Finding> {
+pub(super) fn receiver(options: &Section<'_>, is_insecure: bool) -> Result<(Receiver, Vec<Finding>), Finding> {
     if options.flag("is_compressed")? {
         return Err(options.fault("is_compressed", "compression is not built yet; remove it"));
     }
@@ -57,7 +51,6 @@ pub(super) fn receiver(
             url: Secret::new(url),
             lc_secret: lc_secret.map(Secret::new),
             allow_clear_text: is_insecure,
-            ca_file: ca_file.map(Path::to_path_buf),
         })
     };
     for (key, instead) in WITHOUT_EFFECT {

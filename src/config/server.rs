@@ -32,7 +32,8 @@ pub(super) fn endpoint(server: &str, is_insecure: bool) -> Result<Endpoint, Stri
             .ok_or("the port is not a number from 1 to 65535")?,
     };
     Ok(Endpoint {
-        host: host.to_owned(),
+        // Names are compared without case (RFC 4343), and the checkpoint's file is found by this one.
+        host: host.to_ascii_lowercase(),
         port,
         security,
     })

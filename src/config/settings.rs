@@ -29,7 +29,7 @@ pub(super) fn adapters(
             ));
         };
         let (adapter, found) = adapter(imap, "imap", environment)?;
-        if !watched.insert(identity(&adapter)) {
+        if !watched.insert((adapter.imap.account(), adapter.imap.mailbox.clone())) {
             let message =
                 "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
             return Err(Finding::at(imap.place, message));
@@ -49,6 +49,10 @@ pub(super) fn adapter_of_arguments(
     environment: Environment<'_>,
 ) -> Result<(Adapter, Vec<Finding>), Finding> {
     refuse_health_check(arguments)?;
+    if arguments.get("imap").is_some() {
+        let message = "imap: arguments are all about the mailbox; leave `imap.` away, as in `server=…`";
+        return Err(Finding::at(None, message));
+    }
     keys::check(arguments, &keys::IMAP)?;
     adapter(arguments, "", environment)
 }
@@ -90,24 +94,6 @@ fn refuse_health_check(document: &Node) -> Result<(), Finding> {
     }
 }
 
-/// What a checkpoint belongs to.
-fn identity(adapter: &Adapter) -> (String, u16, String, String) {
-    let mailbox = &adapter.imap.mailbox;
-    // INBOX is the one mailbox name without case (RFC 3501, section 5.1).
-    let mailbox = if mailbox.eq_ignore_ascii_case("INBOX") {
-        "INBOX".to_owned()
-    } else {
-        mailbox.clone()
-    };
-    let endpoint = &adapter.imap.endpoint;
-    (
-        endpoint.host.to_ascii_lowercase(),
-        endpoint.port,
-        adapter.imap.username.clone(),
-        mailbox,
-    )
-}
-
 fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Adapter, Vec<Finding>), Finding> {
     let section = Section {
         node: Some(imap),
@@ -122,13 +108,13 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         endpoint,
         username: section.required("username")?,
         password: Secret::new(section.required("password")?),
-        mailbox: section.text("inbox_name")?.unwrap_or_else(|| "INBOX".to_owned()),
+        mailbox: mailbox(section.text("inbox_name")?),
     };
     let ca_file = ca_file(&section)?;
     let mut notices = refuse_artifacts(&section)?;
 
     let options = section.section("client_options");
-    let (receiver, found) = receiver::receiver(&options, is_insecure, ca_file.as_deref())?;
+    let (receiver, found) = receiver::receiver(&options, is_insecure)?;
     notices.extend(found);
     let event = event::build::Settings {
         include_attachments: section.flag("include_attachments")?,
@@ -158,6 +144,13 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         receiver,
     };
     Ok((adapter, notices))
+}
+
+/// INBOX is the one mailbox name without case (RFC 3501, section 5.1). It is written one way here, because checkpoint and
+/// event ids are made of it: a new spelling must not begin anew.
+fn mailbox(name: Option<String>) -> String {
+    name.filter(|name| !name.eq_ignore_ascii_case("INBOX"))
+        .unwrap_or_else(|| "INBOX".to_owned())
 }
 
 /// A file that cannot serve is found here, before anything is contacted.

@@ -12,7 +12,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Finding> {
     let mut tree = Tree::default();
     while let Some(event) = parser.next_event() {
         // The parser's own words may quote a character of the text, never more.
-        let (event, span) = event.map_err(|error| Finding::at(place(*error.marker()), error.info()))?;
+        let (event, span) = event.map_err(|error| {
+            let message = format!(
+                "not YAML: {}; a text with special characters needs quotes",
+                error.info()
+            );
+            Finding::at(place(*error.marker()), message)
+        })?;
         let place = place(span.start);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}

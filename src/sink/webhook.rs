@@ -1,7 +1,6 @@
 //! Events to an HTTPS webhook: newline-separated JSON, acknowledged by a 2xx.
 
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Batch, DeliveryError, Sink};
@@ -23,8 +22,6 @@ pub struct Settings {
     pub lc_secret: Option<Secret<String>>,
     /// `is_insecure`: allows `http://` to hosts other than loopback.
     pub allow_clear_text: bool,
-    /// `ca_file`: certificate authorities trusted beside the public ones.
-    pub ca_file: Option<PathBuf>,
 }
 
 /// Posts batches over one kept connection.

@@ -64,7 +64,6 @@ impl Watch {
             url: Secret::new(self.receiver.url()),
             lc_secret: Some(Secret::new(lc_secret.to_owned())),
             allow_clear_text: false,
-            ca_file: None,
         };
         let mailbox = Mailbox {
             imap: imap::Settings {

@@ -104,7 +104,10 @@ fn yaml_faults_are_told_with_their_place() {
     for (text, error) in [
         ("a: 1\nb: 2\na: 3\n", "3:1: `a` is set twice"),
         ("a: 1\nb: {c: 1, c: 2}\n", "2:11: `c` is set twice"),
-        ("a: b: c\n", "1:5: mapping values are not allowed in this context"),
+        (
+            "a: b: c\n",
+            "1:5: not YAML: mapping values are not allowed in this context; a text with special characters needs quotes",
+        ),
         ("? [a]\n: b\n", "1:3: a key must be a word"),
         ("~: b\n", "1:1: a key must be a word"),
         (

@@ -92,7 +92,6 @@ fn every_setting() -> Adapter {
             url: Secret::new("https://receiver.example.com/hook".to_owned()),
             lc_secret: Some(Secret::new("shared".to_owned())),
             allow_clear_text: false,
-            ca_file: Some(PathBuf::from(CA_FILE)),
         }),
     }
 }

@@ -1,7 +1,7 @@
 //! The original's traps, each by name: what it does silently wrong, mailtap refuses or does right.
 
 use super::super::{from_arguments, from_bytes};
-use super::{CANARY, arguments, home, load, refused, with, with_options};
+use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
 
 #[test]
 fn trap_a_misspelt_key_gives_an_empty_setting() {
@@ -62,7 +62,10 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
     for (argument, error) in [
         ("sever=x", "sever: unknown key; did you mean `server`?"),
         ("oid=x", "oid: unknown key; did you mean `client_options.identity.oid`?"),
-        ("imap.server=x", "imap: unknown key"),
+        (
+            "imap.server=x",
+            "imap: arguments are all about the mailbox; leave `imap.` away, as in `server=…`",
+        ),
         (
             "client_options.mapping.drop_field[0]=x",
             "client_options.mapping.drop_field: unknown key; did you mean `drop_fields`?",
@@ -160,6 +163,11 @@ fn trap_two_adapters_share_one_mailbox() {
             "{error}"
         );
     }
+    assert_eq!(
+        adapter(&text("IMAP.example.com", "inbox")).imap,
+        adapter(&first).imap,
+        "another spelling finds the same checkpoint"
+    );
     for other in [
         text("imap.example.com", "Archive"),
         text("imap.example.com:1993", "INBOX"),
@@ -252,4 +260,15 @@ fn trap_the_configuration_is_printed_with_its_passwords() {
     let text = with_options("identity: {oid: o}, dest_url: 'https://x/canary-hunter2', lc_secret: canary-hunter2");
     let loaded = load(&text).unwrap();
     assert!(!format!("{loaded:?}").contains(CANARY));
+}
+
+#[test]
+fn a_password_that_yaml_reads_otherwise_is_told_without_it_and_with_the_remedy() {
+    for start in ["@", "%", "`", "*", "'x' ", "\"x\" ", "a: "] {
+        let error = refused(&with(&[]).replace("password: ", &format!("password: {start}")));
+        assert!(
+            error.starts_with("c.yaml:4:") && error.contains("needs quotes"),
+            "{start}: {error}"
+        );
+    }
 }

@@ -17,7 +17,6 @@ fn settings(url: &str, lc_secret: Option<&str>) -> Settings {
         url: Secret::new(url.to_owned()),
         lc_secret: lc_secret.map(|secret| Secret::new(secret.to_owned())),
         allow_clear_text: false,
-        ca_file: None,
     }
 }
 
