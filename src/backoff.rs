@@ -1,4 +1,4 @@
-//! Attempt number → delay: exponential with full jitter, so that many clients do not come back at once.
+//! Attempt number → delay: exponential, half of it by chance, so that many clients do not come back at once.
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            UrlError::TooLong => "the URL is longer than 8192 characters",
+            UrlError::TooLong => return write!(formatter, "the URL is longer than {} characters", limits::URL),
             UrlError::Character => {
                 "the URL has a space, a control character or one beyond ASCII (write those as %XX, and hosts as xn--…)"
             }

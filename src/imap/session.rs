@@ -1,7 +1,7 @@
 //! The conversation: greeting, login, EXAMINE, listing, fetching, watching. The only file of `imap` that waits, with its
 //! three helpers: `connection.rs` (bytes both ways, patience), `fetch.rs` (bodies) and `watch.rs` (IDLE).
 //!
-//! A session is good until the first error that [`SessionError::ends_session`] says ends it; then the caller drops it,
+//! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
 //! waits and opens another. Nothing here is ever written to the mailbox: EXAMINE and BODY.PEEK only.
 
 mod connection;
@@ -379,13 +379,6 @@ pub enum SessionError {
         /// The server's words.
         text: String,
     },
-}
-
-impl SessionError {
-    /// Whether the session is over.
-    pub fn ends_session(&self) -> bool {
-        !matches!(self, SessionError::Refused { .. })
-    }
 }
 
 impl fmt::Display for SessionError {

@@ -34,7 +34,7 @@ pub enum Arrival<'f> {
     Message(Body<'f>),
     /// The mail of this UID is gone: it was asked for twice, and the server says that it does not exist.
     Missing(u32),
-    /// NO or BAD to the command that asked for these: fetch them in halves, down to the one that is refused.
+    /// NO or BAD to the command that asked for these. Fetched one by one, the others come.
     Refused {
         /// Those of the command that did not come.
         uids: Vec<u32>,
