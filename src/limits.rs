@@ -14,6 +14,8 @@ pub const CONNECT: Duration = Duration::from_secs(30);
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Addresses of one host that are tried, each with its fair share of [`CONNECT`]. Reached: the rest is not tried.
 pub const ADDRESSES: usize = 8;
+/// Names of a certificate that an error message lists. Reached: it says how many more there are.
+pub const CERTIFICATE_NAMES: usize = 5;
 
 // ---- imap ----
 

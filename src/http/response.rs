@@ -356,18 +356,27 @@ pub enum ResponseError {
 impl fmt::Display for ResponseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            ResponseError::TooLarge => {
+                return write!(
+                    formatter,
+                    "malformed response: header lines over {} bytes each or {} in all",
+                    limits::HTTP_LINE,
+                    limits::HTTP_HEAD
+                );
+            }
+            ResponseError::Interim => {
+                return write!(formatter, "more than {} interim (1xx) responses", limits::HTTP_INTERIM);
+            }
             ResponseError::None => "the connection was closed without a response",
             ResponseError::Truncated => "the connection was closed in the middle of the response",
             ResponseError::NotHttp => "what answered does not speak HTTP/1.1",
             ResponseError::LineEnd => "malformed response: a line does not end in CRLF",
-            ResponseError::TooLarge => "malformed response: header lines over 8 KiB each or 64 KiB in all",
             ResponseError::Folded => "malformed response: a header folded over several lines",
             ResponseError::Field => "malformed response: not a header line",
             ResponseError::ContentLength => "malformed response: Content-Length is not a number",
             ResponseError::AmbiguousLength => "malformed response: its length is given twice and differently",
             ResponseError::TransferCoding => "malformed response: a transfer coding other than chunked",
             ResponseError::Chunk => "malformed response: not a chunk",
-            ResponseError::Interim => "more than 16 interim (1xx) responses",
             ResponseError::Upgrade => "switched protocols without being asked",
         })
     }

@@ -2,6 +2,7 @@
 
 use super::lexer::{Lexer, Token, Unreadable};
 use crate::limits;
+use crate::mime::date;
 
 /// What one FETCH response says of a mail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -187,13 +188,13 @@ pub fn internal_date(value: &[u8]) -> Option<i64> {
     ];
     let text = str::from_utf8(value).ok()?;
     let mut words = text.split_ascii_whitespace();
-    let (date, time, zone) = (words.next()?, words.next()?, words.next()?);
+    let (day_month_year, time, zone) = (words.next()?, words.next()?, words.next()?);
 
-    let mut date = date.split('-');
-    let day: i64 = in_range(date.next()?, 1, 31)?;
-    let month_name = date.next()?.to_ascii_lowercase();
+    let mut parts = day_month_year.split('-');
+    let day: i64 = in_range(parts.next()?, 1, 31)?;
+    let month_name = parts.next()?.to_ascii_lowercase();
     let month = MONTHS.iter().position(|name| *name == month_name)?;
-    let year: i64 = in_range(date.next()?, 1, 9999)?;
+    let year: i64 = in_range(parts.next()?, 1, 9999)?;
 
     let mut time = time.split(':');
     let hour = in_range(time.next()?, 0, 23)?;
@@ -207,8 +208,8 @@ pub fn internal_date(value: &[u8]) -> Option<i64> {
         .saturating_add(in_range(minutes, 0, 59)?);
     let offset = if west { offset.saturating_neg() } else { offset };
 
-    let month = i64::try_from(month).ok()?;
-    days_since_1970(year, month, day)
+    let month = i64::try_from(month).ok()?.saturating_add(1);
+    date::days_from_civil(year, month, day)
         .saturating_mul(24)
         .saturating_add(hour)
         .saturating_mul(60)
@@ -222,27 +223,6 @@ pub fn internal_date(value: &[u8]) -> Option<i64> {
 fn in_range(digits: &str, lowest: i64, highest: i64) -> Option<i64> {
     let number = digits.parse().ok()?;
     (lowest..=highest).contains(&number).then_some(number)
-}
-
-/// Days of the Gregorian calendar; `month` from 0. The year is counted from March, so that the leap day comes last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let months = year.saturating_mul(12).saturating_add(month).saturating_sub(2);
-    let (year, month) = (months.div_euclid(12), months.rem_euclid(12));
-    let leap_days = year
-        .div_euclid(4)
-        .saturating_sub(year.div_euclid(100))
-        .saturating_add(year.div_euclid(400));
-    // From 1 March, month lengths repeat 31 30 31 30 31: 153 days in five months.
-    let day_of_year = month
-        .saturating_mul(153)
-        .saturating_add(2)
-        .div_euclid(5)
-        .saturating_add(day)
-        .saturating_sub(1);
-    year.saturating_mul(365)
-        .saturating_add(leap_days)
-        .saturating_add(day_of_year)
-        .saturating_sub(719_468)
 }
 
 #[cfg(test)]

@@ -16,12 +16,11 @@ use rustls::{
 use super::socket::Socket;
 use super::{NetError, NetErrorKind, Stream};
 use crate::clock::{Deadline, Phase};
+use crate::limits;
 use crate::mime::date;
 
 /// Session tickets kept for later handshakes, per configuration: a collector speaks to a handful of hosts.
 const SESSIONS: usize = 32;
-/// Names of a certificate that an error message lists.
-const NAMES_LISTED: usize = 5;
 /// What is read from the socket at once while data streams in. rustls itself asks for 4 KiB at a time.
 const READ_AHEAD: usize = 32 * 1024;
 
@@ -372,10 +371,10 @@ fn explain_certificate(error: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names: Vec<&str> = presented
                 .iter()
-                .take(NAMES_LISTED)
+                .take(limits::CERTIFICATE_NAMES)
                 .map(|name| bare_name(name))
                 .collect();
-            let more = match presented.len().saturating_sub(NAMES_LISTED) {
+            let more = match presented.len().saturating_sub(limits::CERTIFICATE_NAMES) {
                 0 if names.is_empty() => "nobody".to_owned(),
                 0 => String::new(),
                 more => format!(" and {more} more"),
