@@ -249,6 +249,9 @@ impl Content {
         if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
             self.anomalies.add(Flag::CharsetUnknown, entity.path, 0);
         }
+        if decoder.as_ref().is_some_and(|decoder| decoder.charset().is_stateful()) {
+            self.anomalies.add(Flag::CharsetStateful, entity.path, 0);
+        }
         let attachment = attached || name != FileName::default() || !plain;
         let mut leaf = Leaf::new(headers, entity.path, decoder, attachment, &self.budget);
         leaf.set_name(name);

@@ -74,6 +74,7 @@ flags! {
     RawEightBitHeader "raw_8bit_header" Medium "header text beyond ASCII without an encoded-word"
     ControlInHeader "hdr_ctl_in_value" Medium "a control character in a field's value"
     CharsetUnknown "charset_unknown" Medium "a charset that nobody defined: read as UTF-8, else as windows-1252"
+    CharsetStateful "charset_stateful" Info "a charset in which ASCII after an escape is other text: UTF-7, ISO-2022-JP, HZ"
     ReplacementCharacters "replacement_chars" Info "bytes that the charset does not define were replaced"
     LimitHeader "limit_header" High "a header block longer than the limit; its first bytes were read"
     LimitDepth "limit_depth" High "nested deeper than the limit; the rest was read as one leaf"
@@ -94,6 +95,7 @@ impl From<Note> for Flag {
             Note::YieldsEncodedWord => Flag::EncodedWordYieldsEncodedWord,
             Note::YieldsControl => Flag::EncodedWordYieldsControl,
             Note::RawControl => Flag::ControlInHeader,
+            Note::StatefulCharset => Flag::CharsetStateful,
             Note::Replaced => Flag::ReplacementCharacters,
         }
     }

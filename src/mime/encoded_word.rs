@@ -39,6 +39,8 @@ pub enum Note {
     RawControl,
     /// A word has bytes that mean nothing in its charset; they became U+FFFD.
     Replaced,
+    /// A charset in which ASCII is not ASCII after an escape: UTF-7, ISO-2022-JP and its like.
+    StatefulCharset,
 }
 
 /// The set of [`Note`]s of a value.
@@ -47,7 +49,7 @@ pub struct Notes(u16);
 
 impl Notes {
     /// Every note there is.
-    pub const ALL: [Note; 10] = [
+    pub const ALL: [Note; 11] = [
         Note::Raw8Bit,
         Note::Malformed,
         Note::UnknownCharset,
@@ -58,6 +60,7 @@ impl Notes {
         Note::YieldsControl,
         Note::RawControl,
         Note::Replaced,
+        Note::StatefulCharset,
     ];
 
     /// Whether nothing was odd.
@@ -201,7 +204,12 @@ impl Decoding<'_> {
             self.notes.add(Note::UnknownCharset);
             Charset::Guess
         });
-        if self.run.as_ref().is_some_and(|run| run.charset != charset) {
+        if charset.is_stateful() {
+            self.notes.add(Note::StatefulCharset);
+        }
+        // A word of UTF-7 ends its base64 (RFC 2047, section 3), unless a careless encoder cut the bytes anywhere.
+        let ended = |run: &Run| run.charset != charset || (charset == Charset::Utf7 && !run.ends_inside_character());
+        if self.run.as_ref().is_some_and(ended) {
             self.end_run();
         }
         let mut run = self.run.take().unwrap_or(Run {
@@ -227,7 +235,6 @@ impl Decoding<'_> {
         if !well_formed {
             self.notes.add(Note::Malformed);
         }
-        run.join_escape_sequences();
         self.run = Some(run);
     }
 
@@ -254,7 +261,7 @@ impl Run {
         if self.base64.is_open() {
             return true;
         }
-        if word.is_ascii() {
+        if word.is_ascii() && self.charset != Charset::Utf7 {
             // ISO-2022-JP: RFC 2047, section 3 wants every word to end in ASCII.
             let escape = memrchr(0x1B, word).and_then(|at| word.get(at..)).unwrap_or_default();
             return self.charset.is_iso_2022_jp()
@@ -267,20 +274,6 @@ impl Run {
         let complete = text.len();
         decoder.finish(&mut text);
         text.len() > complete
-    }
-
-    /// ISO-2022-JP: one word ends by an escape to ASCII, the next begins by another escape. Joined, the first has no
-    /// text, which the WHATWG decoder takes for an attack and answers with U+FFFD.
-    fn join_escape_sequences(&mut self) {
-        if let Some((before, word)) = self.bytes.split_at_checked(self.last)
-            && word.starts_with(b"\x1B")
-            && (before.ends_with(b"\x1B(B") || before.ends_with(b"\x1B(J"))
-            && self.charset.is_iso_2022_jp()
-        {
-            let escape = self.last.saturating_sub(3);
-            self.bytes.drain(escape..self.last);
-            self.last = escape;
-        }
     }
 }
 

@@ -1,4 +1,7 @@
+use encoding_rs::{BIG5, EUC_KR, GBK, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1252};
+
 use super::*;
+use crate::limits;
 
 fn decode(label: Option<&str>, text: &[u8]) -> (String, bool, bool) {
     let mut decoder = TextDecoder::new(label.map(str::as_bytes));
@@ -11,6 +14,7 @@ fn decode(label: Option<&str>, text: &[u8]) -> (String, bool, bool) {
 #[test]
 fn labels_are_read_as_mail_writes_them() {
     let table = |encoding| Some(Charset::Table(encoding));
+    let japanese = Some(Charset::Shifting(Shifting::Iso2022Jp));
     for (label, expected) in [
         ("utf-8", table(UTF_8)),
         ("UTF8", table(UTF_8)),
@@ -39,8 +43,34 @@ fn labels_are_read_as_mail_writes_them() {
         ("gb2312", table(GBK)),
         ("cp936", table(GBK)),
         ("big5", table(BIG5)),
-        ("iso-2022-jp", table(ISO_2022_JP)),
-        ("iso-2022-jp-2", table(ISO_2022_JP)),
+        ("iso-2022-jp", japanese),
+        ("iso-2022-jp-2", japanese),
+        ("_iso-2022-jp$ESC", japanese),
+        ("cp50220", japanese),
+        ("csISO2022JP", japanese),
+        ("x-sjis", table(SHIFT_JIS)),
+        ("GB2312_CHARSET", table(GBK)),
+        ("chinesebig5", table(BIG5)),
+        ("utf8mb4", table(UTF_8)),
+        ("uft-8", table(UTF_8)),
+        ("utf-8**", table(UTF_8)),
+        ("utf-8\\", table(UTF_8)),
+        ("=utf-8", table(UTF_8)),
+        ("iso-8859-1'", table(WINDOWS_1252)),
+        ("windows-1252=22", table(WINDOWS_1252)),
+        ("utf-7", Some(Charset::Utf7)),
+        ("unicode-1-1-utf-7", Some(Charset::Utf7)),
+        ("x-unicode-2-0-utf-7", Some(Charset::Utf7)),
+        ("csUnicode11UTF7", Some(Charset::Utf7)),
+        ("cp65000", Some(Charset::Utf7)),
+        ("utf-16", Some(Charset::Utf16)),
+        ("unicode", Some(Charset::Utf16)),
+        ("UTF-16LE", table(UTF_16LE)),
+        ("utf-16be", table(UTF_16BE)),
+        ("iso-2022-kr", Some(Charset::Shifting(Shifting::Iso2022Kr))),
+        ("hz-gb-2312", Some(Charset::Shifting(Shifting::Hz))),
+        ("cp-850", Some(Charset::Dos(dos::CODE_PAGE_850))),
+        ("IBM437", Some(Charset::Dos(dos::CODE_PAGE_437))),
         ("koi8-r", table(KOI8_R)),
         ("cp20866", table(KOI8_R)),
         ("us-ascii", Some(Charset::Guess)),
@@ -48,9 +78,9 @@ fn labels_are_read_as_mail_writes_them() {
         ("x-unknown", None),
         ("unknown-8bit", None),
         ("x-user-defined", None),
-        ("iso-2022-kr", None),
-        ("hz-gb-2312", None),
-        ("utf-7", None),
+        ("iso-2022-cn", None),
+        ("default", None),
+        ("default_charset", None),
         ("cp99999999", None),
         ("charset", None),
         ("\u{fc}tf-8", None),
@@ -104,14 +134,23 @@ fn text_is_decoded_and_what_means_nothing_is_counted() {
         (Some("utf-16"), b"\xFF\xFEh\0i\0", plain("hi")),
         (Some("utf-16"), b"\xFE\xFF\0h\0i", plain("hi")),
         (Some("utf-16"), b"h\0i", ("h\u{FFFD}".to_owned(), true, true)),
+        (Some("utf-16"), b"\0h\0i", plain("hi")),
+        (Some("utf-16"), b"h\0i\0", plain("hi")),
+        (Some("utf-16"), b"h\0\x16\x04i\0", plain("hЖi")),
+        (Some("utf-16"), b"\x4E\x2D\x65\x87", plain("中文")),
+        (Some("utf-16"), b"\xEF\xBB\xBFhi", plain("hi")),
+        (Some("utf-16"), b"", plain("")),
+        (Some("utf-7"), b"+ADw-b+AD4-", plain("<b>")),
+        (Some("cp850"), b"gr\x81n", plain("grün")),
         (Some("iso-2022-jp"), b"\x1B$B$3$s\x1B(B!", plain("こん!")),
         (Some("shift_jis"), b"\x83e\x83X\x83g", plain("テスト")),
         (Some("gb18030"), b"\x81\x30\x89\x30", plain("Ö")),
         (Some("koi8-r"), b"\xF0\xD2\xC9\xD7\xC5\xD4", plain("Привет")),
+        (Some("hz-gb-2312"), b"~{VPND~} text", plain("中文 text")),
         (
-            Some("hz-gb-2312"),
-            b"~{VPND~} text",
-            ("~{VPND~} text".to_owned(), false, false),
+            Some("iso-2022-cn"),
+            b"\x1B$)A text",
+            ("\x1B$)A text".to_owned(), false, false),
         ),
     ] {
         assert_eq!(decode(label, text), expected, "{label:?} {text:?}");
@@ -120,12 +159,20 @@ fn text_is_decoded_and_what_means_nothing_is_counted() {
 
 #[test]
 fn however_text_is_cut_it_reads_the_same() {
-    let texts: [(&str, &[u8]); 9] = [
+    let texts: [(&str, &[u8]); 14] = [
         ("", "a\u{E9}\u{20AC}\u{1F600}".as_bytes()),
         ("", b"a\xC3\xA9\xE2\x82\xAC then \xE2\x82 and \xC3\xA9\xF0\x9F"),
         ("utf-8", b"\xEF\xBB\xBFa\xC3\xA9\xF0\x9F\x98\x80\xF0\x9F\xE2\x82"),
         ("utf-16", b"\xFE\xFF\xD8\x3D\xDE\x00\0a\xD8\x3D\0b\xDC\x00\0"),
         ("iso-2022-jp", b"\x1B$B$3$s$\x1B(BA\x1B(JB\x1B$"),
+        ("iso-2022-kr", b"\x1B$)C\r\n\x0E0!\x0Fa\x0E0!\n"),
+        ("hz", b"~{VPND~}~~a~{VP\n~x~\r\n~"),
+        ("utf-7", b"a+AOQ-+2D3eAA-+- +/+AO-+AOQ\n+2D0AYQ"),
+        (
+            "utf-16",
+            b"l\0o\0n\0g\0e\0r\0 \0t\0h\0a\0n\0 \0w\0h\0a\0t\0 \0i\0s\0 \0l\0o\0o\0k\0e\0d\0 \0a\0t\0.",
+        ),
+        ("cp850", b"\x80\xFFa"),
         ("gb18030", b"\x81\x30\x89\x30\x81\x30\xD6\xD0\x81\x30\x89"),
         ("big5", b"\x88\x62\x88\xA4\xA4\xA4\xA4"),
         ("euc-jp", b"\x8F\xB0\xA1\xA4\xA2\x8E\xB1\x8F"),
@@ -178,6 +225,8 @@ fn raw_header_text_is_utf_8_then_the_part_s_charset_then_a_guess() {
     assert_eq!(read(b"\xFCber", None), "über");
     assert_eq!(read(b"gr\xC3\xBCn, cut \xC3", None), "grün, cut \u{FFFD}");
     assert_eq!(read(b"\xFCber", Some("utf-8")), "über");
+    assert_eq!(read(b"\x81ber", Some("cp850")), "über");
+    assert_eq!(read(b"\xFCber+AOQ-", Some("utf-7")), "über+AOQ-");
     assert_eq!(read(b"\xFCber", Some("utf-16")), "über");
     assert_eq!(read(b"\xFC!", Some("big5")), "ü!");
     assert_eq!(read(b"\xA4\xA4\xA4\xE5", Some("big5")), "中文");

@@ -104,6 +104,8 @@ fn neighbours_are_joined_and_other_space_is_kept() {
 #[test]
 fn characters_split_across_words_are_joined() {
     let split = &[Note::SplitCharacter][..];
+    let stateful = &[Note::StatefulCharset][..];
+    let stateful_split = &[Note::SplitCharacter, Note::StatefulCharset][..];
     check(&[
         ("=?utf-8?Q?=E2=82?= =?utf-8?Q?=AC!?=", "€!", split),
         ("=?utf-8?B?4oI=?= =?utf-8?Q?=AC?=", "€", split),
@@ -118,11 +120,27 @@ fn characters_split_across_words_are_joined() {
         (
             "=?iso-2022-jp?B?GyRCJDMbKEI=?= =?iso-2022-jp?B?GyRCJHMbKEI=?=",
             "こん",
-            &[],
+            stateful,
         ),
-        ("=?iso-2022-jp?B?GyRCJDM=?= =?iso-2022-jp?B?JHMbKEI=?=", "こん", split),
-        ("=?iso-2022-jp?B?GyRCJDMk?= =?iso-2022-jp?B?cxsoQg==?=", "こん", split),
-        ("=?iso-2022-jp?B?GyRCJDMbKEI=?= =?iso-2022-jp?Q?abc?=", "こabc", &[]),
+        (
+            "=?iso-2022-jp?B?GyRCJDM=?= =?iso-2022-jp?B?JHMbKEI=?=",
+            "こん",
+            stateful_split,
+        ),
+        (
+            "=?iso-2022-jp?B?GyRCJDMk?= =?iso-2022-jp?B?cxsoQg==?=",
+            "こん",
+            stateful_split,
+        ),
+        (
+            "=?iso-2022-jp?B?GyRCJDMbKEI=?= =?iso-2022-jp?Q?abc?=",
+            "こabc",
+            stateful,
+        ),
+        ("=?hz-gb-2312?Q?~{VP~}?= =?hz-gb-2312?Q?~{ND~}?=", "中文", stateful),
+        ("=?utf-7?Q?+AOQ?= =?utf-7?Q?abc+ADw-?=", "äabc<", stateful),
+        ("=?utf-7?Q?+AO?= =?utf-7?Q?Q-x?=", "äx", stateful_split),
+        ("=?UTF-7?B?K0FEdy1i?=", "<b", stateful),
         // The base64 text itself was cut.
         (
             "=?utf-8?B?aGVsbG8gd29?= =?utf-8?B?ybGQ=?=",
@@ -277,4 +295,15 @@ fn floods_come_to_an_end() {
     ] {
         fuzz(piece.repeat(200_000 / piece.len()).as_bytes());
     }
+}
+
+#[test]
+fn utf_16_without_a_byte_order_mark_is_read_by_its_zero_bytes() {
+    check(&[
+        ("=?utf-16?B?ZgBpAGwAZQAuAHQAeAB0AA==?=", "file.txt", &[]),
+        ("=?utf-16?B?AGYAaQBsAGUALgB0AHgAdA==?=", "file.txt", &[]),
+        ("=?utf-16?B?/v8AZgBpAGwAZQ==?=", "file", &[]),
+        ("=?utf-16le?B?ZgBpAGwAZQA=?=", "file", &[]),
+        ("=?utf-16?B?Ti1lhw==?=", "中文", &[]),
+    ]);
 }

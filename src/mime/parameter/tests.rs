@@ -163,6 +163,15 @@ fn the_extended_form_is_the_text_and_the_plain_form_the_bytes() {
     assert_eq!(parsed.parameter("filename"), Some(&b"plain.txt"[..]));
     assert_eq!(parsed.parameter("name"), None);
     assert_eq!(parsed.text("name", None), None);
+    for (value, name) in [
+        (&b"a; name*=UTF-16''%00f%00i%00l%00e%00.%00t%00x%00t"[..], "file.txt"),
+        (b"a; name*=UTF-16''f%00i%00l%00e%00.%00t%00x%00t%00", "file.txt"),
+        (b"a; name*=utf-7''+AOQ-.txt", "ä.txt"),
+        (b"a; name*=iso-2022-jp'ja'%1B$B$3$s%1B%28B.txt", "こん.txt"),
+    ] {
+        let found = Parameterized::parse(value);
+        assert_eq!(found.text("name", None).as_deref(), Some(name));
+    }
     let raw = Parameterized::parse(b"attachment; filename=\xA4\xA4.txt");
     assert_eq!(raw.text("filename", Some(b"big5")).as_deref(), Some("中.txt"));
     assert_eq!(raw.text("filename", None).as_deref(), Some("¤¤.txt"));
