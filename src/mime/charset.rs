@@ -228,9 +228,11 @@ fn fitting(bytes: &[u8], charset: Charset) -> Option<String> {
 /// True when something became U+FFFD.
 fn decode_table(decoder: &mut Decoder, input: &[u8], output: &mut String) -> bool {
     // No piece is empty: given nothing, encoding_rs 0.8.35 forgets half a character of EUC-KR, Big5 or Shift_JIS.
-    input.chunks(TABLE_PIECE).fold(false, |replaced, piece| {
-        decode_piece(decoder, piece, output, false) || replaced
-    })
+    let mut replaced = false;
+    for piece in input.chunks(TABLE_PIECE) {
+        replaced |= decode_piece(decoder, piece, output, false);
+    }
+    replaced
 }
 
 fn decode_piece(decoder: &mut Decoder, input: &[u8], output: &mut String, last: bool) -> bool {
@@ -261,13 +263,14 @@ pub fn fuzz(data: &[u8]) {
         };
         assert_eq!(whole.0, at_once);
     }
-    let lines = |text: &[u8]| text.iter().filter(|byte| **byte == b'\n').count();
+    let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
     match Charset::from_label(label) {
-        Some(Charset::Shifting(Shifting::Hz)) | None => {}
-        Some(Charset::Shifting(_)) => assert_eq!(lines(whole.0.as_bytes()), lines(text), "a line end was lost"),
+        Some(Charset::Shifting(Shifting::Iso2022Jp | Shifting::Iso2022Kr)) => {
+            assert_eq!(lines(whole.0.as_bytes()), lines(text), "a line end was lost");
+        }
         Some(Charset::Utf7) => assert!(lines(whole.0.as_bytes()) >= lines(text), "a line end was lost"),
         Some(Charset::Dos(_)) => assert_eq!(whole.0.chars().count(), text.len()),
-        Some(Charset::Table(_) | Charset::Guess | Charset::Utf16) => {}
+        _ => {}
     }
     let mut header = String::new();
     decode_header_bytes(text, Some(label), &mut header);
