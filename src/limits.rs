@@ -167,6 +167,9 @@ pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
 /// Bytes of `filename` and of `filename_raw`; file systems take 255 characters. Reached: the end is kept, flag
 /// `limit_header`.
 pub const FILE_NAME: usize = 1024;
+/// Recipients of one journal report; Exchange takes 5,000 for a mail unless told otherwise. Reached: further ones are left
+/// out, flag `limit_recipients`. Their text is bounded by [`BODY_TEXT`].
+pub const JOURNAL_RECIPIENTS: usize = 10_000;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
 pub const ANOMALIES: usize = 64;
 

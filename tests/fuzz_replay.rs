@@ -21,6 +21,7 @@ const TARGETS: &[Target] = &[
     ("http_response", "http::response", mailtap::http::response::fuzz),
     ("http_url", "http::url", mailtap::http::url::fuzz),
     ("imap_response", "imap::reader", mailtap::imap::reader::fuzz),
+    ("journal", "event::journal", mailtap::event::journal::fuzz),
     ("mailbox_name", "imap::mailbox_name", mailtap::imap::mailbox_name::fuzz),
     ("mime_entity", "mime::entity", mailtap::mime::entity::fuzz),
     ("parameter", "mime::parameter", mailtap::mime::parameter::fuzz),

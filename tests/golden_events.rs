@@ -51,6 +51,32 @@ fn a_mail_that_arrives_in_small_pieces_becomes_the_same_event() {
     }
 }
 
+/// `unwrap_journal: false` leaves the report where it is and changes nothing else.
+#[test]
+fn a_journal_report_that_stays_is_the_unwrapped_one_put_together_again() {
+    let mut reports = 0;
+    for name in names("eml") {
+        let mail = read(&name, "eml");
+        let mut expected = event_of(&mail, mail.len());
+        let journal = expected.get_mut("journal").and_then(Value::as_object_mut);
+        if let Some(mut report) = journal.and_then(|journal| journal.remove("report")) {
+            let [headers, parts] = ["headers", "parts"].map(|key| expected[key].take());
+            let without_content = |part: &&mut Value| part.get("message").is_none() && part.get("hashes").is_none();
+            let carrier = report["parts"].as_array_mut().unwrap().iter_mut().find(without_content);
+            carrier.unwrap()["message"] = json!({"headers": headers, "parts": parts});
+            expected["headers"] = report["headers"].take();
+            expected["parts"] = report["parts"].take();
+            reports += 1;
+        }
+        let settings = Settings {
+            unwrap_journal: false,
+            ..Settings::default()
+        };
+        assert_eq!(expected, event_with(&settings, &mail, mail.len()), "{name}");
+    }
+    assert!(reports >= 8);
+}
+
 #[test]
 fn every_mail_has_its_golden_event_and_there_are_thirty() {
     assert_eq!(
@@ -149,8 +175,11 @@ fn the_documented_sample_has_the_documented_headers_and_parts() {
 
 /// `event` of the mail, fed in pieces of this size.
 fn event_of(mail: &[u8], piece: usize) -> Value {
-    let settings = Settings::default();
-    let mut builder = EventBuilder::new(&settings);
+    event_with(&Settings::default(), mail, piece)
+}
+
+fn event_with(settings: &Settings, mail: &[u8], piece: usize) -> Value {
+    let mut builder = EventBuilder::new(settings);
     for piece in mail.chunks(piece) {
         builder.feed(piece);
     }
@@ -164,7 +193,7 @@ fn event_of(mail: &[u8], piece: usize) -> Value {
         now: 0,
     };
     let mut line = Vec::new();
-    encode(&builder.finish(&settings, arrival), &mut line);
+    encode(&builder.finish(settings, arrival), &mut line);
     let mut whole: Value = serde_json::from_slice(&line).unwrap();
     whole["event"].take()
 }

@@ -35,6 +35,7 @@ More under imap:
   from_zero            deliver what is already there on the first start; default: from now on
   include_attachments  attachments travel in the event, as base64
   max_body_size        largest attachment included, in bytes; default 0, no limit
+  unwrap_journal       the mail inside a journal report comes on top of the event; default true
   ca_file              certificate authorities to trust beside the public ones, PEM
   state_dir            where the checkpoint lives; default $STATE_DIRECTORY, else ~/.local/state/mailtap
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver

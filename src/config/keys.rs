@@ -47,6 +47,7 @@ const IMAP_KEYS: &[Key] = &[
     ("attachment_ingest_key", Shape::Text),
     ("attachment_retention_days", Shape::Number),
     ("client_options", CLIENT_OPTIONS),
+    ("unwrap_journal", Shape::Flag),
     ("ca_file", Shape::Text),
     ("state_dir", Shape::Text),
 ];

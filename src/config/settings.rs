@@ -119,6 +119,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     let event = event::build::Settings {
         include_attachments: section.flag("include_attachments")?,
         max_body_size: section.number("max_body_size")?.unwrap_or(0),
+        unwrap_journal: !section.is_set("unwrap_journal") || section.flag("unwrap_journal")?,
         hostname: match options.text("hostname")? {
             Some(name) => name,
             None => {

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{EmailEvent, EventId, Headers, Message, Origin, Part, Routing};
+use super::{EmailEvent, EventId, Headers, Message, Origin, Part, Routing, journal};
 use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
@@ -21,16 +21,31 @@ mod hashes;
 mod leaf;
 
 /// What the configuration says about events.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `include_attachments`: attachments travel in the event as `content`.
     pub include_attachments: bool,
     /// `max_body_size`: the largest part, in decoded bytes, whose `content` is included; 0 is no limit but memory's.
     pub max_body_size: u64,
+    /// `unwrap_journal`: the original in a journal report comes on top of the event.
+    pub unwrap_journal: bool,
     /// `client_options.hostname`, else this machine's name.
     pub hostname: String,
     /// `client_options.identity.oid`.
     pub oid: String,
+}
+
+impl Default for Settings {
+    /// What an empty configuration says, without names.
+    fn default() -> Settings {
+        Settings {
+            include_attachments: false,
+            max_body_size: 0,
+            unwrap_journal: true,
+            hostname: String::new(),
+            oid: String::new(),
+        }
+    }
 }
 
 /// Where and when a mail arrived: what its bytes do not tell.
@@ -88,7 +103,7 @@ impl<V: Visitor> EventBuilder<V> {
     pub fn finish_both(self, settings: &Settings, arrival: Arrival) -> (EmailEvent, V) {
         let sha256: [u8; 32] = self.sha256.finalize().into();
         let (content, visitor) = self.machine.finish();
-        let message = content.message();
+        let (message, mut anomalies) = content.message();
         let event_time = arrival
             .internal_date
             .or_else(|| date::parse_mail_date(message.headers.get("date")?.first()?.as_bytes()))
@@ -102,6 +117,9 @@ impl<V: Visitor> EventBuilder<V> {
             origin: arrival.origin,
             sha256,
         };
+        let unwrap = settings.unwrap_journal;
+        let mut message = journal::recognise(message, unwrap, |flag| anomalies.add(flag, &[], 0));
+        message.anomalies = anomalies.list();
         (EmailEvent { routing, message }, visitor)
     }
 }
@@ -195,11 +213,9 @@ impl Content {
         }
     }
 
-    /// The outermost mail, after the machine's end.
-    fn message(mut self) -> Message {
-        let mut message = self.messages.pop().unwrap_or_default();
-        message.anomalies = self.anomalies.list();
-        message
+    /// The outermost mail and what is odd in it, after the machine's end.
+    fn message(mut self) -> (Message, Anomalies) {
+        (self.messages.pop().unwrap_or_default(), self.anomalies)
     }
 
     fn headers(&mut self, entity: &Entity<'_>) -> Headers {

@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Anomaly, EmailEvent, EventId, Hashes, Headers, Message, Origin, Part, Routing};
+use super::{
+    Anomaly, EmailEvent, EventId, Hashes, Headers, Journal, JournalKind, JournalRecipient, Message, Origin, Part,
+    RecipientKind, Routing,
+};
 
 /// Appends the event as one JSON object, without a line end.
 pub fn encode(event: &EmailEvent, output: &mut Vec<u8>) {
@@ -41,6 +44,9 @@ fn message(message: &Message, output: &mut Vec<u8>) {
     let mut object = Object::open(output);
     object.value("headers", |output| headers(&message.headers, output));
     object.value("parts", |output| list(&message.parts, output, part));
+    if let Some(journal) = &message.journal {
+        object.value("journal", |output| self::journal(journal, output));
+    }
     if !message.anomalies.is_empty() {
         object.value("anomalies", |output| list(&message.anomalies, output, anomaly));
     }
@@ -102,6 +108,57 @@ fn anomaly(anomaly: &Anomaly, output: &mut Vec<u8>) {
     object.text("part", &anomaly.part);
     object.number("offset", anomaly.offset);
     object.number("count", anomaly.count);
+    object.close();
+}
+
+fn journal(journal: &Journal, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    let kind = match journal.kind {
+        JournalKind::Exchange => "exchange",
+        JournalKind::Google => "google",
+    };
+    object.text("kind", kind);
+    let fields = [
+        ("sender", &journal.sender),
+        ("on_behalf_of", &journal.on_behalf_of),
+        ("subject", &journal.subject),
+        ("message_id", &journal.message_id),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            object.text(name, value);
+        }
+    }
+    object.value("recipients", |output| list(&journal.recipients, output, recipient));
+    if journal.decrypted {
+        object.value("decrypted", |output| output.extend_from_slice(b"true"));
+    }
+    if let Some(report) = &journal.report {
+        object.value("report", |output| {
+            let mut object = Object::open(output);
+            object.value("headers", |output| headers(&report.headers, output));
+            object.value("parts", |output| list(&report.parts, output, part));
+            object.close();
+        });
+    }
+    object.close();
+}
+
+fn recipient(recipient: &JournalRecipient, output: &mut Vec<u8>) {
+    let mut object = Object::open(output);
+    object.text("address", &recipient.address);
+    let kind = match recipient.kind {
+        RecipientKind::To => "to",
+        RecipientKind::Cc => "cc",
+        RecipientKind::Bcc => "bcc",
+        RecipientKind::Recipient => "recipient",
+    };
+    object.text("kind", kind);
+    for (name, from) in [("expanded", &recipient.expanded), ("forwarded", &recipient.forwarded)] {
+        if !from.is_empty() {
+            object.value(name, |output| list(from, output, |value, output| string(value, output)));
+        }
+    }
     object.close();
 }
 
@@ -194,7 +251,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::encode;
-    use crate::event::{Anomaly, EmailEvent, EventId, Hashes, Message, Origin, Part, Routing};
+    use crate::event::{
+        Anomaly, EmailEvent, EventId, Hashes, Journal, JournalKind, JournalRecipient, JournalReport, Message, Origin,
+        Part, RecipientKind, Routing,
+    };
 
     #[test]
     fn every_key_is_where_the_contract_says() {
@@ -216,6 +276,30 @@ mod tests {
             content: Some(b"hello".to_vec()),
             truncated: true,
             message: Some(Box::new(inner)),
+        };
+        let recipient = |kind, expanded: &[&str], forwarded: &[&str]| JournalRecipient {
+            address: "a@x".into(),
+            kind,
+            expanded: expanded.iter().map(|&list| list.into()).collect(),
+            forwarded: forwarded.iter().map(|&from| from.into()).collect(),
+        };
+        let journal = Journal {
+            kind: JournalKind::Exchange,
+            sender: Some(String::new()),
+            on_behalf_of: Some("b@x".into()),
+            subject: Some("s".into()),
+            message_id: Some("<1@x>".into()),
+            recipients: vec![
+                recipient(RecipientKind::To, &["l@x"], &[]),
+                recipient(RecipientKind::Cc, &[], &["f@x", "g@x"]),
+                recipient(RecipientKind::Bcc, &[], &[]),
+                recipient(RecipientKind::Recipient, &[], &[]),
+            ],
+            decrypted: true,
+            report: Some(JournalReport {
+                headers: BTreeMap::from([("to".into(), vec!["journal".into()])]),
+                parts: vec![Part::default()],
+            }),
         };
         let anomaly = Anomaly {
             flag: "f".into(),
@@ -241,6 +325,7 @@ mod tests {
                 headers: BTreeMap::new(),
                 parts: vec![part, Part::default()],
                 anomalies: vec![anomaly],
+                journal: Some(Box::new(journal)),
             },
         };
         let mut line = Vec::new();
@@ -255,6 +340,14 @@ mod tests {
                  "filename": "x.txt", "filename_raw": "../x.txt", "size": 7, "content": "aGVsbG8=", "truncated": true,
                  "message": {"headers": {"subject": ["in"]}, "parts": []}},
                 {"headers": {}}],
+             "journal": {"kind": "exchange", "sender": "", "on_behalf_of": "b@x", "subject": "s", "message_id": "<1@x>",
+                "recipients": [
+                    {"address": "a@x", "kind": "to", "expanded": ["l@x"]},
+                    {"address": "a@x", "kind": "cc", "forwarded": ["f@x", "g@x"]},
+                    {"address": "a@x", "kind": "bcc"},
+                    {"address": "a@x", "kind": "recipient"}],
+                "decrypted": true,
+                "report": {"headers": {"to": ["journal"]}, "parts": [{"headers": {}}]}},
              "anomalies": [{"flag": "f", "severity": "high", "part": "1.2", "offset": 3, "count": 4}]}
         });
         assert_eq!(value, expected);

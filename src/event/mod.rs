@@ -13,6 +13,7 @@
 
 pub mod build;
 pub mod encode;
+pub mod journal;
 
 use std::collections::BTreeMap;
 
@@ -74,6 +75,8 @@ pub struct Message {
     pub parts: Vec<Part>,
     /// `anomalies`: what could be read two ways or was cut, of this message and everything in it; on the outermost message only.
     pub anomalies: Vec<Anomaly>,
+    /// `journal`: the envelope, if the mail is a journal report; on the outermost message only.
+    pub journal: Option<Box<Journal>>,
 }
 
 /// Lower-case field name → values in order.
@@ -102,6 +105,73 @@ pub struct Part {
     pub message: Option<Box<Message>>,
 }
 
+/// `journal`: what a journal report says of the envelope of the mail in it. Nobody signs that: it is as true as the
+/// mailbox is closed to mail from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Journal {
+    /// `kind`: `exchange` or `google`.
+    pub kind: JournalKind,
+    /// `sender`: who sent it, by its envelope; empty for the null sender of bounces.
+    pub sender: Option<String>,
+    /// `on_behalf_of`: in whose name, where a delegate was allowed to send as somebody else.
+    pub on_behalf_of: Option<String>,
+    /// `subject`: of the original, as the report repeats it.
+    pub subject: Option<String>,
+    /// `message_id`: of the original, with its angle brackets.
+    pub message_id: Option<String>,
+    /// `recipients`: whom it went to, Bcc included.
+    pub recipients: Vec<JournalRecipient>,
+    /// `decrypted`: `true` where the report carries a rights-protected original and its readable copy. The copy is the
+    /// one on top.
+    pub decrypted: bool,
+    /// `report`: the mail around the original, where the original has been put on top (`unwrap_journal`).
+    pub report: Option<JournalReport>,
+}
+
+/// `journal.kind`: who writes such reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalKind {
+    /// `exchange`: Microsoft Exchange, on-premises or Online: the original inside a report.
+    Exchange,
+    /// `google`: Google Workspace: the original, with header fields added.
+    Google,
+}
+
+/// `journal.recipients[]`: one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalRecipient {
+    /// `address`: where the mail went; an SMTP address, or an Exchange name (`/o=…`).
+    pub address: String,
+    /// `kind`: how it was addressed: `to`, `cc`, `bcc`, or `recipient` where the server could not verify it.
+    pub kind: RecipientKind,
+    /// `expanded`: the distribution list that it is a member of; a list of values, absent when empty, as the next one.
+    pub expanded: Vec<String>,
+    /// `forwarded`: the mailbox that forwards to it.
+    pub forwarded: Vec<String>,
+}
+
+/// `journal.recipients[].kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipientKind {
+    /// `to`.
+    To,
+    /// `cc`.
+    Cc,
+    /// `bcc`.
+    Bcc,
+    /// `recipient`: how it was addressed is not known.
+    Recipient,
+}
+
+/// `journal.report`: the report itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalReport {
+    /// `headers`: its own.
+    pub headers: Headers,
+    /// `parts`: all of its parts. The one that carried the original has no `message`: it is on top.
+    pub parts: Vec<Part>,
+}
+
 /// `hashes`: written in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashes {
@@ -120,7 +190,8 @@ pub struct Anomaly {
     pub flag: String,
     /// `severity`: `high`, `medium` or `info`.
     pub severity: &'static str,
-    /// `part`: the path as IMAP numbers it (`1.2`), empty for the top-level header.
+    /// `part`: the path as IMAP numbers it (`1.2`), empty for the top-level header; always in the mail as it was received,
+    /// so a part of an unwrapped original is `2.1`, not `1`.
     pub part: String,
     /// `offset`: byte offset of the first occurrence in the mail.
     pub offset: u64,

@@ -76,10 +76,16 @@ flags! {
     CharsetUnknown "charset_unknown" Medium "a charset that nobody defined: read as UTF-8, else as windows-1252"
     CharsetStateful "charset_stateful" Info "a charset in which ASCII after an escape is other text: UTF-7, ISO-2022-JP, HZ"
     ReplacementCharacters "replacement_chars" Info "bytes that the charset does not define were replaced"
+    JournalAmbiguous "journal_ambiguous" High "a mail that says it is a journal report but has not the shape of one; it is left as it is"
+    JournalOtherMessageId "journal_other_message_id" High "a journal report that names another Message-Id than the mail in it has"
+    JournalOtherLine "journal_other_line" High "a line of a journal report that is none of its fields, or a field that comes twice"
+    JournalUnknownField "journal_unknown_field" Medium "a field of a journal report that nobody documents"
+    JournalNested "journal_nested" Medium "a journal report inside a journal report; the outer one is unwrapped"
     LimitHeader "limit_header" High "a header block longer than the limit; its first bytes were read"
     LimitDepth "limit_depth" High "nested deeper than the limit; the rest was read as one leaf"
     LimitParts "limit_parts" High "more parts than the limit; the rest is hashed into the last one"
     LimitText "limit_text" Medium "more text than the limit; the rest is hashed only"
+    LimitRecipients "limit_recipients" Medium "more recipients of a journal report than the limit, or its text was cut"
     LimitAnomalies "limit_anomalies" Medium "more anomalies than the limit"
 }
 

@@ -61,6 +61,7 @@ imap:
     dest_url: "https://receiver.example.com/hook"
     proxy: {url: "", username: "", password: ""}
     lc_secret: "shared"
+  unwrap_journal: "off"
   ca_file: "CA_FILE"
   state_dir: "/var/lib/mailtap"
 "#;
@@ -85,6 +86,7 @@ fn every_setting() -> Adapter {
         event: event::build::Settings {
             include_attachments: true,
             max_body_size: 102_400,
+            unwrap_journal: false,
             hostname: "journal-collector".to_owned(),
             oid: "8cbe27f4-aaaa-bbbb-cccc-138cd51389cd".to_owned(),
         },
@@ -133,6 +135,7 @@ fn the_same_as_arguments_is_the_same() {
         "from_zero=true",
         "include_attachments=TRUE",
         "max_body_size=102400",
+        "unwrap_journal=no",
         "client_options.identity.oid=8cbe27f4-aaaa-bbbb-cccc-138cd51389cd",
         "client_options.identity.installation_key=e9a3bcdf-aaaa-bbbb-cccc-d3e1f0b5a6c7",
         "client_options.platform=json",
@@ -178,6 +181,7 @@ fn what_is_not_set_has_its_default() {
             event: event::build::Settings {
                 include_attachments: false,
                 max_body_size: 0,
+                unwrap_journal: true,
                 hostname: machine_name().unwrap(),
                 oid: String::new(),
             },
@@ -193,6 +197,7 @@ fn unset_in_the_originals_ways_is_not_set() {
         "inbox_name: ''",
         "is_insecure:",
         "max_body_size: ~",
+        "unwrap_journal: null",
         "attachment_ingest_key: \"\"",
         "state_dir: null",
     ];
