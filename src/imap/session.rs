@@ -21,7 +21,7 @@ use super::command::{CANCEL, Command};
 use super::reader::Event;
 use super::response::{Capabilities, Code, Condition, Response, State, Status};
 use crate::clock::{Clock, Phase};
-use crate::net::{NetError, Stream};
+use crate::net::{NetError, NetErrorKind, Stream};
 use crate::{limits, log};
 
 /// One connection to an IMAP server, from greeting to logout.
@@ -384,6 +384,12 @@ pub enum SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // With `is_insecure` on a port that speaks TLS, both sides wait for the other's first word.
+            SessionError::Net(error)
+                if error.phase == Phase::Greeting && matches!(error.kind, NetErrorKind::TimedOut(_)) =>
+            {
+                write!(formatter, "{error}; check the port of `server`, and `is_insecure`")
+            }
             SessionError::Net(error) => error.fmt(formatter),
             SessionError::Protocol(reason) => write!(formatter, "the IMAP server broke the protocol: {reason}"),
             SessionError::Bye(text) => write!(formatter, "the IMAP server ended the session: {text}"),
@@ -406,5 +412,30 @@ impl std::error::Error for SessionError {}
 impl From<NetError> for SessionError {
     fn from(error: NetError) -> SessionError {
         SessionError::Net(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SessionError;
+    use crate::clock::Phase;
+    use crate::limits;
+    use crate::net::{NetError, NetErrorKind};
+
+    #[test]
+    fn a_greeting_that_never_comes_names_the_settings_that_may_be_wrong() {
+        let silence = |phase| {
+            SessionError::Net(NetError {
+                peer: "h:993".to_owned(),
+                phase,
+                kind: NetErrorKind::TimedOut(limits::IMAP_GREETING),
+            })
+            .to_string()
+        };
+        assert_eq!(
+            silence(Phase::Greeting),
+            "h:993: IMAP greeting: nothing for 30 s; check the port of `server`, and `is_insecure`"
+        );
+        assert_eq!(silence(Phase::Command), "h:993: IMAP command: nothing for 30 s");
     }
 }
