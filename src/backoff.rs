@@ -31,6 +31,11 @@ pub const CONFIGURATION: Backoff = Backoff {
     first: Duration::from_secs(60),
     most: Duration::from_secs(60),
 };
+/// The server refuses some mails: long enough for what it stores them on to come back, short for the mails behind.
+pub const REFUSAL: Backoff = Backoff {
+    first: Duration::from_secs(60),
+    most: Duration::from_secs(300),
+};
 /// The receiver is away.
 pub const DELIVERY: Backoff = Backoff {
     first: Duration::from_secs(1),
@@ -56,12 +61,12 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, NETWORK, THROTTLE};
+    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, NETWORK, REFUSAL, THROTTLE};
     use std::time::Duration;
 
     #[test]
     fn delays_grow_to_their_bound_and_never_vanish() {
-        for backoff in [NETWORK, THROTTLE, AUTHENTICATION, CONFIGURATION, DELIVERY] {
+        for backoff in [NETWORK, THROTTLE, AUTHENTICATION, CONFIGURATION, REFUSAL, DELIVERY] {
             for attempt in [0, 1, 5, 20, u32::MAX] {
                 for random in [0, 1, u64::MAX / 3, u64::MAX] {
                     let delay = backoff.delay(attempt, random);

@@ -188,8 +188,11 @@ pub const BATCH_EVENTS: usize = 500;
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
 /// The longest throttle hint of a server that is honoured. Reached: it is taken for this long.
 pub const THROTTLE: Duration = Duration::from_secs(15 * 60);
-/// Sessions that ask for a mail that the server refuses. Reached: the mail is reported as a gap and passed over.
+/// Sessions that ask for a mail that the server refuses. Reached: the mail is reported as a gap and passed over, if the
+/// server gives another one in the same session.
 pub const REFUSALS: u32 = 3;
+/// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
+pub const STUMBLES: u32 = 3;
 /// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

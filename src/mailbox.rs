@@ -1,11 +1,14 @@
 //! One mailbox's life, on one page: connect, log in, catch up, watch; after any failure wait and begin again.
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
-//! `mailbox/failure.rs` is the single table that says what each failure leads to.
+//! `mailbox/transfer.rs` fetches, `mailbox/delivery.rs` delivers and remembers, and `mailbox/failure.rs` is the single table
+//! that says what each failure leads to.
 
+mod delivery;
 mod failure;
 mod frontier;
 mod progress;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -16,16 +19,15 @@ use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
 
-use crate::backoff::{self, Backoff};
+use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
-use crate::event::build::{self, EventBuilder};
-use crate::event::{Origin, encode};
+use crate::event::build;
 use crate::imap::resume::{Position, Resume, resume};
-use crate::imap::session::{Arrival, Listed, Selected, Session, SessionError};
+use crate::imap::session::{Listed, Selected, Session};
 use crate::log::{self, Level};
 use crate::net::Dial;
-use crate::sink::{Batch, DeliveryError, Sink};
+use crate::sink::{Batch, Sink};
 use crate::{imap, limits};
 
 /// One mailbox and everything it needs; [`Mailbox::run`] is a thread's work.
@@ -55,7 +57,8 @@ impl Mailbox {
     }
 }
 
-/// A [`Mailbox`] at work.
+/// A [`Mailbox`] at work. What it knows of the mailbox outlives a session: a server that ends sessions early, or refuses a
+/// mail, makes no other mail come twice.
 struct Life {
     mailbox: Mailbox,
     /// `user@host:port`.
@@ -63,11 +66,25 @@ struct Life {
     /// Failures of one kind in a row.
     attempt: u32,
     last_backoff: Option<Backoff>,
+    /// UIDVALIDITY of the mailbox as it was opened last.
+    uid_validity: u32,
+    /// What the checkpoint holds. The file is read once: should it vanish, this is no first start.
+    remembered: Option<Position>,
+    frontier: Frontier,
     /// Events on their way, and the UIDs they are of.
     batch: Batch,
     batched: Vec<u32>,
-    /// Mails that the server refused, by how many sessions.
-    refused: BTreeMap<u32, u32>,
+    /// What the fetch of the moment asks for.
+    underway: Vec<u32>,
+    /// Mails at which sessions ended, and how many.
+    stumbles: BTreeMap<u32, u32>,
+    /// Mails that the server refused, by how many sessions; and what it said in this one.
+    refusals: BTreeMap<u32, u32>,
+    refused: BTreeMap<u32, String>,
+    /// A mail came in this session: the server has its mails at hand.
+    came: bool,
+    /// A mail that came before, to ask for where none came.
+    witness: Option<Listed>,
     progress: Progress,
 }
 
@@ -78,9 +95,17 @@ impl Life {
             mailbox,
             attempt: 0,
             last_backoff: None,
+            uid_validity: 0,
+            remembered: None,
+            frontier: Frontier::default(),
             batch: Batch::default(),
             batched: Vec::new(),
+            underway: Vec::new(),
+            stumbles: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
+            came: false,
+            witness: None,
             progress: Progress::default(),
         }
     }
@@ -94,14 +119,29 @@ impl Life {
     fn until_stopped(&mut self) {
         while !self.stopping() {
             let Err(failure) = self.session() else { continue };
-            // What was fetched and not acknowledged is fetched again.
-            self.batch.clear();
-            self.batched.clear();
+            let failure = self.settle(failure);
             match remedy(&failure) {
                 Remedy::Stop => return,
                 Remedy::Again { backoff, at_least } => self.back_off(&failure, backoff, at_least),
             }
         }
+    }
+
+    /// What came whole is delivered before anything else, or sessions that end early would never get on. The mail at which
+    /// this one ended is noted: servers answer in the order of UIDs, so it is the first that did not come.
+    fn settle(&mut self, failure: Failure) -> Failure {
+        if remedy(&failure) == Remedy::Stop {
+            return failure;
+        }
+        if let Err(failure) = self.deliver() {
+            return failure;
+        }
+        let underway = std::mem::take(&mut self.underway);
+        if let Some(uid) = underway.into_iter().find(|uid| self.frontier.is_open(*uid)) {
+            let stumbles = self.stumbles.entry(uid).or_default();
+            *stumbles = stumbles.saturating_add(1);
+        }
+        failure
     }
 
     fn back_off(&mut self, failure: &Failure, backoff: Backoff, at_least: Duration) {
@@ -122,34 +162,63 @@ impl Life {
 
     /// One connection, from greeting to failure: it ends no other way.
     fn session(&mut self) -> Result<(), Failure> {
+        self.came = false;
+        self.refused.clear();
         let stream = self.mailbox.dial.dial(&self.mailbox.imap.endpoint)?;
         let mut session = Session::open(stream, Arc::clone(&self.mailbox.clock))?;
         session.log_in(&self.mailbox.imap)?;
         let selected = session.examine(&self.mailbox.imap.mailbox)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.imap.mailbox, &selected)?);
-        let mut position = self.begin(selected, uid_next)?;
+        self.begin(&mut session, selected, uid_next)?;
+        let mut backlog_end = uid_next;
         let mut first = true;
         while !self.stopping() {
-            self.catch_up(&mut session, &mut position, uid_next)?;
+            self.catch_up(&mut session, backlog_end)?;
+            // From here on there is only what is new, under whatever UID.
+            backlog_end = 0;
             // Listing and fetching work: the session has proven itself.
             self.attempt = 0;
-            self.tell_caught_up(std::mem::take(&mut first), position);
+            self.tell_caught_up(std::mem::take(&mut first));
             session.watch(limits::IDLE_CYCLE)?;
         }
         session.log_out();
         Ok(())
     }
 
-    /// Where to go on in the mailbox that was just opened.
-    fn begin(&mut self, selected: Selected, uid_next: u64) -> Result<Position, Failure> {
-        let remembered = self.mailbox.checkpoint.load()?;
-        let resumed = resume(remembered, selected.uid_validity, uid_next, self.mailbox.from_zero);
-        let position = Position {
-            uid_validity: selected.uid_validity,
-            next_uid: resumed.next_uid(),
+    /// Finds where to go on in the mailbox that was just opened.
+    fn begin(&mut self, session: &mut Session, selected: Selected, uid_next: u64) -> Result<(), Failure> {
+        let known = self.remembered.map(|position| Position {
+            next_uid: self.frontier.end(),
+            ..position
+        });
+        let before = match known {
+            Some(_) => known,
+            None => self.mailbox.checkpoint.load()?,
         };
+        let mut mailbox_end = uid_next;
+        if before.is_some_and(|before| before.uid_validity == selected.uid_validity && uid_next < before.next_uid) {
+            // Some servers say any number; only the last mail tells.
+            mailbox_end = uid_next.max(u64::from(session.behind_last()?));
+        }
+        let resumed = resume(before, selected.uid_validity, mailbox_end, self.mailbox.from_zero);
+        match (resumed, known) {
+            (Resume::GoOn(_), Some(_)) => {}
+            (Resume::GoBack(end), Some(_)) => self.frontier.go_back(end),
+            (resumed, _) => {
+                self.frontier = Frontier::new(resumed.next_uid());
+                self.stumbles.clear();
+                self.refusals.clear();
+                self.witness = None;
+            }
+        }
+        self.remembered = self.remembered.or(before);
+        self.uid_validity = selected.uid_validity;
+        self.report(resumed, selected, uid_next, before);
+        self.move_on()
+    }
+
+    fn report(&self, resumed: Resume, selected: Selected, uid_next: u64, before: Option<Position>) {
         let (level, what) = match resumed {
-            // A server that was restored from a backup. Its next mails get UIDs that were delivered before.
             Resume::GoOn(next_uid) if next_uid > uid_next => (
                 Level::Error,
                 "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): mails that get UIDs below \
@@ -158,12 +227,17 @@ impl Life {
             Resume::GoOn(_) => (Level::Info, "going on"),
             Resume::FromNow(_) => (Level::Info, "first start: delivering what arrives from now on"),
             Resume::FromZero => (Level::Info, "first start: delivering everything"),
+            Resume::GoBack(_) => (
+                Level::Error,
+                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): going back to it; mails that \
+                 got UIDs below next_uid meanwhile count as delivered",
+            ),
             Resume::Renumbered { .. } => (
                 Level::Warn,
                 "UIDVALIDITY changed: the server has renumbered its mails; delivering all of them again",
             ),
         };
-        let before = remembered.map_or(0, |position| position.uid_validity);
+        let before = before.map_or(0, |position| position.uid_validity);
         self.log(
             level,
             what,
@@ -171,246 +245,54 @@ impl Life {
                 ("mails", &selected.exists),
                 ("uidvalidity", &selected.uid_validity),
                 ("uidvalidity_before", &before),
-                ("next_uid", &position.next_uid),
+                ("next_uid", &self.frontier.position()),
                 ("uidnext", &uid_next),
             ],
         );
-        if remembered != Some(position) {
-            self.remember(position)?;
-        }
-        Ok(position)
     }
 
-    /// Delivers everything from `position` on. UIDs below `uid_next` are asked for in windows, so that a listing of a
+    /// Delivers everything that is not done. UIDs below `backlog_end` are asked for in windows, so that a listing of a
     /// long backlog is never in memory whole; the last window is open at its end and sees what has just arrived.
-    fn catch_up(&mut self, session: &mut Session, position: &mut Position, uid_next: u64) -> Result<(), Failure> {
+    ///
+    /// Windows without a mail do not move the position: a server whose UIDNEXT is too high would hide what comes.
+    fn catch_up(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
+        let stumbling = self.stumbling();
+        let (last, open): (Vec<Listed>, Vec<Listed>) = self
+            .frontier
+            .open()
+            .into_iter()
+            .partition(|listed| stumbling.contains(&listed.uid));
+        self.transfer(session, &open)?;
+        self.list_and_transfer(session, backlog_end)?;
+        for listed in last {
+            self.transfer(session, &[listed])?;
+        }
+        self.pass_over(session)
+    }
+
+    fn list_and_transfer(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
         let mut width = limits::LISTED_UIDS;
-        while let Ok(first) = u32::try_from(position.next_uid) {
-            let window_end = position.next_uid.saturating_add(width);
-            let last = if window_end < uid_next {
+        let mut next = self.frontier.end();
+        while let Ok(first) = u32::try_from(next) {
+            let window_end = next.saturating_add(width);
+            let last = if window_end < backlog_end {
                 u32::try_from(window_end.saturating_sub(1)).unwrap_or(u32::MAX)
             } else {
                 u32::MAX
             };
             let listed = session.list(first, last)?;
-            let behind_listed = listed.last().map(|listed| u64::from(listed.uid).saturating_add(1));
+            self.frontier.listed(&listed);
+            self.transfer(session, &listed)?;
             let whole = listed.len() < limits::LISTED_MAILS;
-            let end = match behind_listed {
-                // Nothing new can come to a window below UIDNEXT: it is done with its last UID.
-                _ if whole && last != u32::MAX => window_end,
-                Some(behind) => behind,
-                None => return Ok(()),
-            };
-            self.transfer(
-                session,
-                &listed,
-                Frontier::new(listed.iter().map(|listed| listed.uid), end),
-                position,
-            )?;
             if whole && last == u32::MAX {
-                return Ok(());
+                break;
             }
+            next = if whole { window_end } else { self.frontier.end() };
             width = if listed.is_empty() {
                 width.saturating_mul(2)
             } else {
                 limits::LISTED_UIDS
             };
-        }
-        Ok(())
-    }
-
-    /// Fetches and delivers the mails of one listing.
-    fn transfer(
-        &mut self,
-        session: &mut Session,
-        listed: &[Listed],
-        mut frontier: Frontier,
-        position: &mut Position,
-    ) -> Result<(), Failure> {
-        let refused = self.fetch(session, listed, &mut frontier, position)?;
-        // NO to many mails says nothing of each: one bad mail makes some servers refuse a whole range.
-        for listed in listed.iter().filter(|listed| refused.contains_key(&listed.uid)) {
-            let refused = self.fetch(session, std::slice::from_ref(listed), &mut frontier, position)?;
-            if let Some(text) = refused.get(&listed.uid) {
-                self.refused(listed.uid, text, &mut frontier)?;
-            }
-        }
-        self.move_to(frontier.position(), position)
-    }
-
-    /// Fetches mails and delivers them in batches; gives back what the server refused, with its words.
-    fn fetch(
-        &mut self,
-        session: &mut Session,
-        listed: &[Listed],
-        frontier: &mut Frontier,
-        position: &mut Position,
-    ) -> Result<BTreeMap<u32, String>, Failure> {
-        let mut refused = BTreeMap::new();
-        let mut fetch = session.fetch(listed);
-        while let Some(arrival) = fetch.next()? {
-            match arrival {
-                Arrival::Message(mut body) => {
-                    let mut builder = EventBuilder::new(&self.mailbox.event);
-                    while let Some(chunk) = body.chunk()? {
-                        builder.feed(chunk);
-                    }
-                    let Some(fetched) = body.finish()? else { continue };
-                    self.add(builder, fetched.uid, fetched.internal_date_ms, position.uid_validity);
-                    if self.batch.lines().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
-                        self.deliver(frontier, position)?;
-                    }
-                }
-                Arrival::Missing(uid) => {
-                    self.gap(Level::Warn, "the mail was expunged before it was fetched", uid, "");
-                    frontier.done(uid);
-                }
-                Arrival::Refused { uids, text } => {
-                    refused.extend(uids.into_iter().map(|uid| (uid, text.clone())));
-                }
-            }
-        }
-        self.deliver(frontier, position)?;
-        Ok(refused)
-    }
-
-    /// The mail is whole: its event joins the batch.
-    fn add(&mut self, builder: EventBuilder, uid: u32, internal_date: Option<i64>, uid_validity: u32) {
-        let arrival = build::Arrival {
-            origin: Origin::Mailbox {
-                mailbox: self.mailbox.imap.mailbox.clone(),
-                uid_validity,
-                uid,
-            },
-            account: self.account.clone(),
-            internal_date,
-            now: self.mailbox.clock.unix_milliseconds(),
-        };
-        let event = builder.finish(&self.mailbox.event, arrival);
-        self.batch.push(|line| encode::encode(&event, line));
-        self.batched.push(uid);
-    }
-
-    /// A single mail that the server will not give: asked for in later sessions, then passed over, loudly.
-    fn refused(&mut self, uid: u32, text: &str, frontier: &mut Frontier) -> Result<(), Failure> {
-        let times = self.refused.entry(uid).or_default();
-        *times = times.saturating_add(1);
-        if *times < limits::REFUSALS {
-            return Err(Failure::Session(SessionError::Refused {
-                command: "UID FETCH",
-                text: text.to_owned(),
-            }));
-        }
-        self.refused.remove(&uid);
-        self.gap(
-            Level::Error,
-            "the server refuses this mail; it is passed over",
-            uid,
-            text,
-        );
-        frontier.done(uid);
-        Ok(())
-    }
-
-    /// One of the three ends of a mail: it is not delivered, and this line is all that is left of it.
-    fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
-        self.log(
-            level,
-            "gap",
-            &[("reason", &reason), ("uid", &uid), ("server_said", &server_said)],
-        );
-    }
-
-    /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement.
-    fn deliver(&mut self, frontier: &mut Frontier, position: &mut Position) -> Result<(), Failure> {
-        if self.batch.is_empty() {
-            return Ok(());
-        }
-        let mut attempt: u32 = 0;
-        while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
-            let (backoff, at_least) = match &error {
-                DeliveryError::Retry { after, .. } => (backoff::DELIVERY, after.unwrap_or_default()),
-                // Nothing is dropped: whoever mends the setting or the receiver finds every event still coming.
-                DeliveryError::Reject { .. } | DeliveryError::Configuration { .. } => {
-                    (backoff::CONFIGURATION, Duration::ZERO)
-                }
-            };
-            let delay = backoff.delay(attempt, (self.mailbox.random)()).max(at_least);
-            attempt = attempt.saturating_add(1);
-            self.log(
-                Level::Warn,
-                "not delivered, trying again",
-                &[
-                    ("events", &self.batch.count()),
-                    ("reason", &error),
-                    ("in_seconds", &whole_seconds(delay)),
-                ],
-            );
-            self.mailbox.clock.wait(delay);
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
-        }
-        if attempt > 0 {
-            self.log(Level::Info, "delivering again", &[]);
-        }
-        self.progress.delivered(self.batch.count());
-        for uid in self.batched.drain(..) {
-            frontier.done(uid);
-        }
-        self.batch.clear();
-        self.move_to(frontier.position(), position)?;
-        if let Some(delivered) = self.progress.due(self.mailbox.clock.now()) {
-            let fields: [(&str, &dyn Display); 3] = [
-                ("delivered", &delivered),
-                ("next_uid", &position.next_uid),
-                ("left_of_listing", &frontier.open()),
-            ];
-            self.log(Level::Info, "delivering", &fields);
-        }
-        Ok(())
-    }
-
-    /// Always when a session has read the backlog, later once in a while: live mail is the normal state.
-    fn tell_caught_up(&mut self, first: bool, position: Position) {
-        let now = self.mailbox.clock.now();
-        let delivered = if first {
-            Some(self.progress.tell(now))
-        } else {
-            self.progress.due(now)
-        };
-        if let Some(delivered) = delivered {
-            let fields: [(&str, &dyn Display); 2] = [("delivered", &delivered), ("next_uid", &position.next_uid)];
-            self.log(Level::Info, "caught up", &fields);
-        }
-    }
-
-    fn move_to(&mut self, next_uid: u64, position: &mut Position) -> Result<(), Failure> {
-        if next_uid == position.next_uid {
-            return Ok(());
-        }
-        position.next_uid = next_uid;
-        self.remember(*position)
-    }
-
-    /// Writes the checkpoint. A disk that is full stops the mailbox here, where nothing is delivered twice meanwhile.
-    fn remember(&mut self, position: Position) -> Result<(), Failure> {
-        let mut attempt: u32 = 0;
-        while let Err(error) = self.mailbox.checkpoint.advance(position) {
-            let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
-            attempt = attempt.saturating_add(1);
-            self.log(
-                Level::Error,
-                "checkpoint not written, trying again",
-                &[("reason", &error), ("in_seconds", &whole_seconds(delay))],
-            );
-            self.mailbox.clock.wait(delay);
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
         }
         Ok(())
     }

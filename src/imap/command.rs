@@ -40,6 +40,8 @@ pub enum Command {
     Fetch(UidSet),
     /// Which of these are there?
     Search(UidSet),
+    /// Which are there from one UID to another?
+    SearchRange(u32, u32),
     /// Anything new?
     Noop,
     /// Say when there is something new (RFC 2177). Ended by [`DONE`].
@@ -65,7 +67,7 @@ impl Command {
             Command::Examine(_) => "EXAMINE",
             Command::Status(_) => "STATUS",
             Command::List(..) | Command::LastUid | Command::Fetch(_) => "UID FETCH",
-            Command::Search(_) => "UID SEARCH",
+            Command::Search(_) | Command::SearchRange(..) => "UID SEARCH",
             Command::Noop => "NOOP",
             Command::Idle => "IDLE",
             Command::Logout => "LOGOUT",
@@ -118,6 +120,7 @@ impl Command {
                 "UID FETCH {} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])",
                 uids.written()
             )),
+            Command::SearchRange(first, last) => parts.word(&format!("UID SEARCH UID {first}:{last}")),
             Command::Search(uids) => parts.word(&format!("UID SEARCH UID {}", uids.written())),
             Command::Capability | Command::Noop | Command::Idle | Command::Logout => parts.word(self.name()),
         }
@@ -220,6 +223,7 @@ mod tests {
                 Command::Fetch(uids.clone()),
                 "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\r\n",
             ),
+            (Command::SearchRange(7, 9), "A1 UID SEARCH UID 7:9\r\n"),
             (Command::Search(uids), "A1 UID SEARCH UID 1:3,7\r\n"),
             (login("u1", "p \"w\""), "A1 LOGIN \"u1\" \"p \\\"w\\\"\"\r\n"),
         ] {

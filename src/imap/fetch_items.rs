@@ -7,6 +7,8 @@ use crate::mime::date;
 /// What one FETCH response says of a mail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attributes {
+    /// The sequence number; Courier's 0 is none.
+    pub number: Option<u32>,
     /// UID.
     pub uid: Option<u32>,
     /// RFC822.SIZE: a hint.

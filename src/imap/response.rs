@@ -245,8 +245,9 @@ fn untagged(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
 fn numbered(first: &[u8], mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
     let name = lexer.item_name()?;
     if name.is(b"FETCH") {
-        // The sequence number is of no use, Courier's 0 included: only UIDs count.
+        // For a count of what came; only UIDs tell which mail it is.
         let mut items = Items::default();
+        items.attributes.number = number(first).filter(|number| *number > 0);
         if lexer.peek() != Some(b'(') {
             return Err(Unreadable("FETCH without a parenthesis"));
         }

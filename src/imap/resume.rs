@@ -19,6 +19,9 @@ pub enum Resume {
     FromNow(u64),
     /// First run: deliver everything.
     FromZero,
+    /// The mailbox ends at this UID, below what was delivered (a server restored from a backup, say): the UIDs from
+    /// here on are given again, against RFC 3501, and what comes under them is new.
+    GoBack(u64),
     /// UIDVALIDITY is another (RFC 3501, 2.3.1.1): remembered UIDs mean nothing. Everything is delivered again, because
     /// nothing tells which of these mails were: repeats, never loss.
     Renumbered {
@@ -31,18 +34,19 @@ impl Resume {
     /// The lowest UID that is not yet delivered.
     pub fn next_uid(self) -> u64 {
         match self {
-            Resume::GoOn(uid) | Resume::FromNow(uid) => uid,
+            Resume::GoOn(uid) | Resume::FromNow(uid) | Resume::GoBack(uid) => uid,
             Resume::FromZero | Resume::Renumbered { .. } => 1,
         }
     }
 }
 
-/// Compares `remembered` with the mailbox's `uid_validity` and `uid_next` of now.
-///
-/// A UIDNEXT below the remembered position (servers restored from a backup without a new UIDVALIDITY) moves nothing:
-/// UIDs below the position have been delivered, and the mailbox's log says so.
+/// Compares `remembered` with the mailbox's `uid_validity` and `uid_next` of now. No mail may have `uid_next` or a higher
+/// UID: going back to it then repeats nothing.
 pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
     match remembered {
+        Some(position) if position.uid_validity == uid_validity && uid_next < position.next_uid => {
+            Resume::GoBack(uid_next.max(1))
+        }
         Some(position) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),
         Some(position) => Resume::Renumbered {
             before: position.uid_validity,
@@ -72,7 +76,13 @@ mod tests {
     fn a_restart_goes_on_where_it_was_whatever_from_zero_says() {
         assert_eq!(resume(REMEMBERED, 7, 60, false), Resume::GoOn(54));
         assert_eq!(resume(REMEMBERED, 7, 60, true), Resume::GoOn(54));
-        assert_eq!(resume(REMEMBERED, 7, 3, false), Resume::GoOn(54), "UIDNEXT goes down");
+        assert_eq!(resume(REMEMBERED, 7, 54, false), Resume::GoOn(54));
+    }
+
+    #[test]
+    fn uidnext_goes_down() {
+        assert_eq!(resume(REMEMBERED, 7, 53, false), Resume::GoBack(53));
+        assert_eq!(resume(REMEMBERED, 7, 0, true).next_uid(), 1);
     }
 
     #[test]

@@ -6,10 +6,12 @@
 
 mod connection;
 mod fetch;
+mod list;
 mod log_in;
 mod watch;
 
 pub use fetch::{Arrival, Body, Fetch, Fetched};
+pub use list::Listed;
 pub use watch::Watched;
 
 use std::fmt;
@@ -37,6 +39,8 @@ pub struct Session {
     exists: u32,
     /// The mailbox changed since the last watch.
     news: bool,
+    /// Mails announced by EXISTS and in no listing yet.
+    announced: u32,
     /// Commands whose end did not come yet.
     in_flight: usize,
 }
@@ -52,15 +56,6 @@ pub struct Selected {
     pub exists: u32,
 }
 
-/// One mail of a listing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Listed {
-    /// Its UID.
-    pub uid: u32,
-    /// RFC822.SIZE in bytes, 0 where the server did not say: a hint only, servers get it wrong.
-    pub size: u64,
-}
-
 impl Session {
     /// Reads the greeting.
     pub fn open(stream: Box<dyn Stream>, clock: Arc<dyn Clock>) -> Result<Session, SessionError> {
@@ -71,6 +66,7 @@ impl Session {
             idles: false,
             exists: 0,
             news: false,
+            announced: 0,
             in_flight: 0,
         };
         let mut patience = Patience::in_all(Phase::Greeting, limits::IMAP_GREETING);
@@ -120,6 +116,7 @@ impl Session {
         }
         // What came with EXAMINE is known now.
         self.news = false;
+        self.announced = 0;
         let selected = Selected {
             uid_validity: uid_validity.unwrap_or(0),
             uid_next: uid_next.filter(|next| *next > 0),
@@ -167,6 +164,11 @@ impl Session {
         if let Some(uid_next) = self.status(mailbox)?.uid_next.filter(|next| *next > 0) {
             return Ok(uid_next);
         }
+        self.behind_last()
+    }
+
+    /// One more than the last UID.
+    pub fn behind_last(&mut self) -> Result<u32, SessionError> {
         // In an empty mailbox `*` is nobody, which some servers refuse; and nothing has been missed yet.
         if self.exists == 0 {
             return Ok(1);
@@ -181,32 +183,6 @@ impl Session {
             Some(last) if condition.is_ok() => Ok(last.saturating_add(1)),
             _ => Err(refusal(&Command::LastUid, &condition)),
         }
-    }
-
-    /// The mails with UIDs from `first` to `last`, sorted. At most [`limits::LISTED_MAILS`], the lowest: when that many
-    /// come, go on behind the last.
-    pub fn list(&mut self, first: u32, last: u32) -> Result<Vec<Listed>, SessionError> {
-        let mut listed = Vec::new();
-        if first > last {
-            return Ok(listed);
-        }
-        let command = Command::List(first, last);
-        let condition = self.run(&command, slow(), |response| {
-            if let Response::Fetch(attributes) = response
-                && let Some(uid) = attributes.uid.filter(|uid| (first..=last).contains(uid))
-            {
-                let size = attributes.size.unwrap_or(0);
-                listed.push(Listed { uid, size });
-                if listed.len() >= limits::LISTED_MAILS.saturating_mul(2) {
-                    lowest(&mut listed);
-                }
-            }
-        })?;
-        lowest(&mut listed);
-        if condition.is_ok() || fetch::says_expunged(&condition) {
-            return Ok(listed);
-        }
-        Err(refusal(&command, &condition))
     }
 
     /// Fetches the bodies of `listed`, two commands in flight. Run it until it has nothing more: a session whose fetch was
@@ -305,6 +281,7 @@ impl Session {
             Event::Response(Response::Exists(exists)) => {
                 // Only a new number is news: some servers repeat the old one at every occasion.
                 self.news |= *exists != self.exists;
+                self.announced = self.announced.saturating_add(exists.saturating_sub(self.exists));
                 self.exists = *exists;
             }
             Event::Response(Response::Expunge) => {
@@ -330,13 +307,6 @@ fn quick(phase: Phase) -> Patience {
 
 fn slow() -> Patience {
     Patience::new(Phase::Command, limits::IMAP_SLOW_COMMAND)
-}
-
-/// Sorted, each UID once, and no more than the limit.
-fn lowest(listed: &mut Vec<Listed>) {
-    listed.sort_unstable();
-    listed.dedup_by_key(|listed| listed.uid);
-    listed.truncate(limits::LISTED_MAILS);
 }
 
 fn unknown_tag(tag: &str) -> SessionError {

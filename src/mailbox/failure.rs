@@ -15,6 +15,15 @@ pub(super) enum Failure {
     Dial(NetError),
     /// The IMAP conversation.
     Session(SessionError),
+    /// The server refused some mails; everything else is delivered.
+    Refused {
+        /// How many.
+        mails: usize,
+        /// One of them.
+        uid: u32,
+        /// The server's words.
+        text: String,
+    },
     /// The checkpoint could not be read.
     Checkpoint(CheckpointError),
     /// The program was asked to stop.
@@ -59,6 +68,7 @@ pub(super) fn remedy(failure: &Failure) -> Remedy {
             | SessionError::Unavailable(_)
             | SessionError::Refused { .. } => again(backoff::NETWORK),
         },
+        Failure::Refused { .. } => again(backoff::REFUSAL),
         Failure::Checkpoint(_) => again(backoff::CONFIGURATION),
     }
 }
@@ -68,6 +78,12 @@ impl fmt::Display for Failure {
         match self {
             Failure::Dial(error) => error.fmt(formatter),
             Failure::Session(error) => error.fmt(formatter),
+            Failure::Refused { mails, uid, text } => {
+                write!(
+                    formatter,
+                    "the IMAP server refuses {mails} mail(s), UID {uid} among them: {text}"
+                )
+            }
             Failure::Checkpoint(error) => error.fmt(formatter),
             Failure::Stopping => formatter.write_str("stopping"),
         }

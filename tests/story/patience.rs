@@ -305,6 +305,100 @@ fn one_mail_that_the_server_refuses_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn several_mails_that_the_server_refuses_are_settled_together() {
+    let mut watch = Watch::new(20);
+    for uid in [3, 7, 11, 15] {
+        watch.server.misbehave(Fault::NoOnFetch { uid });
+    }
+    watch.begin_well();
+    for _ in 0..2 {
+        assert!(watch.glass.waiting() >= Duration::from_secs(20), "spaced tries");
+        watch.glass.turn();
+    }
+    watch
+        .server
+        .wait_until("a session in IDLE", |record| record.idling == 1);
+    let mut uids = watch.receiver.record().uids();
+    uids.sort_unstable();
+    let good = (1..=20).filter(|uid| ![3, 7, 11, 15].contains(uid));
+    assert_eq!(uids, good.collect::<Vec<u64>>());
+    assert_eq!(watch.next_uid(), Some(21));
+    assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+}
+
+#[test]
+fn a_server_that_refuses_every_mail_is_away_and_no_mail_is_passed_over() {
+    let mut watch = Watch::new(3);
+    watch.server.misbehave(Fault::NoBodies);
+    watch.begin_well();
+    for _ in 0..6 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    assert_eq!(watch.next_uid(), Some(1), "nothing is passed over");
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(3);
+}
+
+#[test]
+fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
+    let mut watch = Watch::new(3);
+    watch.begin_well();
+    watch.wait_for_events(3);
+    watch
+        .server
+        .wait_until("a session in IDLE", |record| record.idling == 1);
+    watch.server.misbehave(Fault::NoBodies);
+    watch.server.deliver(&crate::mail(4));
+    for _ in 0..6 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(4);
+}
+
+#[test]
+fn sessions_that_end_before_a_batch_is_full_deliver_what_came() {
+    let mut watch = Watch::new(20);
+    watch.server.misbehave(Fault::EndsAfter { bodies: 6 });
+    watch.begin_well();
+    for _ in 0..3 {
+        let wait = watch.glass.waiting();
+        assert!(wait <= Duration::from_secs(2), "progress ends the backoff: {wait:?}");
+        watch.glass.turn();
+    }
+    watch.wait_for_events(20);
+    assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+}
+
+#[test]
+fn a_mail_at_which_every_session_ends_holds_up_no_other() {
+    let mut watch = Watch::new(20);
+    watch.server.misbehave(Fault::EndsAt { uid: 7 });
+    watch.begin_well();
+    for _ in 0..4 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.wait_for_events(19);
+    watch.glass.waiting();
+    assert_eq!(watch.next_uid(), Some(7), "it is not passed over either");
+    watch.server.deliver(&crate::mail(9));
+    watch.glass.turn();
+    watch.wait_for_events(20);
+    watch.glass.waiting();
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(21);
+    assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+}
+
+#[test]
 fn a_server_without_its_user_database_is_not_a_wrong_password() {
     let mut watch = Watch::new(1);
     watch.server.misbehave(Fault::LoginUnavailable);

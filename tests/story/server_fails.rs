@@ -48,6 +48,104 @@ fn strange_but_legal_answers_change_nothing() {
 }
 
 #[test]
+fn a_mail_left_out_of_a_listing_comes_all_the_same() {
+    // The first, one in the middle and the last of the backlog, and one that comes live.
+    for uid in [41, 45, 50, 51] {
+        let stage = Stage::new();
+        let mut uids = stage.deliver(10);
+        stage.server.misbehave(ServerFault::LeavesOut { uid });
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        stage.wait_for_idle();
+        uids.extend(stage.deliver(1));
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+        assert_eq!(stage.duplicates(), 0, "{uid}");
+    }
+}
+
+#[test]
+fn a_listing_that_is_refused_is_asked_for_in_another_way() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(10);
+    stage.server.misbehave(ServerFault::NoOnListing);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    uids.extend(stage.deliver(1));
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+}
+
+#[test]
+fn an_ordinary_start_and_an_ordinary_mail_cost_no_search() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(10);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    uids.extend(stage.deliver(1));
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+    let commands = stage.server.record().commands;
+    assert!(
+        !commands.iter().any(|command| command.contains("SEARCH")),
+        "{commands:?}"
+    );
+}
+
+#[test]
+fn uidnext_far_too_high_hides_no_mail() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(3);
+    stage.server.misbehave(ServerFault::UidNextIs(4_000_000_000));
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    uids.extend(stage.deliver(2));
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+}
+
+#[test]
+fn uidnext_goes_down_and_what_comes_then_is_delivered() {
+    let stage = Stage::new();
+    let uids = stage.deliver(10);
+    // UIDs that are given again below, to mails that are new.
+    for uid in 46..50 {
+        stage.server.expunge(uid);
+    }
+    let mut kept: Vec<u32> = uids.into_iter().filter(|uid| !(46..50).contains(uid)).collect();
+    let collector = stage.start();
+    stage.wait_for_exactly(&kept);
+    ends_well(collector);
+    stage.server.expunge(50);
+    stage.server.skip_uids_to(46);
+    let collector = stage.start();
+    collector.wait_for_line(&["UIDNEXT"]);
+    stage.wait_for_idle();
+    kept.extend(stage.deliver(2));
+    kept.sort_unstable();
+    stage.wait_for_exactly(&kept);
+    ends_well(collector);
+}
+
+#[test]
+fn uidnext_that_is_wrong_and_low_repeats_nothing() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(10);
+    stage.server.misbehave(ServerFault::UidNextIs(2));
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    stage.server.cut_connections();
+    uids.extend(stage.deliver(1));
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+    assert_eq!(stage.duplicates(), 0);
+}
+
+#[test]
 fn an_expunged_mail_is_a_gap_and_the_others_come() {
     let stage = Stage::new();
     let uids = stage.deliver(10);

@@ -1,6 +1,6 @@
 //! The program ends, by signal or by force, and begins again.
 
-use crate::{ReceiverFault, Stage, ended_well, ends_well};
+use crate::{ReceiverFault, ServerFault, Stage, ended_well, ends_well};
 
 #[test]
 fn sigterm_while_the_sink_is_dead_loses_nothing() {
@@ -123,6 +123,28 @@ fn a_checkpoint_that_cannot_be_read_is_refused_and_not_taken_for_a_first_start()
     std::fs::write(&checkpoint, right).unwrap();
     let collector = stage.start();
     stage.wait_for_exactly(&uids);
+    ends_well(collector);
+    assert_eq!(stage.duplicates(), 0);
+}
+
+#[test]
+fn a_checkpoint_that_is_deleted_under_the_running_program_loses_nothing() {
+    let mut stage = Stage::new();
+    stage.configuration.from_zero = false;
+    let collector = stage.start();
+    stage.wait_for_idle();
+    stage.server.misbehave(ServerFault::ByeAsGreeting);
+    std::fs::remove_dir_all(&stage.configuration.state_dir).unwrap();
+    stage.server.cut_connections();
+    let uids = stage.deliver(3);
+    stage.server.heal();
+    stage.wait_for_exactly(&uids);
+    collector.wait_for_line(&["checkpoint", "not written"]);
+    std::fs::create_dir(&stage.configuration.state_dir).unwrap();
+    stage.wait_for_idle();
+    ends_well(collector);
+    let collector = stage.start();
+    stage.wait_for_idle();
     ends_well(collector);
     assert_eq!(stage.duplicates(), 0);
 }

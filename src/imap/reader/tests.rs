@@ -33,6 +33,7 @@ fn brief(seen: &Seen) -> String {
                 size,
                 internal_date_ms,
                 body,
+                ..
             } = attributes;
             format!("fetch {uid:?} {size:?} {internal_date_ms:?} {body:?}")
         }

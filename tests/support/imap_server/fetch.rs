@@ -31,6 +31,8 @@ impl Session<'_> {
             let bodies = items.iter().any(|item| item.starts_with("BODY"));
             let refused = state.strike(false, |fault| match fault {
                 Fault::NoOnFetch { uid } if bodies => mails.iter().any(|mail| mail.uid == *uid).then_some(()),
+                Fault::NoBodies if bodies => Some(()),
+                Fault::NoOnListing if !bodies => Some(()),
                 _ => None,
             });
             if refused.is_some() {
@@ -41,6 +43,7 @@ impl Session<'_> {
                 _ => None,
             });
             mails.retain(|mail| Some(mail.uid) != forgotten);
+            mails.retain(|mail| bodies || !state.has(&Fault::LeavesOut { uid: mail.uid }));
             let numbered = mails.into_iter().map(|mail| {
                 let number = view.binary_search(&mail.uid).map_or(0, |position| position + 1);
                 (number, mail)
@@ -106,8 +109,16 @@ impl Session<'_> {
     }
 
     fn body(&mut self, mail: &Mail) -> Next {
+        self.bodies += 1;
+        let sent = self.bodies;
         let cut = self.state.change(|state| {
             state.record.bodies.push(mail.uid);
+            if state.has(&Fault::EndsAt { uid: mail.uid }) {
+                return Some(1);
+            }
+            if state.has(&Fault::EndsAfter { bodies: sent - 1 }) {
+                return Some(0);
+            }
             let position = state
                 .faults
                 .iter()

@@ -73,6 +73,18 @@ pub enum Fault {
     IdleNeverFires,
     /// EXAMINE says nothing of UIDNEXT.
     UidNextMissing,
+    /// EXAMINE gives this UIDNEXT, whatever is true.
+    UidNextIs(u32),
+    /// A FETCH without bodies leaves this mail out, and ends with OK.
+    LeavesOut { uid: u32 },
+    /// Every FETCH without bodies fails as a whole.
+    NoOnListing,
+    /// Every FETCH of bodies fails: the mails are stored elsewhere, and that is away.
+    NoBodies,
+    /// Every session ends at this mail, after the first byte of its body.
+    EndsAt { uid: u32 },
+    /// Every session ends after so many bodies.
+    EndsAfter { bodies: usize },
 }
 
 /// What the client did.

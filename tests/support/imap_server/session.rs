@@ -34,6 +34,7 @@ pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
         state,
         authenticated: false,
         tags: HashSet::new(),
+        bodies: 0,
         out: Vec::new(),
     };
     // A client that goes away ends the session, nothing else.
@@ -51,6 +52,8 @@ pub(super) struct Session<'a> {
     pub(super) state: &'a Arc<Watched<State>>,
     authenticated: bool,
     tags: HashSet<String>,
+    /// Bodies sent so far.
+    pub(super) bodies: usize,
     pub(super) out: Vec<u8>,
 }
 
@@ -277,7 +280,12 @@ impl Session<'_> {
                 format!("* OK [UIDVALIDITY {}] UIDs are valid", state.mailbox.uid_validity),
             ];
             if !state.has(&Fault::UidNextMissing) {
-                lines.push(format!("* OK [UIDNEXT {}] next", state.mailbox.uid_next));
+                let told = state.faults.iter().find_map(|fault| match fault {
+                    Fault::UidNextIs(told) => Some(*told),
+                    _ => None,
+                });
+                let uid_next = told.unwrap_or(state.mailbox.uid_next);
+                lines.push(format!("* OK [UIDNEXT {uid_next}] next"));
             }
             state.views.push(View {
                 connection: Arc::clone(connection),

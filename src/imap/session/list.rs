@@ -1,0 +1,176 @@
+//! Which mails are there: UIDs with sizes, and the proof that none was left out.
+//!
+//! A mail that is not listed would never be asked for. Sequence numbers have no holes and end with EXISTS (RFC 3501
+//! section 2.3.1.2), so a server that leaves a mail out, or a response that could not be read, shows in them, at no cost.
+//! In doubt SEARCH is asked, which needs nothing of a mail but its UID.
+
+use super::fetch::says_expunged;
+use super::{Session, SessionError, refusal, slow, trouble};
+use crate::imap::command::Command;
+use crate::imap::response::Response;
+use crate::{limits, log};
+
+/// One mail of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its UID.
+    pub uid: u32,
+    /// RFC822.SIZE in bytes, 0 where the server did not say: a hint only, servers get it wrong.
+    pub size: u64,
+}
+
+impl Session {
+    /// The mails with UIDs from `first` to `last`, sorted. At most [`limits::LISTED_MAILS`], the lowest: when that many
+    /// come, go on behind the last.
+    pub fn list(&mut self, first: u32, last: u32) -> Result<Vec<Listed>, SessionError> {
+        let mut listed = Vec::new();
+        if first > last {
+            return Ok(listed);
+        }
+        // Those announced from now on will be news.
+        let (announced, exists) = (std::mem::take(&mut self.announced), self.exists);
+        let mut numbers = Numbers::default();
+        let command = Command::List(first, last);
+        let condition = self.run(&command, slow(), |response| {
+            if let Response::Fetch(attributes) = response
+                && let Some(uid) = attributes.uid.filter(|uid| (first..=last).contains(uid))
+            {
+                let size = attributes.size.unwrap_or(0);
+                listed.push(Listed { uid, size });
+                numbers.add(attributes.number);
+                if listed.len() >= limits::LISTED_MAILS.saturating_mul(2) {
+                    lowest(&mut listed);
+                }
+            }
+        })?;
+        lowest(&mut listed);
+        let refused = !condition.is_ok() && !says_expunged(&condition);
+        // Dovecot says SERVERBUG for one mail that it cannot measure.
+        if refused
+            && !condition.has_code("SERVERBUG")
+            && let Some(error) = trouble(&condition)
+        {
+            return Err(error);
+        }
+        let open_end = last == u32::MAX;
+        let few = open_end && listed.len() < usize::try_from(announced).unwrap_or(usize::MAX);
+        let holes = numbers.have_holes(first == 1, open_end.then_some(self.exists.min(exists)));
+        if refused || few || holes {
+            let added = self.search(first, last, &mut listed)?;
+            match added {
+                None if refused => return Err(refusal(&command, &condition)),
+                Some(added) if added > 0 => self.warn_left_out(added),
+                _ => {}
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Adds what SEARCH finds and the listing left out, and says how many that were; `None` when SEARCH is refused.
+    fn search(&mut self, first: u32, last: u32, listed: &mut Vec<Listed>) -> Result<Option<usize>, SessionError> {
+        let before = listed.len();
+        let condition = self.run(&Command::SearchRange(first, last), slow(), |response| {
+            if let Response::Search(uids) = response {
+                let found = uids.into_iter().filter(|uid| (first..=last).contains(uid));
+                listed.extend(found.map(|uid| Listed { uid, size: 0 }));
+            }
+        })?;
+        if !condition.is_ok() {
+            listed.truncate(before);
+            return trouble(&condition).map_or(Ok(None), Err);
+        }
+        lowest(listed);
+        Ok(Some(listed.len().saturating_sub(before)))
+    }
+
+    fn warn_left_out(&self, mails: usize) {
+        log::warn(
+            "the server left mails out of its listing; SEARCH found them",
+            &[("server", &self.peer()), ("mails", &mails)],
+        );
+    }
+}
+
+/// Sorted, each UID once, with a size where there is one, and no more than the limit.
+fn lowest(listed: &mut Vec<Listed>) {
+    listed.sort_unstable_by_key(|listed| (listed.uid, listed.size == 0, listed.size));
+    listed.dedup_by_key(|listed| listed.uid);
+    listed.truncate(limits::LISTED_MAILS);
+}
+
+/// Sequence numbers, as they come. A mail listed twice can hide another, and Courier numbers some mails 0: what is seen is
+/// enough for a doubt, never for a proof.
+#[derive(Default)]
+struct Numbers {
+    mails: u32,
+    lowest: Option<u32>,
+    highest: Option<u32>,
+}
+
+impl Numbers {
+    fn add(&mut self, number: Option<u32>) {
+        self.mails = self.mails.saturating_add(1);
+        self.highest = self.highest.max(number);
+        self.lowest = self.lowest.map_or(number, |lowest| Some(lowest.min(number?)));
+    }
+
+    /// Whether there are more numbers than mails. `from_first`: the listing begins with the first mail; `exists`: it ends
+    /// with the last one, which has this number.
+    fn have_holes(&self, from_first: bool, exists: Option<u32>) -> bool {
+        let lowest = if from_first { Some(1) } else { self.lowest };
+        let (Some(lowest), Some(highest)) = (lowest, exists.or(self.highest)) else {
+            return false;
+        };
+        highest.saturating_add(1).saturating_sub(lowest) > self.mails
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Numbers;
+
+    fn have_holes(numbers: &[u32], from_first: bool, exists: Option<u32>) -> bool {
+        let mut seen = Numbers::default();
+        for number in numbers {
+            seen.add(Some(*number).filter(|number| *number > 0));
+        }
+        seen.have_holes(from_first, exists)
+    }
+
+    #[test]
+    fn a_mail_left_out_anywhere_leaves_a_hole() {
+        for (numbers, from_first, exists) in [
+            (&[1, 3][..], false, None),
+            (&[9, 7], false, None),
+            (&[2, 3], true, None),
+            (&[2, 3], true, Some(3)),
+            (&[2, 3], false, Some(4)),
+            (&[], true, Some(1)),
+            (&[0, 0], true, Some(3)),
+        ] {
+            assert!(have_holes(numbers, from_first, exists), "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_listing_leaves_no_doubt() {
+        for (numbers, from_first, exists) in [
+            (&[][..], false, None),
+            (&[], false, Some(7)),
+            (&[], true, None),
+            (&[], true, Some(0)),
+            (&[1, 2, 3], true, Some(3)),
+            (&[3, 1, 2], true, Some(3)),
+            (&[5, 6], false, None),
+            (&[5, 6], false, Some(6)),
+            // One more that came during the listing, and one that was expunged.
+            (&[5, 6, 7], false, Some(6)),
+            (&[5], false, Some(4)),
+            (&[0, 0, 0], true, Some(3)),
+            (&[0, 0, 0], false, Some(3)),
+            (&[1, 1, 1], false, None),
+        ] {
+            assert!(!have_holes(numbers, from_first, exists), "{numbers:?}");
+        }
+    }
+}

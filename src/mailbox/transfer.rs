@@ -1,0 +1,150 @@
+//! Mails from the server into the batch, and what becomes of those that do not come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Life;
+use super::failure::Failure;
+use crate::event::build::{self, EventBuilder};
+use crate::event::{Origin, encode};
+use crate::imap::session::{Arrival, Fetched, Listed, Session};
+use crate::limits;
+use crate::log::Level;
+
+impl Life {
+    /// Fetches and delivers `listed`, but for what the server refuses.
+    pub(super) fn transfer(&mut self, session: &mut Session, listed: &[Listed]) -> Result<(), Failure> {
+        let mut refused = self.fetch(session, listed)?;
+        // NO to many mails says nothing of each: one bad mail makes some servers refuse a whole range.
+        if listed.len() > 1 {
+            let alone = listed.iter().filter(|listed| refused.contains_key(&listed.uid));
+            let alone: Vec<Listed> = alone.copied().collect();
+            refused.clear();
+            for listed in alone {
+                refused.extend(self.fetch(session, &[listed])?);
+            }
+        }
+        for (uid, text) in refused {
+            let refusals = self.refusals.entry(uid).or_default();
+            *refusals = refusals.saturating_add(1);
+            self.refused.insert(uid, text);
+        }
+        self.move_on()
+    }
+
+    /// Fetches mails and delivers them in batches; gives back what the server refused, with its words.
+    fn fetch(&mut self, session: &mut Session, listed: &[Listed]) -> Result<BTreeMap<u32, String>, Failure> {
+        let mut refused = BTreeMap::new();
+        self.underway = listed.iter().map(|listed| listed.uid).collect();
+        let mut fetch = session.fetch(listed);
+        while let Some(arrival) = fetch.next()? {
+            match arrival {
+                Arrival::Message(mut body) => {
+                    let mut builder = EventBuilder::new(&self.mailbox.event);
+                    while let Some(chunk) = body.chunk()? {
+                        builder.feed(chunk);
+                    }
+                    let Some(fetched) = body.finish()? else { continue };
+                    self.add(builder, fetched);
+                    if self.batch.lines().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
+                        self.deliver()?;
+                    }
+                }
+                Arrival::Missing(uid) => {
+                    self.gap(Level::Warn, "the mail was expunged before it was fetched", uid, "");
+                    self.done(uid);
+                }
+                Arrival::Refused { uids, text } => {
+                    refused.extend(uids.into_iter().map(|uid| (uid, text.clone())));
+                }
+            }
+        }
+        self.underway.clear();
+        self.deliver()?;
+        Ok(refused)
+    }
+
+    /// The mail is whole: its event joins the batch.
+    fn add(&mut self, builder: EventBuilder, fetched: Fetched) {
+        let arrival = build::Arrival {
+            origin: Origin::Mailbox {
+                mailbox: self.mailbox.imap.mailbox.clone(),
+                uid_validity: self.uid_validity,
+                uid: fetched.uid,
+            },
+            account: self.account.clone(),
+            internal_date: fetched.internal_date_ms,
+            now: self.mailbox.clock.unix_milliseconds(),
+        };
+        let event = builder.finish(&self.mailbox.event, arrival);
+        self.batch.push(|line| encode::encode(&event, line));
+        self.batched.push(fetched.uid);
+        self.came = true;
+        if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
+            self.witness = Some(Listed { uid: fetched.uid, size });
+        }
+    }
+
+    /// Mails at which sessions end again and again: asked for last, so that they hold up no other.
+    pub(super) fn stumbling(&self) -> BTreeSet<u32> {
+        let stumbling = self.stumbles.iter().filter(|(_, times)| **times >= limits::STUMBLES);
+        stumbling.map(|(uid, _)| *uid).collect()
+    }
+
+    /// Mails that the server would not give in this session are asked for in later ones, then passed over, loudly; but
+    /// only while it gives others, or an hour without its storage would cost all the mail of that hour.
+    pub(super) fn pass_over(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let refused = std::mem::take(&mut self.refused);
+        let (due, mut refused): (BTreeMap<u32, String>, BTreeMap<u32, String>) =
+            refused.into_iter().partition(|(uid, _)| {
+                let times = self.refusals.get(uid);
+                times.is_some_and(|times| *times >= limits::REFUSALS)
+            });
+        if due.is_empty() || !self.gives_mails(session)? {
+            refused.extend(due);
+        } else {
+            for (uid, text) in due {
+                let reason = "the server refuses this mail; it is passed over";
+                self.gap(Level::Error, reason, uid, &text);
+                self.done(uid);
+            }
+            self.move_on()?;
+        }
+        let mails = refused.len();
+        match refused.pop_first() {
+            Some((uid, text)) => Err(Failure::Refused { mails, uid, text }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a mail came in this session, if only one that is known.
+    fn gives_mails(&mut self, session: &mut Session) -> Result<bool, Failure> {
+        if let Some(witness) = self.witness.take_if(|_| !self.came) {
+            let mut fetch = session.fetch(&[witness]);
+            while let Some(arrival) = fetch.next()? {
+                if let Arrival::Message(body) = arrival
+                    && body.finish()?.is_some()
+                {
+                    self.came = true;
+                    self.witness = Some(witness);
+                }
+            }
+        }
+        Ok(self.came)
+    }
+
+    /// Nothing more is to be done for `uid`.
+    pub(super) fn done(&mut self, uid: u32) {
+        self.frontier.done(uid);
+        self.stumbles.remove(&uid);
+        self.refusals.remove(&uid);
+    }
+
+    /// One of the three ends of a mail: it is not delivered, and this line is all that is left of it.
+    fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
+        self.log(
+            level,
+            "gap",
+            &[("reason", &reason), ("uid", &uid), ("server_said", &server_said)],
+        );
+    }
+}
