@@ -57,7 +57,7 @@ pub enum Fault {
     LoginUnavailable,
     /// Once: of the `body`th body from now (1 is the next), only `after` bytes are sent before the connection ends.
     DisconnectInsideLiteral { body: usize, after: usize },
-    /// The body of this mail is `NIL`, as after an EXPUNGE by another session.
+    /// The body of this mail is `NIL` and SEARCH does not find it, as after an EXPUNGE by another session.
     BodyNil { uid: u32 },
     /// Every FETCH of bodies that asks for this mail fails as a whole.
     NoOnFetch { uid: u32 },

@@ -328,6 +328,7 @@ impl Session<'_> {
                 uids.retain(|uid| these.contains(uid));
                 rest = after;
             }
+            uids.retain(|uid| !state.has(&Fault::BodyNil { uid: *uid }));
             Some(uids)
         });
         let Some(uids) = found else {
