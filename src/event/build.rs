@@ -332,12 +332,8 @@ impl Visitor for Content {
         }
     }
 
-    fn cms(&mut self, decoded: &[u8]) {
-        let innermost = self.open.iter_mut().rev().find_map(|open| match open {
-            Open::Cms(leaf) => Some(leaf),
-            _ => None,
-        });
-        if let Some(Some((leaf, _))) = innermost {
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        if let Some(Open::Cms(Some((leaf, _)))) = self.open.get_mut(depth) {
             leaf.body(decoded, &mut self.budget, &mut self.anomalies);
         }
     }

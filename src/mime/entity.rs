@@ -7,18 +7,20 @@
 //! Always true, whatever the bytes: the same calls for every split of the input (pieces of `body` apart), `begin` and
 //! `end` nest, memory is bounded, decoded bytes are at most as many as came in.
 
+mod content;
 mod record;
 
 pub use record::fuzz;
 
 use std::mem;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::anomaly::Flag;
 use super::boundary::Delimiter;
-use super::header::Fields;
-use super::layer::{Content, Layer, LineEnd, Open, State};
+use super::declared::{Declared, Nature, Place};
+use super::header::{Fields, end_of_fields, examine};
+use super::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
 use super::parameter::Parameterized;
 use super::pkcs7::{self, Outcome};
 use super::transfer::{Decoder, Encoding, Faults};
@@ -33,6 +35,8 @@ pub struct Machine<V> {
     path: Vec<u32>,
     /// Bytes of the mail read so far.
     offset: u64,
+    /// Whether the bytes under way have been read before, so that `offset` says nothing about them.
+    counted: bool,
     /// Entities that have begun and not ended, in all layers.
     begun: usize,
     /// How many of them are mails in a part.
@@ -53,6 +57,7 @@ impl<V: Visitor> Machine<V> {
             layers: vec![mail],
             path: Vec::new(),
             offset: 0,
+            counted: false,
             begun: 0,
             mails: 0,
         }
@@ -82,10 +87,7 @@ impl<V: Visitor> Machine<V> {
             return;
         };
         while !input.is_empty() {
-            let rest = match layer.state {
-                State::Header => self.header_bytes(level, &mut layer, input),
-                State::Body | State::Skip => self.content_bytes(level, &mut layer, input),
-            };
+            let rest = self.step(level, &mut layer, input);
             if layer.outermost {
                 let taken = input.len().saturating_sub(rest.len());
                 self.offset = self.offset.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
@@ -94,6 +96,23 @@ impl<V: Visitor> Machine<V> {
         }
         if let Some(slot) = self.layers.get_mut(level) {
             *slot = layer;
+        }
+    }
+
+    /// Reads bytes that have been counted already.
+    fn read(&mut self, level: usize, layer: &mut Layer, mut input: &[u8]) {
+        let counted = mem::replace(&mut self.counted, true);
+        while !input.is_empty() {
+            input = self.step(level, layer, input);
+        }
+        self.counted = counted;
+    }
+
+    /// Takes some of `input`; returns the rest.
+    fn step<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
+        match layer.state {
+            State::Header => self.header_bytes(level, layer, input),
+            State::Body | State::Skip => self.content_bytes(level, layer, input),
         }
     }
 
@@ -107,14 +126,14 @@ impl<V: Visitor> Machine<V> {
             if delimiter.is_none() {
                 layer.keep_header(&line);
             }
-            self.header_ends(level, &mut layer);
+            self.header_ends(level, &mut layer, b"");
         } else if delimiter.is_none() {
             self.content(level, &mut layer, &line);
         }
         if let Some((position, found)) = delimiter {
             self.delimited(level, &mut layer, position, found);
             if layer.state == State::Header {
-                self.header_ends(level, &mut layer); // a delimiter at the very end opens an empty part
+                self.header_ends(level, &mut layer, b""); // a delimiter at the very end opens an empty part
             }
         }
         self.close_down_to(level, &mut layer, 0);
@@ -125,7 +144,7 @@ impl<V: Visitor> Machine<V> {
 
     /// Takes one line of a header block, or what there is of it.
     fn header_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
-        if layer.outermost && layer.tail.is_empty() && layer.header.is_empty() {
+        if layer.outermost && !self.counted && layer.tail.is_empty() && layer.header.is_empty() {
             layer.header_offset = self.offset;
         }
         let end = memchr(b'\n', input).map(|position| position.saturating_add(1));
@@ -159,93 +178,168 @@ impl<V: Visitor> Machine<V> {
 
     fn header_line(&mut self, level: usize, layer: &mut Layer, line: &[u8]) {
         if matches!(line, b"\n" | b"\r\n") {
-            self.header_ends(level, layer);
+            self.header_ends(level, layer, line);
         } else if let Some((position, found)) = layer.delimiter(line) {
             if !layer.header.is_empty() {
                 self.find(Flag::BoundaryInsideHeaders, layer.header_offset);
             }
-            self.header_ends(level, layer);
+            self.header_ends(level, layer, b"");
             self.delimited(level, layer, position, found);
         } else {
             layer.keep_header(line);
         }
     }
 
-    /// The header block is complete: an entity begins. If it is a mail, so does that mail's own header.
-    fn header_ends(&mut self, level: usize, layer: &mut Layer) {
+    /// The header block is complete, ended by the line `blank` if there was one: an entity begins. If it is a mail, so
+    /// does that mail's own header.
+    fn header_ends(&mut self, level: usize, layer: &mut Layer, blank: &[u8]) {
         let mut block = mem::take(&mut layer.header);
         let root = mem::replace(&mut layer.root, false);
+        let offset = layer.header_offset;
         if block.len() > limits::HEADER_BLOCK {
             block.truncate(limits::HEADER_BLOCK);
-            self.find(Flag::LimitHeader, layer.header_offset);
+            self.find(Flag::LimitHeader, offset);
         }
-        let digest = matches!(
-            layer.open.last(),
+        // A line that is no field, and no field behind it: the body has begun without a blank line.
+        let mut body = block.split_off(end_of_fields(&block));
+        let place = match layer.open.last() {
             Some(Open {
-                content: Content::Multipart { digest: true, .. },
+                content: Content::Multipart(Multipart { digest: true, .. }),
                 ..
-            })
-        );
+            }) => Place::InDigest,
+            _ => Place::Ordinary,
+        };
         let numbered = self.number(layer);
         let fields = Fields::new(&block);
-        let [content_type, disposition, encoding] =
-            fields.first(["content-type", "content-disposition", "content-transfer-encoding"]);
-        let content_type = match content_type {
-            Some(value) => Parameterized::parse(value),
-            None if digest && !root => Parameterized::parse(b"message/rfc822"), // RFC 2046, 5.1.5
-            None => Parameterized::parse(b"text/plain; charset=us-ascii"),      // RFC 2045, 5.2
-        };
-        let disposition = disposition.map(Parameterized::parse);
-        let encoding = self.encoding(encoding, layer.header_offset);
-        let content = self.content_of(
-            level,
-            &content_type,
-            disposition.as_ref(),
+        examine(&block, &mut |flag, at| {
+            self.find(flag, offset.saturating_add(u64::try_from(at).unwrap_or(0)));
+        });
+        let declared = Declared::read(fields, place);
+        for flag in &declared.flags {
+            self.find(*flag, offset);
+        }
+        if !body.is_empty() {
+            self.find(Flag::HeaderNoSeparator, offset);
+        }
+        let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
+        self.begin(level, layer, root, numbered, fields, declared);
+        layer.beginning = empty.then(Vec::new).filter(|_| !root);
+        block.clear();
+        layer.header = block;
+        if !body.is_empty() {
+            body.extend_from_slice(blank);
+            self.read(level, layer, &body);
+        }
+    }
+
+    /// An entity begins, and what it is decides how its content is read.
+    fn begin(
+        &mut self,
+        level: usize,
+        layer: &mut Layer,
+        root: bool,
+        numbered: bool,
+        fields: Fields<'_>,
+        declared: Declared,
+    ) {
+        let offset = layer.header_offset;
+        let Declared {
+            content_type,
+            disposition,
             encoding,
-            layer.header_offset,
-        );
+            nature,
+            typed,
+            ..
+        } = declared;
+        let content = self.content_of(level, nature, &content_type, encoding, offset);
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
         let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
         if lone {
             self.path.push(1);
         }
-        self.visitor.begin(&Entity {
+        let (path, disposition) = (self.path.as_slice(), disposition.as_ref());
+        let entity = Entity {
             kind,
             root,
-            path: &self.path,
+            path,
             fields,
             content_type: &content_type,
-            disposition: disposition.as_ref(),
-            offset: layer.header_offset,
-        });
-        if let Some(flag) = pkcs7::protection(&content_type) {
-            self.find(flag, layer.header_offset);
-        }
-        block.clear();
-        layer.header = block;
+            disposition,
+            offset,
+        };
+        self.visitor.begin(&entity);
         layer.line_start = true;
         layer.held = LineEnd::None;
-        layer.state = match content {
+        layer.near = NearMiss::default();
+        layer.watch = Watch::Nothing;
+        layer.state = match &content {
             Content::Message => {
                 layer.root = true;
                 State::Header
             }
-            Content::Multipart { .. } => State::Skip,
-            Content::Leaf(_) | Content::Encoded(..) | Content::Cms(..) => State::Body,
+            Content::Multipart(multipart) => {
+                self.compare_boundaries(layer, multipart, offset);
+                if multipart.decoder.is_some() {
+                    layer.watch = Watch::FirstOfEncoded;
+                }
+                State::Skip
+            }
+            Content::Encoded(..) => {
+                self.layers.push(Layer::of_message(offset));
+                State::Body
+            }
+            Content::Cms(..) => State::Body,
+            Content::Leaf(_) => {
+                if root && !typed {
+                    layer.watch = Watch::FirstOfUntyped;
+                }
+                State::Body
+            }
         };
-        if let Content::Encoded(..) = content {
-            self.find(Flag::EncodedComposite, layer.header_offset);
-            self.layers
-                .push(Layer::inside(kind, &content_type, layer.header_offset));
-        }
+        let undivided = matches!(&content, Content::Multipart(multipart) if multipart.boundary.is_empty());
         self.begun = self.begun.saturating_add(1);
         self.mails = self.mails.saturating_add(usize::from(kind == Kind::Message));
         layer.open.push(Open {
             content,
-            offset: layer.header_offset,
+            offset,
             numbered: numbered || lone,
         });
+        if undivided {
+            self.begin_undivided(
+                layer,
+                if root { Fields::new(b"") } else { fields },
+                &content_type,
+                encoding,
+            );
+        }
+    }
+
+    /// A multipart without a boundary: until its parts are told apart by guessing, its content is one leaf.
+    fn begin_undivided(
+        &mut self,
+        layer: &mut Layer,
+        fields: Fields<'_>,
+        content_type: &Parameterized,
+        encoding: Encoding,
+    ) {
+        let path = self.path.as_slice();
+        self.visitor.begin(&Entity {
+            kind: Kind::Leaf,
+            root: false,
+            path,
+            fields,
+            content_type,
+            disposition: None,
+            offset: layer.header_offset,
+        });
+        self.begun = self.begun.saturating_add(1);
+        layer.open.push(Open {
+            content: Content::Leaf(Decoder::new(encoding)),
+            offset: layer.header_offset,
+            numbered: false,
+        });
+        layer.state = State::Body;
     }
 
     /// A part of a multipart, and the entity in an S/MIME object, takes its number.
@@ -255,161 +349,67 @@ impl<V: Visitor> Machine<V> {
             return true;
         }
         let Some(Open {
-            content: Content::Multipart { parts, .. },
+            content: Content::Multipart(multipart),
             ..
         }) = layer.open.last_mut()
         else {
             return false;
         };
-        *parts = parts.saturating_add(1);
-        self.path.push(*parts);
+        multipart.parts = multipart.parts.saturating_add(1);
+        self.path.push(multipart.parts);
         true
-    }
-
-    fn encoding(&mut self, value: Option<&[u8]>, offset: u64) -> Encoding {
-        let Some(value) = value else { return Encoding::Identity };
-        Encoding::parse(value).unwrap_or_else(|| {
-            self.find(Flag::TransferUnknown, offset);
-            Encoding::Identity
-        })
     }
 
     fn content_of(
         &mut self,
         level: usize,
+        nature: Nature,
         content_type: &Parameterized,
-        disposition: Option<&Parameterized>,
         encoding: Encoding,
         offset: u64,
     ) -> Content {
-        let leaf = || Content::Leaf(Decoder::new(encoding));
-        let kind = if content_type.value.starts_with("multipart/") {
-            Kind::Multipart
-        } else if matches!(&*content_type.value, "message/rfc822" | "message/global") {
-            Kind::Message
-        } else if pkcs7::announced(content_type, disposition) {
-            Kind::Cms
-        } else {
-            return leaf();
-        };
-        let content = match kind {
-            Kind::Multipart => Content::multipart(content_type),
-            Kind::Cms => Some(Content::Cms(Decoder::new(encoding), pkcs7::Reader::default())),
-            _ => Some(Content::Message),
-        };
-        let Some(content) = content else {
-            self.find(Flag::MultipartNoBoundary, offset);
-            return leaf();
-        };
-        let encoded = kind == Kind::Cms || encoding != Encoding::Identity;
+        if nature == Nature::Leaf {
+            return Content::Leaf(Decoder::new(encoding));
+        }
+        let encoded = encoding != Encoding::Identity && nature != Nature::Cms;
+        if encoded {
+            self.find(Flag::EncodedComposite, offset);
+        }
+        let layered = encoded || nature == Nature::Cms;
         let too_deep = self.begun >= limits::DEPTH
-            || (encoded && level.saturating_add(1) >= limits::ENCODED_DEPTH)
-            || (kind == Kind::Message && self.mails >= limits::MAIL_DEPTH);
+            || (layered && level.saturating_add(1) >= limits::ENCODED_DEPTH)
+            || (nature == Nature::Message && self.mails >= limits::MAIL_DEPTH);
         if too_deep {
             self.find(Flag::LimitDepth, offset);
-            return leaf();
+            return Content::Leaf(Decoder::new(encoding));
         }
-        if encoded && kind != Kind::Cms {
-            Content::Encoded(Decoder::new(encoding), kind)
-        } else {
-            content
+        let decoder = encoded.then(|| Decoder::new(encoding));
+        match (nature, decoder) {
+            (Nature::Multipart(boundary), decoder) => {
+                let digest = content_type.value == "multipart/digest";
+                let boundary = boundary.unwrap_or_default();
+                // Without a boundary there is nothing to find in what it decodes to.
+                let decoder = decoder.filter(|_| !boundary.is_empty());
+                Content::Multipart(Multipart::new(boundary, digest, decoder))
+            }
+            (Nature::Cms, _) => Content::Cms(Decoder::new(encoding), pkcs7::Reader::default(), self.begun),
+            (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),
+            (_, None) => Content::Message,
         }
     }
 
-    // ---- content ----
-
-    /// Takes content up to the next line that could be a boundary, or that line.
-    fn content_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
-        if !layer.bounded() {
-            self.content(level, layer, input);
-            return &[];
-        }
-        if layer.held == LineEnd::Cr {
-            if let Some((b'\n', rest)) = input.split_first() {
-                layer.held = LineEnd::CrLf;
-                layer.line_start = true;
-                return rest;
+    /// Boundaries that can be taken for those of an enclosing multipart.
+    fn compare_boundaries(&mut self, layer: &Layer, inner: &Multipart, offset: u64) {
+        let inner = inner.boundary.as_slice();
+        for (_, outer) in layer
+            .multiparts()
+            .filter(|(_, outer)| !inner.is_empty() && !outer.boundary.is_empty())
+        {
+            if outer.boundary == inner {
+                self.find(Flag::BoundaryReused, offset);
+            } else if outer.boundary.starts_with(inner) || inner.starts_with(&outer.boundary) {
+                self.find(Flag::BoundaryPrefix, offset);
             }
-            self.content(level, layer, b"");
-        }
-        if layer.line_start {
-            return self.line_start(level, layer, input);
-        }
-        if let Some(position) = memmem::find(input, b"\n--") {
-            return self.up_to_line_end(level, layer, input, position);
-        }
-        match input {
-            [.., b'\n'] => self.up_to_line_end(level, layer, input, input.len().saturating_sub(1)),
-            [.., b'\n', b'-'] => self.up_to_line_end(level, layer, input, input.len().saturating_sub(2)),
-            [before @ .., b'\r'] => {
-                self.content(level, layer, before);
-                layer.held = LineEnd::Cr;
-                &[]
-            }
-            _ => {
-                self.content(level, layer, input);
-                &[]
-            }
-        }
-    }
-
-    /// Passes on what is before the LF at `position` and holds the line end back.
-    fn up_to_line_end<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8], position: usize) -> &'i [u8] {
-        let (before, rest) = input.split_at_checked(position).unwrap_or((input, &[]));
-        let (before, held) = match before {
-            [before @ .., b'\r'] => (before, LineEnd::CrLf),
-            _ => (before, LineEnd::Lf),
-        };
-        self.content(level, layer, before);
-        layer.held = held;
-        layer.line_start = true;
-        rest.split_first().map_or(&[], |(_, rest)| rest)
-    }
-
-    /// At the start of a line: is it a boundary line? Only if it begins with `--`, and then the whole line decides.
-    fn line_start<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
-        let mut beginning = layer.tail.iter().chain(input).take(2);
-        if beginning.any(|byte| *byte != b'-') {
-            layer.line_start = false;
-            let tail = mem::take(&mut layer.tail);
-            self.content(level, layer, &tail);
-            layer.recycle_tail(tail);
-            return input;
-        }
-        let end = memchr(b'\n', input).map(|position| position.saturating_add(1));
-        let (line, rest) = input
-            .split_at_checked(end.unwrap_or(input.len()))
-            .unwrap_or((input, &[]));
-        if end.is_none() || !layer.tail.is_empty() {
-            layer.tail.extend_from_slice(line);
-            if end.is_none() && layer.tail.len() <= limits::BOUNDARY_LINE {
-                return rest;
-            }
-            let line = mem::take(&mut layer.tail);
-            self.possible_delimiter(level, layer, &line);
-            layer.recycle_tail(line);
-        } else {
-            self.possible_delimiter(level, layer, line);
-        }
-        rest
-    }
-
-    fn possible_delimiter(&mut self, level: usize, layer: &mut Layer, line: &[u8]) {
-        let found = if line.len() > limits::BOUNDARY_LINE {
-            None
-        } else {
-            layer.delimiter(line)
-        };
-        if let Some((position, delimiter)) = found {
-            self.delimited(level, layer, position, delimiter);
-            return;
-        }
-        layer.line_start = false;
-        if line.ends_with(b"\n") {
-            let position = line.len().saturating_sub(1);
-            self.up_to_line_end(level, layer, line, position);
-        } else {
-            self.content(level, layer, line);
         }
     }
 
@@ -419,10 +419,19 @@ impl<V: Visitor> Machine<V> {
         self.close_down_to(level, layer, position.saturating_add(1));
         layer.line_start = true;
         layer.root = false;
+        layer.watch = Watch::Nothing;
+        layer.beginning = None;
+        layer.near = NearMiss::default();
         layer.state = match delimiter {
             Delimiter::Part => State::Header,
             Delimiter::Close => State::Skip,
         };
+        if let Some((multipart, offset)) = layer.multipart_mut(position) {
+            if multipart.closed && delimiter == Delimiter::Part {
+                self.find(Flag::PartAfterClose, offset);
+            }
+            multipart.closed |= delimiter == Delimiter::Close;
+        }
     }
 
     /// Ends the open entities of a layer until `keep` are left, innermost first.
@@ -444,11 +453,11 @@ impl<V: Visitor> Machine<V> {
                     self.finish_layer(below);
                     self.report(faults, open.offset);
                 }
-                Content::Cms(decoder, reader) => {
+                Content::Cms(decoder, reader, depth) => {
                     layer.scratch.clear();
                     layer.octets.clear();
                     let faults = decoder.finish(&mut layer.scratch);
-                    self.visitor.cms(&layer.scratch);
+                    self.visitor.cms(*depth, &layer.scratch);
                     reader.feed(&layer.scratch, &mut layer.octets);
                     self.enclosed(level, &layer.octets, open.offset);
                     self.finish_layer(level.saturating_add(1));
@@ -460,8 +469,13 @@ impl<V: Visitor> Machine<V> {
                         Outcome::Unread => self.find(Flag::SmimeUnread, open.offset),
                     }
                 }
-                Content::Multipart { parts: 0, .. } => self.find(Flag::MultipartNoPart, open.offset),
-                Content::Multipart { .. } | Content::Message => {}
+                Content::Multipart(multipart) => match multipart {
+                    Multipart { boundary, .. } if boundary.is_empty() => {} // said when it began
+                    Multipart { parts: 0, .. } => self.find(Flag::MultipartNoPart, open.offset),
+                    Multipart { closed: false, .. } => self.find(Flag::MultipartUnclosed, open.offset),
+                    Multipart { .. } => {}
+                },
+                Content::Message => {}
             }
             if !matches!(open.content, Content::Encoded(_, Kind::Multipart)) {
                 self.visitor.end();
@@ -476,62 +490,18 @@ impl<V: Visitor> Machine<V> {
         }
     }
 
-    /// Content of the innermost entity, after the line end that was held back.
-    fn content(&mut self, level: usize, layer: &mut Layer, bytes: &[u8]) {
-        let held = mem::take(&mut layer.held);
-        if layer.state == State::Skip {
-            return;
-        }
-        for bytes in [held.bytes(), bytes] {
-            let Some(open) = layer.open.last_mut().filter(|_| !bytes.is_empty()) else {
-                continue;
-            };
-            match &mut open.content {
-                Content::Leaf(Decoder::Identity) => self.visitor.body(bytes),
-                Content::Leaf(decoder) => {
-                    layer.scratch.clear();
-                    decoder.feed(bytes, &mut layer.scratch);
-                    self.visitor.body(&layer.scratch);
-                }
-                Content::Encoded(decoder, _) => {
-                    layer.scratch.clear();
-                    decoder.feed(bytes, &mut layer.scratch);
-                    self.feed_layer(level.saturating_add(1), &layer.scratch);
-                }
-                Content::Cms(decoder, reader) => {
-                    layer.scratch.clear();
-                    layer.octets.clear();
-                    decoder.feed(bytes, &mut layer.scratch);
-                    self.visitor.cms(&layer.scratch);
-                    reader.feed(&layer.scratch, &mut layer.octets);
-                    let offset = open.offset;
-                    self.enclosed(level, &layer.octets, offset);
-                }
-                Content::Multipart { .. } | Content::Message => {}
-            }
-        }
-    }
-
-    /// Octets that an S/MIME object encloses: the first ones begin the layer of their entity.
-    fn enclosed(&mut self, level: usize, octets: &[u8], offset: u64) {
-        if octets.is_empty() {
-            return;
-        }
-        let below = level.saturating_add(1);
-        if self.layers.len() == below {
-            self.layers.push(Layer::enclosed(offset));
-        }
-        self.feed_layer(below, octets);
-    }
-
     // ---- findings ----
 
     fn report(&mut self, faults: Faults, offset: u64) {
         for (seen, flag) in [
             (faults.junk > 0, Flag::Base64Junk),
             (faults.after_padding > 0, Flag::Base64AfterPadding),
+            (faults.bad_padding > 0, Flag::Base64BadPadding),
             (faults.truncated, Flag::Base64Truncated),
-            (faults.bad_escapes > 0, Flag::QuotedPrintableBadEscape),
+            (
+                faults.bad_escapes > 0 || faults.mixed_case,
+                Flag::QuotedPrintableBadEscape,
+            ),
         ] {
             if seen {
                 self.find(flag, offset);

@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use super::anomaly::Flag;
+
 /// The fields of one header block, in order. Lines that are no field and continue none are passed over.
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'b> {
@@ -69,7 +71,8 @@ impl<'b> Iterator for FieldIterator<'b> {
                 self.rest = after; // a continuation of nothing
                 continue;
             }
-            let Some((name, _)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
+            let field = memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
+            let Some((name, _)) = field.filter(|_| !is_envelope(line)) else {
                 self.rest = after; // no colon: not a field
                 continue;
             };
@@ -87,6 +90,108 @@ impl<'b> Iterator for FieldIterator<'b> {
             });
         }
     }
+}
+
+/// Where the fields of `block` end: before the first line that is no field, if no field follows it either. Such a line is
+/// the beginning of a body whose blank line is missing; one that stands between fields is passed over.
+pub fn end_of_fields(block: &[u8]) -> usize {
+    let mut rest = block;
+    let mut junk: Option<usize> = None;
+    while let Some((line, after)) = split_line(rest) {
+        let at = block.len().saturating_sub(rest.len());
+        let continues = starts_with_white(line) && junk.is_none();
+        if continues || memchr(b':', line).is_some() || (at == 0 && is_envelope(line)) {
+            junk = None;
+        } else if let Some(junk) = junk {
+            return junk;
+        } else {
+            junk = Some(at);
+        }
+        rest = after;
+    }
+    junk.unwrap_or(block.len())
+}
+
+/// Tells what two readers may read differently in the lines of `block`, with the offset of the line.
+pub fn examine(block: &[u8], report: &mut dyn FnMut(Flag, usize)) {
+    let mut rest = block;
+    let mut field_before = false;
+    while let Some((line, after)) = split_line(rest) {
+        let at = block.len().saturating_sub(rest.len());
+        rest = after;
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if memchr(b'\r', text).is_some() {
+            report(Flag::HeaderBareCr, at);
+        }
+        if starts_with_white(text) {
+            if !field_before {
+                report(Flag::HeaderFoldFirst, at);
+            }
+            if text.trim_ascii().is_empty() {
+                report(Flag::HeaderFoldBlank, at);
+            }
+            continue;
+        }
+        if at == 0 && is_envelope(text) {
+            continue;
+        }
+        field_before = true;
+        match memchr(b':', text).and_then(|colon| text.split_at_checked(colon)) {
+            Some((name, value)) => examine_field(name, value.get(1..).unwrap_or_default(), at, report),
+            None => report(Flag::HeaderNoColon, at),
+        }
+    }
+}
+
+fn examine_field(name: &[u8], value: &[u8], at: usize, report: &mut dyn FnMut(Flag, usize)) {
+    let bare = name.trim_ascii_end();
+    if bare.len() < name.len() {
+        report(Flag::HeaderSpaceBeforeColon, at);
+    }
+    if memchr(b'(', bare).is_some() {
+        if decides(bare) {
+            report(Flag::HeaderCommentInName, at);
+        }
+    } else if bare.contains(&b' ') {
+        report(Flag::HeaderNoColon, at); // a sentence with a colon in it
+    }
+    if bare.iter().any(|byte| !byte.is_ascii_graphic() && *byte != b' ') {
+        report(Flag::HeaderControlInName, at);
+    }
+    let again = value.trim_ascii_start();
+    let doubled = again
+        .get(..bare.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(bare))
+        && again.get(bare.len()) == Some(&b':');
+    if bare.is_empty() || (decides(bare) && (again.first() == Some(&b':') || doubled)) {
+        report(Flag::HeaderEmptyOrDoubleName, at);
+    }
+}
+
+/// Whether a field of such a name decides what a mail's content is, or what it seems to be. `X-Message-Flag: : smile` and
+/// `X-Copyright(C)` are ordinary.
+fn decides(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 7] = [
+        b"content-",
+        b"mime-version",
+        b"from",
+        b"to",
+        b"subject",
+        b"date",
+        b"message-id",
+    ];
+    let letters: Vec<u8> = name
+        .iter()
+        .filter(|byte| byte.is_ascii_graphic())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    NAMES.iter().any(|name| letters.starts_with(name))
+}
+
+/// `From sender date`, the first line of a mail in an mbox file, which some exporters leave in.
+fn is_envelope(line: &[u8]) -> bool {
+    line.starts_with(b"From ") || line.starts_with(b">From ")
 }
 
 /// Unfolds a field value (RFC 5322, 2.2.3) into `unfolded`, replacing what it holds: each line end with the white space
@@ -119,7 +224,7 @@ fn starts_with_white(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, unfold};
+    use super::{Fields, end_of_fields, examine, unfold};
 
     fn unfolded(value: &[u8]) -> String {
         let mut out = b"old".to_vec();
@@ -157,5 +262,58 @@ mod tests {
     #[test]
     fn a_continuation_of_nothing_is_passed_over() {
         assert_eq!(Fields::new(b" lost\r\nA: 1\r\n").into_iter().count(), 1);
+    }
+
+    #[test]
+    fn the_first_of_two_lines_that_are_no_fields_ends_the_header() {
+        for (block, body) in [
+            (&b"A: 1\nB: 2\n"[..], &b""[..]),
+            (b"A: 1\njunk\nB: 2\n", b""),
+            (b"A: 1\nQUJD\nREVG\n", b"QUJD\nREVG\n"),
+            (b"A: 1\nlast\n", b"last\n"),
+            (b"A: 1\n folded\n", b""),
+            (b"A: 1\njunk\n folded junk\n", b"junk\n folded junk\n"),
+            (b"A: 1\njunk\n B: 2\nC: 3\n", b""),
+            (b"From x@y Mon\nA: 1\n", b""),
+            (b"no header\nat all\n", b"no header\nat all\n"),
+            (b"", b""),
+        ] {
+            assert_eq!(
+                block[end_of_fields(block)..].escape_ascii().to_string(),
+                body.escape_ascii().to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn what_readers_disagree_on_in_a_header_is_named_with_its_line() {
+        let findings = |block: &[u8]| {
+            let mut findings = Vec::new();
+            examine(block, &mut |flag, at| findings.push((flag.name(), at)));
+            findings
+        };
+        assert_eq!(
+            findings(b"From x Mon 10:20\nSubject: a\r\n b\r\nX-A:\nX-B: : smile\nX-C(C): 1\n"),
+            []
+        );
+        for (block, expected) in [
+            (&b"A: 1\njunk\n"[..], ("hdr_no_colon", 5)),
+            (b"A: 1\ntwo words: 2\n", ("hdr_no_colon", 5)),
+            (b"Content-Type : a/b\n", ("hdr_space_before_colon", 0)),
+            (b"\0Content-Type: a/b\n", ("hdr_ctl_in_name", 0)),
+            (b"Content-Type(x): a/b\n", ("hdr_comment_in_name", 0)),
+            (b": a/b\n", ("hdr_empty_or_double_name", 0)),
+            (b"Content-Type:: a/b\n", ("hdr_empty_or_double_name", 0)),
+            (
+                b"A: 1\nContent-Type:content-type: a/b\n",
+                ("hdr_empty_or_double_name", 5),
+            ),
+            (b"A: x\rB: y\r\n", ("hdr_bare_cr", 0)),
+            (b"A: x\r\r\n", ("hdr_bare_cr", 0)),
+            (b" lost\nA: 1\n", ("hdr_fold_first", 0)),
+            (b"A: 1\r\n \t\r\n", ("hdr_fold_blank", 6)),
+        ] {
+            assert_eq!(findings(block), [expected], "{}", block.escape_ascii());
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What a [`Machine`](super::entity::Machine) has open: layers of undecoded lines, and in each the entities begun.
 
+use memchr::memmem;
+
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
-use super::parameter::Parameterized;
 use super::pkcs7;
 use super::transfer::Decoder;
 use crate::limits;
@@ -23,12 +24,21 @@ pub(super) struct Layer {
     pub(super) header: Vec<u8>,
     /// Where that block begins in the mail; in an encoded layer, where the encoded entity's header begins.
     pub(super) header_offset: u64,
+    /// Where the line begins that is being looked at whole.
+    pub(super) line_offset: u64,
     /// Whether the layer is the mail itself and counts its bytes.
     pub(super) outermost: bool,
     /// Whether the header under way is a mail's own (not a body part's).
     pub(super) root: bool,
     /// The part number of the entity whose header is under way, where no multipart gives it: in an S/MIME object, 1.
     pub(super) number: Option<u32>,
+    /// What the next line may turn out to be.
+    pub(super) watch: Watch,
+    /// Of a body part with an empty header: its first bytes, until they tell whether the header stands behind the blank
+    /// line.
+    pub(super) beginning: Option<Vec<u8>>,
+    /// The search for the innermost boundary where it does not belong.
+    pub(super) near: NearMiss,
     /// Reused for decoded bytes.
     pub(super) scratch: Vec<u8>,
     /// Reused for the content of an S/MIME object.
@@ -45,6 +55,56 @@ pub(super) enum State {
     Body,
     /// Before the first part or after the last one: nobody's.
     Skip,
+}
+
+/// Why the next line is read whole even if it cannot be a boundary line.
+#[derive(Default, Clone, PartialEq, Eq)]
+pub(super) enum Watch {
+    #[default]
+    Nothing,
+    /// A multipart in which no part has begun: the line before was `--` and this, which is not its boundary. If a header
+    /// field follows, it is what the parts are divided by.
+    Guess(Vec<u8>),
+    /// A multipart under a transfer encoding: is its content really encoded?
+    FirstOfEncoded,
+    /// A mail without Content-Type: does it begin like a multipart?
+    FirstOfUntyped,
+    /// It began with a line of `--`; the next one decides.
+    SecondOfUntyped,
+}
+
+/// Looks for `--boundary` in content, across pieces.
+#[derive(Default)]
+pub(super) struct NearMiss {
+    found: bool,
+    carry: Vec<u8>,
+}
+
+impl NearMiss {
+    /// Content goes on with `bytes`; true the first time that `boundary` is in it.
+    pub(super) fn seen(&mut self, boundary: &[u8], bytes: &[u8]) -> bool {
+        if self.found || boundary.len() < limits::NEAR_MISS_BOUNDARY {
+            return false;
+        }
+        let needle = [b"--", boundary].concat();
+        let keep = needle.len().saturating_sub(1);
+        self.carry.extend_from_slice(bytes.get(..keep).unwrap_or(bytes));
+        self.found = memmem::find(&self.carry, &needle).is_some() || memmem::find(bytes, &needle).is_some();
+        if bytes.len() >= keep {
+            self.carry.clear();
+            self.carry
+                .extend_from_slice(bytes.get(bytes.len().saturating_sub(keep)..).unwrap_or_default());
+        } else {
+            let excess = self.carry.len().saturating_sub(keep);
+            self.carry.drain(..excess);
+        }
+        self.found
+    }
+
+    /// A line has ended: no boundary goes across.
+    pub(super) fn line_end(&mut self) {
+        self.carry.clear();
+    }
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -80,37 +140,56 @@ pub(super) struct Open {
 pub(super) enum Content {
     Leaf(Decoder),
     Message,
-    Multipart {
-        boundary: Vec<u8>,
-        digest: bool,
-        parts: u32,
-    },
+    Multipart(Multipart),
     /// A multipart or message under a transfer encoding; its content is the next layer. For a multipart, that layer's
     /// first entity *is* this one, and tells the visitor of its end.
     Encoded(Decoder, Kind),
-    /// An S/MIME object; the entity in it, once there is some of it, is the next layer.
-    Cms(Decoder, pkcs7::Reader),
+    /// An S/MIME object, begun when so many entities were open; the entity in it, once there is some of it, is the next
+    /// layer.
+    Cms(Decoder, pkcs7::Reader, usize),
+}
+
+/// A multipart that has begun.
+pub(super) struct Multipart {
+    /// As declared; empty where none is, and then matches nothing.
+    pub(super) boundary: Vec<u8>,
+    /// As guessed, when no part was found by the declared one.
+    pub(super) guessed: Option<Vec<u8>>,
+    /// Whether it is a digest, whose parts are mails by default.
+    pub(super) digest: bool,
+    /// Parts so far.
+    pub(super) parts: u32,
+    /// Whether its closing boundary has been seen.
+    pub(super) closed: bool,
+    /// Its transfer encoding, until the first line tells whether it is applied.
+    pub(super) decoder: Option<Decoder>,
+}
+
+impl Multipart {
+    /// Before its first part.
+    pub(super) fn new(boundary: Vec<u8>, digest: bool, decoder: Option<Decoder>) -> Multipart {
+        Multipart {
+            boundary,
+            guessed: None,
+            digest,
+            parts: 0,
+            closed: false,
+            decoder,
+        }
+    }
+
+    fn boundaries(&self) -> impl Iterator<Item = &[u8]> {
+        let declared = Some(self.boundary.as_slice()).filter(|boundary| !boundary.is_empty());
+        declared.into_iter().chain(self.guessed.as_deref())
+    }
 }
 
 impl Content {
-    /// A multipart before its first part; `None` without a boundary.
-    pub(super) fn multipart(content_type: &Parameterized) -> Option<Content> {
-        let boundary = content_type
-            .parameter("boundary")
-            .filter(|boundary| !boundary.is_empty())?;
-        let digest = content_type.value == "multipart/digest";
-        Some(Content::Multipart {
-            boundary: boundary.to_vec(),
-            digest,
-            parts: 0,
-        })
-    }
-
     pub(super) fn kind(&self) -> Kind {
         match self {
             Content::Leaf(_) => Kind::Leaf,
             Content::Message => Kind::Message,
-            Content::Multipart { .. } => Kind::Multipart,
+            Content::Multipart(_) => Kind::Multipart,
             Content::Encoded(_, kind) => *kind,
             Content::Cms(..) => Kind::Cms,
         }
@@ -118,27 +197,29 @@ impl Content {
 }
 
 impl Layer {
-    /// The layer that a transfer-encoded multipart or message decodes into.
-    pub(super) fn inside(kind: Kind, content_type: &Parameterized, header_offset: u64) -> Layer {
-        let layer = Layer {
+    /// The layer that a transfer-encoded mail decodes into.
+    pub(super) fn of_message(header_offset: u64) -> Layer {
+        Layer {
             line_start: true,
+            root: true,
             header_offset,
             ..Layer::default()
+        }
+    }
+
+    /// The layer that a transfer-encoded multipart decodes into.
+    pub(super) fn of_multipart(multipart: Multipart, header_offset: u64) -> Layer {
+        let open = Open {
+            content: Content::Multipart(multipart),
+            offset: header_offset,
+            numbered: false,
         };
-        match Content::multipart(content_type).filter(|_| kind == Kind::Multipart) {
-            Some(content) => {
-                let open = vec![Open {
-                    content,
-                    offset: header_offset,
-                    numbered: false,
-                }];
-                Layer {
-                    open,
-                    state: State::Skip,
-                    ..layer
-                }
-            }
-            None => Layer { root: true, ..layer },
+        Layer {
+            line_start: true,
+            open: vec![open],
+            state: State::Skip,
+            header_offset,
+            ..Layer::default()
         }
     }
 
@@ -152,27 +233,50 @@ impl Layer {
         }
     }
 
-    /// The multipart, by its position in `open`, that `line` delimits.
-    pub(super) fn delimiter(&self, line: &[u8]) -> Option<(usize, Delimiter)> {
-        if !line.starts_with(b"--") {
-            return None;
-        }
-        let boundaries = self
-            .open
+    /// The multiparts that are open, by their position in `open`, outermost first.
+    pub(super) fn multiparts(&self) -> impl DoubleEndedIterator<Item = (usize, &Multipart)> {
+        self.open
             .iter()
             .enumerate()
             .filter_map(|(position, open)| match &open.content {
-                Content::Multipart { boundary, .. } => Some((position, boundary.as_slice())),
+                Content::Multipart(multipart) => Some((position, multipart)),
                 _ => None,
-            });
+            })
+    }
+
+    /// The multipart at `position`.
+    pub(super) fn multipart_mut(&mut self, position: usize) -> Option<(&mut Multipart, u64)> {
+        match self.open.get_mut(position) {
+            Some(Open {
+                content: Content::Multipart(multipart),
+                offset,
+                ..
+            }) => Some((multipart, *offset)),
+            _ => None,
+        }
+    }
+
+    /// The multipart, by its position in `open`, that `line` delimits.
+    pub(super) fn delimiter(&self, line: &[u8]) -> Option<(usize, Delimiter)> {
+        if !line.starts_with(b"--") || line.len() > limits::BOUNDARY_LINE {
+            return None;
+        }
+        let boundaries = self
+            .multiparts()
+            .flat_map(|(position, multipart)| multipart.boundaries().map(move |boundary| (position, boundary)));
         innermost(line, boundaries)
+    }
+
+    /// Whether what is being read stands between the header of a multipart and its first part, and no boundary has been
+    /// guessed for it.
+    pub(super) fn before_first_part(&self) -> bool {
+        let innermost = self.multiparts().next_back();
+        innermost.is_some_and(|(_, multipart)| multipart.parts == 0 && multipart.guessed.is_none())
     }
 
     /// Whether a boundary line could end what is being read.
     pub(super) fn bounded(&self) -> bool {
-        self.open
-            .iter()
-            .any(|open| matches!(open.content, Content::Multipart { .. }))
+        self.multiparts().next().is_some()
     }
 
     /// Adds to the header block; one byte over the limit is kept to tell that there was more.

@@ -25,6 +25,7 @@ pub mod anomaly;
 pub mod boundary;
 pub mod charset;
 pub mod date;
+mod declared;
 pub mod encoded_word;
 pub mod entity;
 pub mod header;
@@ -43,9 +44,9 @@ pub trait Visitor {
     fn begin(&mut self, entity: &Entity<'_>);
     /// Decoded content of the leaf that began last, in pieces of any size.
     fn body(&mut self, decoded: &[u8]);
-    /// Decoded content of the innermost [`Kind::Cms`] that has not ended, in pieces of any size. Where it encloses an
-    /// entity, that one's calls come in between.
-    fn cms(&mut self, _decoded: &[u8]) {}
+    /// Decoded content of a [`Kind::Cms`] that has not ended, in pieces of any size: the one that began when `depth`
+    /// entities were open. The calls of the entity that it encloses come in between.
+    fn cms(&mut self, _depth: usize, _decoded: &[u8]) {}
     /// The entity that began last and has not ended is over.
     fn end(&mut self);
     /// Something could be read two ways, or was cut.
@@ -70,9 +71,9 @@ impl<A: Visitor, B: Visitor> Visitor for (A, B) {
         self.0.body(decoded);
         self.1.body(decoded);
     }
-    fn cms(&mut self, decoded: &[u8]) {
-        self.0.cms(decoded);
-        self.1.cms(decoded);
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        self.0.cms(depth, decoded);
+        self.1.cms(depth, decoded);
     }
     fn end(&mut self) {
         self.0.end();

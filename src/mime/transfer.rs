@@ -30,6 +30,19 @@ impl Encoding {
             None
         }
     }
+
+    /// What the author of a name that is not defined must have meant: `x-base64`, `"base64"`, `base64, 8bit`, `quoted`.
+    pub fn make_out(value: &str) -> Encoding {
+        let letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+        let letters = letters.to_ascii_lowercase();
+        let at = |names: [&str; 2]| names.iter().filter_map(|name| letters.find(name)).min();
+        match (at(["base64", "b64"]), at(["quoted", "qp"])) {
+            (Some(base64), Some(quoted)) if quoted < base64 => Encoding::QuotedPrintable,
+            (Some(_), _) => Encoding::Base64,
+            (None, Some(_)) => Encoding::QuotedPrintable,
+            (None, None) => Encoding::Identity,
+        }
+    }
 }
 
 /// What a decoder met that its encoding does not allow.
@@ -39,10 +52,15 @@ pub struct Faults {
     pub junk: u64,
     /// Base64: characters after padding.
     pub after_padding: u64,
+    /// Base64: padding where no group ends, or less or more of it than the group lacks.
+    pub bad_padding: u64,
     /// Base64: the last group was not whole.
     pub truncated: bool,
     /// Quoted-printable: `=` followed by something else than an escape or a line end.
     pub bad_escapes: u64,
+    /// Quoted-printable: escapes in capitals, as RFC 2045 wants them, and others in small letters, which some readers do
+    /// not take for escapes.
+    pub mixed_case: bool,
 }
 
 /// Decodes one part's content: `feed` in pieces, then `finish`.
@@ -91,6 +109,9 @@ pub struct QuotedPrintable {
     state: Quoted,
     /// White space and CR that only the next byte decides about.
     held: Vec<u8>,
+    /// Letters seen in escapes: capitals, small ones.
+    capitals: bool,
+    small: bool,
     faults: Faults,
 }
 
@@ -181,6 +202,8 @@ impl QuotedPrintable {
                 true
             }
             (Quoted::HalfEscape(high), _) if byte.is_ascii_hexdigit() => {
+                self.capitals |= high.is_ascii_uppercase() || byte.is_ascii_uppercase();
+                self.small |= high.is_ascii_lowercase() || byte.is_ascii_lowercase();
                 output.push(hexadecimal(high).wrapping_shl(4) | hexadecimal(byte));
                 self.state = Quoted::Text;
                 true
@@ -215,6 +238,7 @@ impl QuotedPrintable {
             Quoted::HalfEscape(_) => self.give_back(output),
         }
         self.held.clear();
+        self.faults.mixed_case = self.capitals && self.small;
         self.faults
     }
 }
@@ -239,6 +263,8 @@ pub struct Base64 {
     group: u32,
     sextets: u8,
     padded: bool,
+    /// Padding characters that the last group still lacks.
+    padding_due: u8,
     faults: Faults,
 }
 
@@ -286,6 +312,7 @@ impl Base64 {
     fn character(&mut self, byte: u8, output: &mut Vec<u8>) {
         let value = sextet(byte);
         if value != OUTSIDE {
+            self.padding_ends();
             if self.padded {
                 self.faults.after_padding = self.faults.after_padding.saturating_add(1);
             }
@@ -297,10 +324,32 @@ impl Base64 {
                 self.next_group();
             }
         } else if byte == b'=' {
-            self.end_group(output);
-            self.padded = true;
+            self.padding(output);
         } else if !matches!(byte, b'\r' | b'\n' | b' ' | b'\t') {
             self.faults.junk = self.faults.junk.saturating_add(1);
+        }
+    }
+
+    /// `=`: two of them end a group of two characters, one ends a group of three, and nothing else can be padded.
+    fn padding(&mut self, output: &mut Vec<u8>) {
+        if self.padding_due > 0 {
+            self.padding_due = self.padding_due.wrapping_sub(1);
+            return;
+        }
+        match self.sextets {
+            2 => self.padding_due = 1,
+            3 => {}
+            _ => self.faults.bad_padding = self.faults.bad_padding.saturating_add(1),
+        }
+        self.end_group(output);
+        self.padded = true;
+    }
+
+    /// Something else than padding, or the end.
+    fn padding_ends(&mut self) {
+        if self.padding_due > 0 {
+            self.faults.bad_padding = self.faults.bad_padding.saturating_add(1);
+            self.padding_due = 0;
         }
     }
 
@@ -322,6 +371,7 @@ impl Base64 {
     }
 
     fn finish(&mut self, output: &mut Vec<u8>) -> Faults {
+        self.padding_ends();
         self.faults.truncated = self.sextets != 0;
         self.end_group(output);
         self.faults
@@ -476,7 +526,18 @@ mod tests {
                     ..none
                 },
             ),
-            (b"====", "", none),
+            (b"====", "", Faults { bad_padding: 4, ..none }),
+            (b"QQ=", "A", Faults { bad_padding: 1, ..none }),
+            (b"QUI==", "AB", Faults { bad_padding: 1, ..none }),
+            (
+                b"Q=I=",
+                "",
+                Faults {
+                    bad_padding: 2,
+                    after_padding: 1,
+                    ..none
+                },
+            ),
             (
                 b"aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkIQ==",
                 "hello world! hello world!",
@@ -499,7 +560,15 @@ mod tests {
             ..Faults::default()
         };
         for (input, expected, faults) in [
-            (&b"a=3Db=3db"[..], "a=b=b", bad(0)),
+            (
+                &b"a=3Db=3db"[..],
+                "a=b=b",
+                Faults {
+                    mixed_case: true,
+                    ..bad(0)
+                },
+            ),
+            (b"a=3db=3d", "a=b=", bad(0)),
             (b"soft=\r\nbreak=\nend= \t\r\n!", "softbreakend!", bad(0)),
             (b"trailing \t\r\nspace \nend  ", "trailing\\r\\nspace\\nend", bad(0)),
             (b"caf=C3=A9", "caf\\xc3\\xa9", bad(0)),

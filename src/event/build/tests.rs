@@ -208,7 +208,7 @@ fn headers_over_the_budget_are_flagged() {
             .count(),
         2
     );
-    assert_eq!(flags(&event), ["limit_header", "limit_header"]);
+    assert_eq!(flags(&event), ["limit_header", "limit_header", "multipart_unclosed"]);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn anomalies_are_capped_counted_and_located() {
     );
     assert_eq!(first.offset, 47, "where the part's header begins");
     let last = event.message.anomalies.last().unwrap();
-    assert_eq!((last.flag.as_str(), last.count), ("limit_anomalies", 11));
+    assert_eq!((last.flag.as_str(), last.count), ("limit_anomalies", 12));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The fuzz function of the machine, and the visitor that it compares readings with.
 
+use std::collections::BTreeMap;
 use std::mem;
 
 use super::Machine;
@@ -10,7 +11,7 @@ use crate::mime::{Entity, Finding, Visitor};
 pub(super) struct Record {
     pub(super) calls: Vec<String>,
     body: Vec<u8>,
-    cms: Vec<u8>,
+    cms: BTreeMap<usize, Vec<u8>>,
     open: usize,
     decoded: usize,
 }
@@ -41,8 +42,8 @@ impl Visitor for Record {
         self.body.extend_from_slice(decoded);
     }
 
-    fn cms(&mut self, decoded: &[u8]) {
-        self.cms.extend_from_slice(decoded);
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        self.cms.entry(depth).or_default().extend_from_slice(decoded);
     }
 
     fn end(&mut self) {

@@ -115,6 +115,7 @@ fn an_outer_boundary_ends_inner_multiparts_that_were_never_closed() {
             r#"begin Multipart root=false [1] "multipart/mixed" ["Content-Type"]"#,
             r#"begin Leaf root=false [1, 1] "text/plain" []"#,
             "end one",
+            "Finding { flag: MultipartUnclosed, path: [1], offset: 50 }",
             "end ",
             r#"begin Leaf root=false [2] "text/plain" []"#,
             "end two",
@@ -137,10 +138,10 @@ fn an_encoded_mail_is_decoded_and_descended() {
     let calls =
         read(b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogaW4NCg0K\nYm9keQ0K\n");
     assert_eq!(
-        calls[0],
+        calls[1],
         r#"begin Message root=true [] "message/rfc822" ["Content-Type", "Content-Transfer-Encoding"]"#
     );
-    assert!(calls[1].contains("EncodedComposite"), "{calls:?}");
+    assert!(calls[0].contains("EncodedComposite"), "{calls:?}");
     assert_eq!(calls[2], r#"begin Leaf root=true [1] "text/plain" ["Subject"]"#);
     assert_eq!(calls[3..], [r"end body\r\n", "end "]);
 }
@@ -158,7 +159,8 @@ fn an_encoded_multipart_is_decoded_and_descended() {
 fn a_multipart_without_boundary_is_a_flagged_leaf() {
     let calls = read(b"Content-Type: multipart/mixed\n\n--b\n\none\n");
     assert!(calls[0].contains("MultipartNoBoundary"), "{calls:?}");
-    assert_eq!(calls[2], r"end --b\n\none\n");
+    assert_eq!(calls[2], r#"begin Leaf root=false [] "multipart/mixed" []"#);
+    assert_eq!(calls[3..], [r"end --b\n\none\n", "end "]);
 }
 
 #[test]
@@ -299,4 +301,79 @@ fn what_only_calls_itself_smime_has_no_entity_in_it() {
             "end ",
         ]
     );
+}
+
+#[test]
+fn a_multipart_whose_boundary_divides_nothing_is_divided_by_the_line_before_the_first_fields() {
+    assert_calls(
+        "Content-Type: multipart/mixed; boundary=wrong\n\npreamble\n--right\nContent-Type: text/html\n\none\n--right--\n",
+        &[
+            r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
+            "Finding { flag: BoundaryGuessed, path: [], offset: 0 }",
+            r#"begin Leaf root=false [1] "text/html" ["Content-Type"]"#,
+            "end one",
+            "end ",
+        ],
+    );
+}
+
+#[test]
+fn a_guessed_boundary_does_not_hide_the_parts_of_the_declared_one() {
+    let calls = read(
+        b"Content-Type: multipart/mixed; boundary=real\n\n--decoy\nContent-Type: a/b\n\nx\n--real\n\npayload\n--real--\n",
+    );
+    assert!(calls.contains(&"end payload".to_owned()), "{calls:?}");
+}
+
+#[test]
+fn a_body_without_a_blank_line_before_it_is_not_taken_for_header() {
+    let calls = read(b"Subject: x\nContent-Transfer-Encoding: base64\naGVs\nbG8=\n\n");
+    assert!(calls.iter().any(|call| call.contains("HeaderNoSeparator")), "{calls:?}");
+    assert_eq!(calls.last().unwrap(), "end hello");
+}
+
+#[test]
+fn a_transfer_encoding_that_a_multipart_does_not_apply_is_passed_over() {
+    let calls =
+        read(b"Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\nplain\n--b--\n");
+    assert!(calls[0].contains("EncodedComposite"), "{calls:?}");
+    assert!(calls.contains(&"end plain".to_owned()), "{calls:?}");
+}
+
+#[test]
+fn boundaries_where_they_do_not_belong_are_flagged() {
+    let start = "Content-Type: multipart/mixed; boundary=bound\n\n--bound\n\n";
+    for line in ["x--bound", " --bound", "\r--bound", "--bound\rX", "--boundX"] {
+        let calls = read(format!("{start}{line}\n--bound--\n").as_bytes());
+        assert!(
+            calls.iter().any(|call| call.contains("BoundaryNearMiss")),
+            "{line:?}: {calls:?}"
+        );
+    }
+    let calls = read(format!("{start}bound--\n--bou\nnd\n--bound--\n").as_bytes());
+    assert!(!calls.iter().any(|call| call.contains("BoundaryNearMiss")), "{calls:?}");
+}
+
+#[test]
+fn parts_after_the_end_and_headers_after_a_blank_line_are_flagged() {
+    let flagged = |mail: &str, flag: &str| {
+        let calls = read(mail.as_bytes());
+        assert!(calls.iter().any(|call| call.contains(flag)), "{flag}: {calls:?}");
+    };
+    let start = "Content-Type: multipart/mixed; boundary=b\n\n--b\n";
+    flagged(&format!("{start}\none\n--b--\n--b\n\ntwo\n"), "PartAfterClose");
+    flagged(&format!("{start}\none\n"), "MultipartUnclosed");
+    flagged(
+        &format!("{start}\nContent-Type: a/b\n\none\n--b--\n"),
+        "HeaderAfterBlank",
+    );
+    flagged(
+        &format!("{start}Content-Type: multipart/mixed; boundary=b\n\n--b--\n"),
+        "BoundaryReused",
+    );
+    flagged(
+        &format!("{start}Content-Type: multipart/mixed; boundary=bb\n\n--bb--\n--b--\n"),
+        "BoundaryPrefix",
+    );
+    flagged("Subject: untyped\n\n--x y\nContent-Type: a/b\n\n", "MimeWithoutType");
 }

@@ -87,8 +87,10 @@ impl Parameter {
                     Some(first) if *first == section => Some(Note::Repeated(name.attribute.clone())),
                     Some(_) => Some(Note::Conflict(name.attribute.clone())),
                     None => {
+                        // Legal, but some readers join sections in the order in which they come.
+                        let out_of_order = self.sections.last_key_value().is_some_and(|(last, _)| number < *last);
                         self.sections.insert(number, section);
-                        None
+                        out_of_order.then_some(Note::Rfc2231)
                     }
                 };
             }

@@ -1,0 +1,357 @@
+//! What a header block declares of the content that follows it, and where it can be read in two ways.
+//!
+//! On conflict the first field and the first parameter count, as with most readers; the conflict is flagged.
+
+use super::anomaly::Flag;
+use super::encoded_word;
+use super::header::{Fields, unfold};
+use super::parameter::{Note, Parameterized};
+use super::pkcs7;
+use super::transfer::Encoding;
+
+/// The content fields of one header block.
+#[derive(Debug)]
+pub(super) struct Declared {
+    /// Content-Type, or the default.
+    pub(super) content_type: Parameterized,
+    /// Content-Disposition.
+    pub(super) disposition: Option<Parameterized>,
+    /// Content-Transfer-Encoding, as far as it can be made out.
+    pub(super) encoding: Encoding,
+    /// What the content is.
+    pub(super) nature: Nature,
+    /// Whether there is a Content-Type.
+    pub(super) typed: bool,
+    /// What was found; in no order, some perhaps twice.
+    pub(super) flags: Vec<Flag>,
+}
+
+/// What content is declared to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Nature {
+    Leaf,
+    Message,
+    /// An S/MIME object.
+    Cms,
+    /// With its boundary; without one, its parts cannot be told apart.
+    Multipart(Option<Vec<u8>>),
+}
+
+/// Where a header block stands decides what is its default type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A mail's own header, or a part of an ordinary multipart (RFC 2045, 5.2).
+    Ordinary,
+    /// A part of a multipart/digest (RFC 2046, 5.1.5).
+    InDigest,
+}
+
+impl Declared {
+    /// Reads `fields`.
+    pub(super) fn read(fields: Fields<'_>, place: Place) -> Declared {
+        let mut flags = Vec::new();
+        let mut unfolded = Vec::new();
+        let [content_type, disposition] = fields.first(["content-type", "content-disposition"]);
+        let typed = content_type.is_some();
+        let mut parse = |value: &[u8]| {
+            // `Content-Type:: a/b`: the second colon is flagged with the header and read over here.
+            let value = value.trim_ascii_start();
+            unfold(value.strip_prefix(b":").unwrap_or(value), &mut unfolded);
+            Parameterized::parse(&unfolded)
+        };
+        let content_type = match content_type {
+            Some(value) => parse(value),
+            None if place == Place::InDigest => Parameterized::parse(b"message/rfc822"),
+            None => Parameterized::parse(b"text/plain; charset=us-ascii"),
+        };
+        let disposition = disposition.map(parse);
+        for parameterized in std::iter::once(&content_type).chain(&disposition) {
+            flags.extend(
+                parameterized
+                    .notes()
+                    .iter()
+                    .filter_map(|note| flag_of(note, parameterized)),
+            );
+        }
+        flags.extend(pkcs7::protection(&content_type));
+        if std::iter::once(&content_type).chain(&disposition).any(has_apostrophes) {
+            flags.push(Flag::ParameterQuote);
+        }
+        if typed && !content_type.value.contains('/') {
+            flags.push(Flag::TypeMalformed);
+        }
+        let names = [
+            disposition.as_ref().and_then(|value| value.text("filename", None)),
+            content_type.text("name", None),
+        ];
+        if let [Some(filename), Some(name)] = names
+            && filename != name
+        {
+            flags.push(Flag::ConflictFilename);
+        }
+        conflicts(fields, &mut flags);
+        let encoding = encoding(fields, &mut flags);
+        let nature = nature(&content_type, disposition.as_ref(), &mut flags);
+        Declared {
+            content_type,
+            disposition,
+            encoding,
+            nature,
+            typed,
+            flags,
+        }
+    }
+}
+
+/// `name='a.txt'`: quotes for some readers, part of the value by RFC 2045.
+fn has_apostrophes(value: &Parameterized) -> bool {
+    value
+        .names()
+        .filter_map(|name| value.parameter(name))
+        .any(|value| matches!(value, [b'\'', .., b'\'']))
+}
+
+fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
+    Some(match note {
+        Note::Value => Flag::TypeMalformed,
+        Note::List => Flag::TypeList,
+        Note::Comment => Flag::ValueComment,
+        Note::Quote => Flag::ParameterQuote,
+        Note::Separator => Flag::ParameterSeparator,
+        Note::Unreadable => Flag::ParameterUnreadable,
+        // Every mail program writes file names so, and every reader knows it.
+        Note::Rfc2047 => {
+            let elsewhere = |name: &str| !matches!(name, "name" | "filename");
+            let encoded = |name: &str| {
+                value
+                    .parameter(name)
+                    .is_some_and(|bytes| memchr::memmem::find(bytes, b"=?").is_some())
+            };
+            let hidden = value.value.contains("=?") || value.names().any(|name| elsewhere(name) && encoded(name));
+            return hidden.then_some(Flag::ParameterEncodedWord);
+        }
+        Note::Rfc2231 => Flag::ParameterExtended,
+        Note::Raw8Bit => Flag::RawEightBitHeader,
+        Note::Repeated(_) => return None,
+        Note::Conflict(name) => match name.as_str() {
+            "boundary" => Flag::ConflictBoundary,
+            "charset" => Flag::ConflictCharset,
+            "name" => Flag::ConflictName,
+            "filename" => Flag::ConflictFilename,
+            _ => Flag::ConflictParameter,
+        },
+        Note::Limit => Flag::LimitHeader,
+    })
+}
+
+/// Fields that should be there once, there twice with different values.
+fn conflicts(fields: Fields<'_>, flags: &mut Vec<Flag>) {
+    const ONCE: [(&str, Flag); 8] = [
+        ("content-type", Flag::ConflictContentType),
+        ("content-transfer-encoding", Flag::ConflictTransferEncoding),
+        ("content-disposition", Flag::ConflictDisposition),
+        ("from", Flag::ConflictFrom),
+        ("subject", Flag::ConflictSubject),
+        ("date", Flag::ConflictDate),
+        ("to", Flag::ConflictTo),
+        ("message-id", Flag::ConflictMessageId),
+    ];
+    let mut first: [Option<&[u8]>; 8] = [None; 8];
+    for field in fields {
+        for ((name, flag), first) in ONCE.iter().zip(&mut first) {
+            if !field.is(name) {
+                continue;
+            }
+            match first {
+                None => *first = Some(field.value),
+                Some(first) if first.trim_ascii() == field.value.trim_ascii() => {}
+                Some(_) => flags.push(*flag),
+            }
+        }
+    }
+}
+
+/// The first Content-Transfer-Encoding that is one; else the first from which one can be made out.
+fn encoding(fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
+    let values = || {
+        fields
+            .into_iter()
+            .filter(|field| field.is("content-transfer-encoding"))
+            .map(|field| field.value)
+    };
+    let mut exact = values()
+        .filter(|value| !value.trim_ascii().is_empty())
+        .filter_map(Encoding::parse);
+    if let Some(encoding) = exact.next() {
+        return encoding;
+    }
+    let Some(value) = values().find(|value| !value.trim_ascii().is_empty()) else {
+        return Encoding::Identity;
+    };
+    flags.push(Flag::TransferUnknown);
+    if value.trim_ascii().contains(&b'\n') {
+        flags.push(Flag::TransferSplit);
+    }
+    let mut unfolded = Vec::new();
+    unfold(value, &mut unfolded);
+    let mut text = String::new();
+    encoded_word::decode(&unfolded, None, &mut text);
+    Encoding::make_out(&text)
+}
+
+fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, flags: &mut Vec<Flag>) -> Nature {
+    let value = content_type.value.as_str();
+    let boundary = content_type
+        .parameter("boundary")
+        .filter(|boundary| !boundary.is_empty());
+    if value.starts_with("multipart/") {
+        match boundary {
+            Some(boundary) if is_odd(boundary) => flags.push(Flag::BoundaryOdd),
+            Some(_) => {}
+            None => flags.push(Flag::MultipartNoBoundary),
+        }
+        return Nature::Multipart(boundary.map(<[u8]>::to_vec));
+    }
+    match value {
+        "message/rfc822" | "message/global" => return Nature::Message,
+        "message/partial" => flags.push(Flag::MessagePartial),
+        "message/external-body" => flags.push(Flag::ExternalBody),
+        _ => {}
+    }
+    if pkcs7::announced(content_type, disposition) {
+        return Nature::Cms;
+    }
+    let Some(boundary) = boundary else { return Nature::Leaf };
+    flags.push(Flag::BoundaryElsewhere);
+    if is_known(value) {
+        Nature::Leaf
+    } else {
+        // `ultipart/mixed; boundary=b`: whoever wrote a boundary meant parts.
+        Nature::Multipart(Some(boundary.to_vec()))
+    }
+}
+
+/// RFC 2046 allows 70 characters, and the last is no space. Within quotes it allows spaces, commas and parentheses, which
+/// ordinary mail uses; what it does not allow is read differently.
+fn is_odd(boundary: &[u8]) -> bool {
+    let odd = |byte: &u8| (!byte.is_ascii_graphic() && *byte != b' ') || matches!(byte, b';' | b'"' | b'\\');
+    boundary.len() > 70 || boundary.iter().any(odd) || boundary.starts_with(b" ") || boundary.ends_with(b" ")
+}
+
+/// A top-level media type (IANA's registry).
+fn is_known(media_type: &str) -> bool {
+    let top = media_type.split('/').next().unwrap_or_default();
+    matches!(
+        top,
+        "text" | "application" | "image" | "audio" | "video" | "message" | "font" | "model" | "chemical"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Declared, Nature, Place};
+    use crate::mime::header::Fields;
+    use crate::mime::transfer::Encoding;
+
+    fn read(block: &str) -> (Declared, Vec<&'static str>) {
+        let declared = Declared::read(Fields::new(block.as_bytes()), Place::Ordinary);
+        let mut flags: Vec<_> = declared.flags.iter().map(|flag| flag.name()).collect();
+        flags.sort_unstable();
+        flags.dedup();
+        (declared, flags)
+    }
+
+    #[test]
+    fn ordinary_headers_raise_nothing() {
+        for block in [
+            "",
+            "Content-Type: text/plain; charset=\"utf-8\"; format=flowed\n",
+            "Content-Type: multipart/mixed;\r\n\tboundary=\"----=_NextPart_000_01\"\r\n",
+            "Content-Type: application/pdf; name=\"=?utf-8?Q?a?=\"\nContent-Disposition: attachment;\n filename=\"=?utf-8?Q?a?=\"\nContent-Transfer-Encoding: BASE64\n",
+            "From: a@b\nFrom: a@b\nTo: x\nSubject: y\n",
+        ] {
+            assert_eq!(read(block).1, Vec::<&str>::new(), "{block}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_two_ways_is_flagged() {
+        for (block, expected) in [
+            (
+                "Content-Type: text/plain\nContent-Type: text/html\n",
+                "conflict_header:content-type",
+            ),
+            ("Subject: a\nSubject: b\n", "conflict_header:subject"),
+            (
+                "Content-Type: multipart/mixed; boundary=a; boundary=b\n",
+                "conflict_param:boundary",
+            ),
+            ("Content-Type: multipart/mixed\n", "multipart_no_boundary"),
+            ("Content-Type: text\n", "ct_malformed"),
+            ("Content-Type: text/plain; boundary=b\n", "boundary_elsewhere"),
+            ("Content-Type: multi(c)part/mixed; boundary=b\n", "value_comment"),
+            ("Content-Type: multipart/mixed; boundary=\"a;b\"\n", "boundary_odd"),
+            (
+                "Content-Type: multipart/mixed; boundary==?utf-8?Q?b?=\n",
+                "param_rfc2047",
+            ),
+            (
+                "Content-Type: a/b; name=x\nContent-Disposition: attachment; filename=y\n",
+                "conflict_param:filename",
+            ),
+            ("Content-Transfer-Encoding: x-base64\n", "cte_unknown"),
+            ("Content-Transfer-Encoding: bas\r\n e64\n", "cte_split"),
+            ("Content-Disposition: attachment; filename='a.txt'\n", "param_quote"),
+            (
+                "Content-Disposition: attachment; filename*1=b; filename*0=a\n",
+                "param_rfc2231",
+            ),
+            ("Content-Type: message/partial; id=1\n", "message_partial"),
+            ("Content-Type: message/external-body; access-type=x\n", "external_body"),
+        ] {
+            assert!(read(block).1.contains(&expected), "{block}: {:?}", read(block).1);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_multipart_is_still_read_as_one() {
+        for value in [
+            "ultipart/mixed",
+            "x-multipart/mixed",
+            "boundary=b; x/y",
+            ": multipart/mixed",
+            "multi\\part/mixed",
+        ] {
+            let (declared, _) = read(&format!("Content-Type: {value}; boundary=b\n"));
+            assert_eq!(declared.nature, Nature::Multipart(Some(b"b".to_vec())), "{value}");
+        }
+        assert_eq!(read("Content-Type: text/plain; boundary=b\n").0.nature, Nature::Leaf);
+    }
+
+    #[test]
+    fn the_first_transfer_encoding_that_is_one_counts() {
+        for (block, expected) in [
+            (
+                "Content-Transfer-Encoding: \nContent-Transfer-Encoding: base64\n",
+                Encoding::Base64,
+            ),
+            (
+                "Content-Transfer-Encoding: quoted-printable\nContent-Transfer-Encoding: base64\n",
+                Encoding::QuotedPrintable,
+            ),
+            (
+                "Content-Transfer-Encoding: junk\nContent-Transfer-Encoding: base64\n",
+                Encoding::Base64,
+            ),
+            ("Content-Transfer-Encoding: \"base64\"\n", Encoding::Base64),
+            ("Content-Transfer-Encoding: base64 (comment)\n", Encoding::Base64),
+            ("Content-Transfer-Encoding: bas\n e64\n", Encoding::Base64),
+            ("Content-Transfer-Encoding: =?utf-8?B?YmFzZTY0?=\n", Encoding::Base64),
+            ("Content-Transfer-Encoding: x-qp\n", Encoding::QuotedPrintable),
+            ("Content-Transfer-Encoding: quoted\n", Encoding::QuotedPrintable),
+            ("Content-Transfer-Encoding: 8-bit\n", Encoding::Identity),
+        ] {
+            assert_eq!(read(block).0.encoding, expected, "{block}");
+        }
+    }
+}
