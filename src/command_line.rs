@@ -148,16 +148,19 @@ fn output_failure(error: &io::Error) -> Failure {
     }
 }
 
-/// One line to standard error, and one it stays whatever a file's name holds.
+/// One line to standard error.
 fn complain(line: &str) {
-    let line: String = line
-        .chars()
+    // Nothing is left to say it with when standard error is closed.
+    let _ = writeln!(io::stderr().lock(), "mailtap: {}", one_line(line));
+}
+
+/// `text` without control characters, so that a line stays one whatever a file's name holds.
+fn one_line(text: &str) -> String {
+    text.chars()
         .flat_map(|character| {
             let escaped = character.is_control().then(|| character.escape_default());
             let plain = escaped.is_none().then_some(character);
             escaped.into_iter().flatten().chain(plain)
         })
-        .collect();
-    // Nothing is left to say it with when standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "mailtap: {line}");
+        .collect()
 }

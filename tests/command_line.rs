@@ -132,6 +132,28 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         (&["help", "impa"], "unknown command `impa`; did you mean `imap`?"),
         (&["help", "imap", "x"], "help takes one command"),
         (&["parse", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
+        (
+            &["parse", "x.eml", "--prety"],
+            "unknown flag `--prety`; did you mean `--pretty`?",
+        ),
+        (
+            &["parse", "--anomalys", "x.eml"],
+            "unknown flag `--anomalys`; did you mean `--anomalies`?",
+        ),
+        (
+            &["parse", "--extract=x", "x.eml"],
+            "unknown flag `--extract…`; did you mean `--extract`?",
+        ),
+        (&["parse", "x.eml", "--extract"], "--extract: name a folder"),
+        (&["parse", "--extract", "--pretty", "x.eml"], "--extract: name a folder"),
+        (
+            &["parse", "--extract", "a", "--extract", "b", "x.eml"],
+            "--extract: given twice",
+        ),
+        (
+            &["parse", "--pretty"],
+            "parse: name a file, a Maildir, an mbox file, or - for standard input",
+        ),
         (&["imap", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
         (
             &["imap", "--server=x"],
@@ -257,6 +279,122 @@ fn what_cannot_be_read_costs_only_itself() {
     );
     assert!(errors[1].ends_with("/folder: a folder without cur and new is not a Maildir; name the files in it"));
     assert_eq!(errors.len(), 2);
+}
+
+#[test]
+fn pretty_is_the_same_event_for_people() {
+    let folder = Folder::new("pretty");
+    let mail = folder.file("a.eml", MAIL);
+    let compact = run(&["parse", &mail]);
+    let pretty = run(&["parse", "--pretty", &mail]);
+    assert_eq!(pretty.status.code(), Some(0));
+    let value = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert_eq!(value(&compact), value(&pretty));
+    assert!(text(&pretty.stdout).starts_with("{\n  \"routing\": {\n    \"event_type\": \"email\",\n"));
+    assert!(text(&pretty.stdout).ends_with("\n}\n"));
+}
+
+/// A mail whose second part is a mail with a part of its own; both attachments are base64.
+const NESTED: &str = "Subject: caf\u{e9}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n\
+    Content-Type: application/x; name=\"../../escape\"\r\nContent-Transfer-Encoding: base64\r\n\r\naGVs!bG8=\r\n--b\r\n\
+    Content-Type: message/rfc822\r\n\r\nContent-Type: application/y\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+    d29ybGQ=\r\n--b--\r\n";
+
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+const WORLD: &str = "486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
+
+#[test]
+fn anomalies_are_lines_of_fields() {
+    let folder = Folder::new("anomalies");
+    let mail = folder.file("a\n.eml", NESTED);
+    let clean = folder.file("b.eml", MAIL);
+    let output = run(&["parse", "--anomalies", "--pretty", &clean, &mail]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let name = mail.replace('\n', "\\n");
+    let at = NESTED.find("Content-Type: application/x").unwrap();
+    let expected = [
+        format!("{name}\t\t0\tmedium\traw_8bit_header\t1"),
+        format!("{name}\t2\t{at}\thigh\tb64_junk\t1"),
+    ];
+    let lines: Vec<_> = text(&output.stdout).lines().collect();
+    assert!(expected.iter().all(|line| lines.contains(&line.as_str())), "{lines:?}");
+    assert!(lines.iter().all(|line| line.split('\t').count() == 6), "{lines:?}");
+}
+
+#[test]
+fn parts_are_extracted_under_their_hash_and_never_under_their_name() {
+    let folder = Folder::new("extract");
+    let mail = folder.file("a.eml", NESTED);
+    let parts = folder.0.join("new/parts");
+    let target = parts.display().to_string();
+    let arguments = ["parse", "--extract", &target, &mail, &mail];
+    let extracted = || {
+        let mut names: Vec<_> = fs::read_dir(&parts)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let output = run(&arguments);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(sources(&output, &folder), ["a.eml", "a.eml"]);
+    assert_eq!(extracted(), [HELLO, WORLD]);
+    assert_eq!(fs::read(parts.join(HELLO)).unwrap(), b"hello");
+    assert_eq!(fs::read(parts.join(WORLD)).unwrap(), b"world");
+    assert!(!folder.0.join("escape").exists());
+
+    fs::write(parts.join(HELLO), "mine").unwrap();
+    assert_eq!(run(&arguments).status.code(), Some(0));
+    assert_eq!(fs::read(parts.join(HELLO)).unwrap(), b"mine", "what is there stays");
+    assert_eq!(extracted(), [HELLO, WORLD], "no temporary file is left");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_one_line() {
+    let folder = Folder::new("unwritable");
+    let mail = folder.file("a.eml", MAIL);
+    for target in [&format!("{mail}/parts"), "/proc/mailtap"] {
+        let output = run(&["parse", "--extract", target, &mail]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+        let error = text(&output.stderr);
+        assert!(error.starts_with(&format!("mailtap: --extract {target}: ")), "{error}");
+        assert_eq!(error.matches('\n').count(), 1, "{error}");
+    }
+    // Writable when it was looked at, and no more when a part comes: a folder has the temporary file's place.
+    let parts = folder.0.join("parts");
+    let script = format!(
+        "mkdir -p '{0}'/.mailtap-$$ && exec '{1}' parse --extract '{0}' '{2}'",
+        parts.display(),
+        env!("CARGO_BIN_EXE_mailtap"),
+        mail
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+    let error = text(&output.stderr);
+    assert!(
+        error.starts_with("mailtap: --extract ") && error.matches('\n').count() == 1,
+        "{error}"
+    );
+}
+
+#[test]
+fn a_part_that_finds_no_room_is_one_line_and_leaves_nothing() {
+    let folder = Folder::new("no-room");
+    let mail = folder.file("a.eml", format!("Subject: x\n\n{}", "line\n".repeat(50_000)));
+    let parts = folder.0.join("parts").display().to_string();
+    // Files of at most 512 bytes or 1 KiB, as the shell counts; what is written beyond fails as on a full disk.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec '{}' parse --extract '{parts}' '{mail}'",
+        env!("CARGO_BIN_EXE_mailtap")
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+    assert_eq!(
+        text(&output.stderr),
+        format!("mailtap: --extract {parts}: File too large (os error 27)\n")
+    );
+    assert_eq!(fs::read_dir(&parts).unwrap().count(), 0);
 }
 
 #[test]

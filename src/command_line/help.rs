@@ -49,15 +49,22 @@ The same as arguments, without imap: in front:
 
 /// `mailtap parse --help`.
 pub(super) const PARSE: &str = "\
-mailtap parse PATH …
+mailtap parse [--pretty] [--anomalies] [--extract DIR] PATH …
 
 Prints one JSON event a line for every mail, in the order given. A PATH is a file with one mail, a Maildir, an mbox
 file, or - for standard input; routing.source names it. A file that cannot be read is told on standard error, the
 others go on, and the exit code is 1.
 
+  --pretty             indent the JSON
+  --anomalies          instead of events one line for each flag, its fields separated by tabs:
+                       file, part (empty for the mail's own header), offset, severity, flag, count
+  --extract DIR        also write every decoded part, those of mails inside the mail too, into DIR (created), named by
+                       its SHA-256 and never by the mail; parts that are there already stay as they are
+
   mailtap parse mail.eml
   mailtap parse ~/Maildir archive.mbox | jq -r '.event.headers.subject[0]'
   curl -s https://lists.example.org/2024-05.mbox | mailtap parse -
+  mailtap parse --anomalies --extract parts suspicious.eml
 ";
 
 #[cfg(test)]

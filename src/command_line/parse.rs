@@ -1,34 +1,31 @@
-//! `mailtap parse`: mail files → events on standard output.
+//! `mailtap parse`: mail files → events on standard output, or their anomalies; and their parts into a folder.
+
+mod extract;
+mod pretty;
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::{Failure, complain, output_failure, unknown};
+use super::{Failure, complain, one_line, output_failure, unknown};
 use crate::archive::{self, Piece};
 use crate::clock::system_unix_milliseconds;
 use crate::config::machine_name;
-use crate::event::Origin;
 use crate::event::build::{Arrival, EventBuilder, Settings};
 use crate::event::encode::encode;
+use crate::event::{EmailEvent, Origin};
+use extract::Extractor;
+use pretty::pretty;
 
 /// Prints the events of every path in `arguments`, in that order.
 pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
-    if arguments.is_empty() {
-        return Err(Failure::Usage(
-            "parse: name a file, a Maildir, an mbox file, or - for standard input".to_owned(),
-        ));
-    }
     // Looked at before anything is printed: a slip at the end must not cost the reading of what stands before it.
-    for argument in arguments {
-        let word = argument.to_string_lossy();
-        if word.starts_with('-') && word != "-" {
-            return Err(unknown("flag", &word, &["--help"]));
-        }
-    }
-    let mut printer = Printer::new();
-    for path in arguments {
+    let request = Request::read(arguments)?;
+    let mut printer = Printer::new(&request)?;
+    for path in &request.paths {
         let take = &mut |piece: Piece<'_>| printer.take(piece);
         let read = if path == "-" {
             archive::read_from(&mut io::stdin().lock(), "-", take)
@@ -42,41 +39,102 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     printer.outcome()
 }
 
+/// What the arguments ask for.
+#[derive(Debug, Default)]
+struct Request {
+    paths: Vec<OsString>,
+    pretty: bool,
+    anomalies: bool,
+    extract: Option<PathBuf>,
+}
+
+impl Request {
+    fn read(arguments: &[OsString]) -> Result<Request, Failure> {
+        let mut request = Request::default();
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.to_string_lossy().as_ref() {
+                "--pretty" => request.pretty = true,
+                "--anomalies" => request.anomalies = true,
+                "--extract" => {
+                    let folder = arguments.next().filter(|folder| !is_flag(folder)).map(PathBuf::from);
+                    let folder = folder.ok_or_else(|| Failure::Usage("--extract: name a folder".to_owned()))?;
+                    if request.extract.replace(folder).is_some() {
+                        return Err(Failure::Usage("--extract: given twice".to_owned()));
+                    }
+                }
+                word if word != "-" && word.starts_with('-') => {
+                    return Err(unknown(
+                        "flag",
+                        word,
+                        &["--help", "--pretty", "--anomalies", "--extract"],
+                    ));
+                }
+                _ => request.paths.push(argument.clone()),
+            }
+        }
+        if request.paths.is_empty() {
+            return Err(Failure::Usage(
+                "parse: name a file, a Maildir, an mbox file, or - for standard input".to_owned(),
+            ));
+        }
+        Ok(request)
+    }
+}
+
+fn is_flag(argument: &OsString) -> bool {
+    argument.as_encoded_bytes().starts_with(b"-")
+}
+
 /// Turns pieces of mail into printed events.
 struct Printer {
     settings: Settings,
+    pretty: bool,
+    anomalies: bool,
+    folder: Option<Rc<Path>>,
     /// The mail under way.
-    mail: Option<(String, EventBuilder)>,
+    mail: Option<(String, EventBuilder<Extractor>)>,
     line: Vec<u8>,
     all_readable: bool,
-    output: io::Result<()>,
+    outcome: Result<(), Failure>,
 }
 
 impl Printer {
-    fn new() -> Printer {
-        Printer {
+    fn new(request: &Request) -> Result<Printer, Failure> {
+        if let Some(folder) = &request.extract {
+            fs::create_dir_all(folder).map_err(|error| extraction_failure(folder, &error))?;
+        }
+        Ok(Printer {
             settings: Settings {
                 hostname: machine_name().unwrap_or_default(),
                 ..Settings::default()
             },
+            pretty: request.pretty,
+            anomalies: request.anomalies,
+            folder: request.extract.as_deref().map(Rc::from),
             mail: None,
             line: Vec::new(),
             all_readable: true,
-            output: Ok(()),
-        }
+            outcome: Ok(()),
+        })
     }
 
     fn take(&mut self, piece: Piece<'_>) -> ControlFlow<()> {
         match piece {
-            Piece::Begin(source) => self.mail = Some((source.to_owned(), EventBuilder::new(&self.settings))),
+            Piece::Begin(source) => {
+                let extractor = Extractor::new(self.folder.clone());
+                let builder = EventBuilder::beside(extractor, &self.settings);
+                self.mail = Some((source.to_owned(), builder));
+            }
             Piece::Bytes(bytes) => {
                 if let Some((_, builder)) = &mut self.mail {
                     builder.feed(bytes);
+                    self.outcome = extracted(builder.visitor(), self.folder.as_deref());
                 }
             }
             Piece::End => {
                 if let Some((source, builder)) = self.mail.take() {
-                    self.print(source, builder);
+                    self.outcome = self.end(source, builder);
                 }
             }
             Piece::Unreadable { source, reason } => {
@@ -85,30 +143,64 @@ impl Printer {
                 complain(&format!("{source}: {reason}"));
             }
         }
-        match self.output {
+        match self.outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
     }
 
-    fn print(&mut self, source: String, builder: EventBuilder) {
+    fn end(&mut self, source: String, builder: EventBuilder<Extractor>) -> Result<(), Failure> {
         let arrival = Arrival {
-            origin: Origin::File { source },
+            origin: Origin::File { source: source.clone() },
             account: String::new(),
             internal_date: None,
             now: system_unix_milliseconds(),
         };
-        let event = builder.finish(&self.settings, arrival);
+        let (event, extractor) = builder.finish_both(&self.settings, arrival);
+        extracted(&extractor, self.folder.as_deref())?;
         self.line.clear();
-        encode(&event, &mut self.line);
-        self.line.push(b'\n');
-        self.output = io::stdout().lock().write_all(&self.line);
+        if self.anomalies {
+            list_anomalies(&source, &event, &mut self.line);
+        } else if self.pretty {
+            let mut compact = Vec::new();
+            encode(&event, &mut compact);
+            pretty(&compact, &mut self.line);
+            self.line.push(b'\n');
+        } else {
+            encode(&event, &mut self.line);
+            self.line.push(b'\n');
+        }
+        let written = io::stdout().lock().write_all(&self.line);
+        written.map_err(|error| output_failure(&error))
     }
 
     fn outcome(self) -> Result<(), Failure> {
-        self.output
-            .and_then(|()| io::stdout().lock().flush())
-            .map_err(|error| output_failure(&error))?;
+        self.outcome?;
+        io::stdout().lock().flush().map_err(|error| output_failure(&error))?;
         if self.all_readable { Ok(()) } else { Err(Failure::Told) }
     }
+}
+
+/// `file part offset severity flag count`, separated by tabs.
+fn list_anomalies(source: &str, event: &EmailEvent, output: &mut Vec<u8>) {
+    let file = one_line(source);
+    for anomaly in &event.message.anomalies {
+        let (part, offset, severity) = (&anomaly.part, anomaly.offset, anomaly.severity);
+        let line = format!(
+            "{file}\t{part}\t{offset}\t{severity}\t{}\t{}\n",
+            anomaly.flag, anomaly.count
+        );
+        output.extend_from_slice(line.as_bytes());
+    }
+}
+
+fn extracted(extractor: &Extractor, folder: Option<&Path>) -> Result<(), Failure> {
+    match (extractor.failure(), folder) {
+        (Some(error), Some(folder)) => Err(extraction_failure(folder, error)),
+        _ => Ok(()),
+    }
+}
+
+fn extraction_failure(folder: &Path, error: &io::Error) -> Failure {
+    Failure::Run(format!("--extract {}: {error}", folder.display()))
 }
