@@ -134,7 +134,7 @@ impl Printer {
             }
             Piece::End => {
                 if let Some((source, builder)) = self.mail.take() {
-                    self.outcome = self.end(source, builder);
+                    self.outcome = self.end(&source, builder);
                 }
             }
             Piece::Unreadable { source, reason } => {
@@ -149,9 +149,11 @@ impl Printer {
         }
     }
 
-    fn end(&mut self, source: String, builder: EventBuilder<Extractor>) -> Result<(), Failure> {
+    fn end(&mut self, source: &str, builder: EventBuilder<Extractor>) -> Result<(), Failure> {
         let arrival = Arrival {
-            origin: Origin::File { source: source.clone() },
+            origin: Origin::File {
+                source: source.to_owned(),
+            },
             account: String::new(),
             internal_date: None,
             now: system_unix_milliseconds(),
@@ -160,7 +162,7 @@ impl Printer {
         extracted(&extractor, self.folder.as_deref())?;
         self.line.clear();
         if self.anomalies {
-            list_anomalies(&source, &event, &mut self.line);
+            list_anomalies(source, &event, &mut self.line);
         } else if self.pretty {
             let mut compact = Vec::new();
             encode(&event, &mut compact);

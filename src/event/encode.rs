@@ -235,7 +235,8 @@ fn base64(bytes: &[u8], output: &mut Vec<u8>) {
     output.push(b'"');
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// As hashes are written everywhere: lower case.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(
         String::with_capacity(bytes.len().saturating_mul(2)),

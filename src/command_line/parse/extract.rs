@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::event::encode::hexadecimal;
 use crate::mime::{Entity, Finding, Kind, Visitor};
 
 /// Writes the leaves of one mail as they come; none is held in memory.
@@ -98,12 +99,7 @@ impl PartFile {
 
     fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
-        let name: String = self
-            .sha256
-            .finalize_reset()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let name = hexadecimal(&self.sha256.finalize_reset());
         let path = self.temporary.with_file_name(name);
         if fs::symlink_metadata(&path).is_ok() {
             return Ok(());
