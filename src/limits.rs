@@ -86,6 +86,9 @@ pub const CMS_IDENTIFIER: usize = 16;
 /// Bytes of a BER tag number; real ones have none. Reached: as with [`CMS_NESTING`].
 pub const CMS_TAG: usize = 4;
 
+/// Bytes of a line in which a file written into text begins; its name is in it. Reached: the rest of the line is ignored.
+pub const EMBEDDED_LINE: usize = 1024;
+
 // ---- config ----
 
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.

@@ -16,6 +16,7 @@ const TARGETS: &[Target] = &[
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
     ("config", "config", mailtap::config::fuzz),
     ("date", "mime::date", mailtap::mime::date::fuzz),
+    ("embedded", "mime::embedded", mailtap::mime::embedded::fuzz),
     ("encoded_word", "mime::encoded_word", mailtap::mime::encoded_word::fuzz),
     ("event", "event::build", mailtap::event::build::fuzz),
     ("http_response", "http::response", mailtap::http::response::fuzz),

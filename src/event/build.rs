@@ -8,14 +8,18 @@ use super::{EmailEvent, EventId, Headers, Message, Origin, Part, Routing, journa
 use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
+use crate::mime::embedded::Enclosed;
 use crate::mime::entity::Machine;
+use crate::mime::extract::Extractor;
 use crate::mime::header::{Field, unfold};
 use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
 use anomalies::Anomalies;
+use extract::Files;
 use filename::FileName;
 use leaf::{Budget, Leaf};
 
 mod anomalies;
+mod extract;
 mod filename;
 mod hashes;
 mod leaf;
@@ -63,7 +67,7 @@ pub struct Arrival {
 
 /// Builds the event of one mail: `feed` its bytes, then `finish`. A visitor `V` may listen beside it.
 pub struct EventBuilder<V = ()> {
-    machine: Machine<(Content, V)>,
+    machine: Machine<Extractor<(Content, V)>>,
     sha256: Sha256,
 }
 
@@ -78,14 +82,14 @@ impl<V: Visitor> EventBuilder<V> {
     /// At the start of a mail that `visitor` is told of as well.
     pub fn beside(visitor: V, settings: &Settings) -> EventBuilder<V> {
         EventBuilder {
-            machine: Machine::new((Content::new(settings), visitor)),
+            machine: Machine::new(Extractor::new((Content::new(settings), visitor))),
             sha256: Sha256::new(),
         }
     }
 
     /// The visitor, for a look under way.
     pub fn visitor(&self) -> &V {
-        &self.machine.visitor().1
+        &self.machine.visitor().visitor().1
     }
 
     /// The next bytes of the mail, in pieces of any size.
@@ -102,7 +106,7 @@ impl<V: Visitor> EventBuilder<V> {
     /// The end of the mail: the event, and what the visitor has become.
     pub fn finish_both(self, settings: &Settings, arrival: Arrival) -> (EmailEvent, V) {
         let sha256: [u8; 32] = self.sha256.finalize().into();
-        let (content, visitor) = self.machine.finish();
+        let (content, visitor) = self.machine.finish().into_visitor();
         let (message, mut anomalies) = content.message();
         let event_time = arrival
             .internal_date
@@ -170,6 +174,8 @@ struct Content {
     open: Vec<Open>,
     /// The leaf under way, unless there are too many.
     leaf: Option<Leaf>,
+    /// What is enclosed in its content.
+    files: Files,
     /// Parts described so far, in all messages.
     parts: usize,
     /// Bytes that headers may still take.
@@ -204,6 +210,7 @@ impl Content {
             messages: Vec::new(),
             open: Vec::new(),
             leaf: None,
+            files: Files::default(),
             parts: 0,
             headers_left: limits::EVENT_HEADERS,
             budget: Budget::new(settings.include_attachments.then_some(largest)),
@@ -338,12 +345,25 @@ impl Visitor for Content {
         }
     }
 
+    fn enclosed(&mut self, found: Enclosed<'_>) {
+        if let Some(leaf) = &self.leaf {
+            // The leaf itself is not among the parts yet.
+            let room = limits::PARTS.saturating_sub(self.parts).saturating_sub(1);
+            let charset = self.charset.as_deref();
+            self.files
+                .take(found, leaf.path(), room, charset, &mut self.budget, &mut self.anomalies);
+        }
+    }
+
     fn end(&mut self) {
         match self.open.pop() {
             Some(Open::Leaf) => {
                 if let Some(leaf) = self.leaf.take() {
                     let part = leaf.finish(&mut self.budget, &mut self.anomalies);
                     self.add(part);
+                    for file in self.files.finish() {
+                        self.add(file);
+                    }
                 }
             }
             Some(Open::Cms(Some((leaf, position)))) => {

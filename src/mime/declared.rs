@@ -183,6 +183,9 @@ fn encoding(fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
         .filter(|value| !value.trim_ascii().is_empty())
         .filter_map(Encoding::parse);
     if let Some(encoding) = exact.next() {
+        if matches!(encoding, Encoding::Uuencode | Encoding::Yenc) {
+            flags.push(Flag::EmbeddedEncoding);
+        }
         return encoding;
     }
     let Some(value) = values().find(|value| !value.trim_ascii().is_empty()) else {
@@ -301,6 +304,8 @@ mod tests {
             ),
             ("Content-Transfer-Encoding: x-base64\n", "cte_unknown"),
             ("Content-Transfer-Encoding: bas\r\n e64\n", "cte_split"),
+            ("Content-Transfer-Encoding: x-uuencode\n", "embedded_encoding"),
+            ("Content-Transfer-Encoding: x-yenc\n", "embedded_encoding"),
             ("Content-Disposition: attachment; filename='a.txt'\n", "param_quote"),
             (
                 "Content-Disposition: attachment; filename*1=b; filename*0=a\n",

@@ -4,6 +4,9 @@
 //! [`boundary`] recognises delimiter lines, [`header`] splits a header block into fields, [`parameter`] and
 //! [`encoded_word`] read what fields say, [`transfer`] undoes transfer encodings, [`charset`] turns bytes into text.
 //!
+//! [`pkcs7`] finds the entity in a signed S/MIME object; an [`extract::Extractor`] between machine and visitor finds files
+//! in content: [`embedded`] those written into text ([`uuencode`], [`yenc`]).
+//!
 //! ```
 //! use mailtap::mime::{Entity, Finding, Visitor, entity::Machine};
 //!
@@ -26,15 +29,20 @@ pub mod boundary;
 pub mod charset;
 pub mod date;
 mod declared;
+pub mod embedded;
 pub mod encoded_word;
 pub mod entity;
+pub mod extract;
 pub mod header;
 mod layer;
 pub mod parameter;
 pub mod pkcs7;
 pub mod transfer;
+pub mod uuencode;
+pub mod yenc;
 
 use anomaly::Flag;
+use embedded::Enclosed;
 use header::Fields;
 use parameter::Parameterized;
 
@@ -47,6 +55,9 @@ pub trait Visitor {
     /// Decoded content of a [`Kind::Cms`] that has not ended, in pieces of any size: the one that began when `depth`
     /// entities were open. The calls of the entity that it encloses come in between.
     fn cms(&mut self, _depth: usize, _decoded: &[u8]) {}
+    /// A file, or a piece of it, in the content of the leaf that began last, between its `body` calls: only from an
+    /// [`extract::Extractor`].
+    fn enclosed(&mut self, _found: Enclosed<'_>) {}
     /// The entity that began last and has not ended is over.
     fn end(&mut self);
     /// Something could be read two ways, or was cut.
@@ -74,6 +85,10 @@ impl<A: Visitor, B: Visitor> Visitor for (A, B) {
     fn cms(&mut self, depth: usize, decoded: &[u8]) {
         self.0.cms(depth, decoded);
         self.1.cms(depth, decoded);
+    }
+    fn enclosed(&mut self, found: Enclosed<'_>) {
+        self.0.enclosed(found);
+        self.1.enclosed(found);
     }
     fn end(&mut self) {
         self.0.end();

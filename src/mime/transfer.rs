@@ -2,6 +2,7 @@
 
 use memchr::memchr2;
 
+use super::embedded::{Enclosed, Scanner};
 use crate::limits;
 
 /// Content-Transfer-Encoding.
@@ -13,10 +14,14 @@ pub enum Encoding {
     QuotedPrintable,
     /// `base64`.
     Base64,
+    /// `x-uuencode` and its other names: no RFC defines it, some readers decode it.
+    Uuencode,
+    /// `x-yenc`: likewise.
+    Yenc,
 }
 
 impl Encoding {
-    /// Reads the field's value; `None` for a name that RFC 2045 does not define.
+    /// Reads the field's value; `None` for a name that means nothing here.
     pub fn parse(value: &[u8]) -> Option<Encoding> {
         let value = value.trim_ascii();
         let is = |name: &str| value.eq_ignore_ascii_case(name.as_bytes());
@@ -26,6 +31,10 @@ impl Encoding {
             Some(Encoding::QuotedPrintable)
         } else if is("7bit") || is("8bit") || is("binary") || value.is_empty() {
             Some(Encoding::Identity)
+        } else if ["x-uuencode", "uuencode", "x-uue", "uue", "x-uu"].into_iter().any(is) {
+            Some(Encoding::Uuencode)
+        } else if ["x-yenc", "yenc", "x-yencode"].into_iter().any(is) {
+            Some(Encoding::Yenc)
         } else {
             None
         }
@@ -72,6 +81,8 @@ pub enum Decoder {
     QuotedPrintable(QuotedPrintable),
     /// See [`Base64`].
     Base64(Base64),
+    /// uuencode and yEnc: what their first and last lines enclose.
+    Embedded(Box<Scanner>),
 }
 
 impl Decoder {
@@ -81,6 +92,8 @@ impl Decoder {
             Encoding::Identity => Decoder::Identity,
             Encoding::QuotedPrintable => Decoder::QuotedPrintable(QuotedPrintable::default()),
             Encoding::Base64 => Decoder::Base64(Base64::default()),
+            Encoding::Uuencode => Decoder::Embedded(Box::new(Scanner::uuencoded())),
+            Encoding::Yenc => Decoder::Embedded(Box::default()),
         }
     }
 
@@ -90,6 +103,7 @@ impl Decoder {
             Decoder::Identity => output.extend_from_slice(input),
             Decoder::QuotedPrintable(decoder) => decoder.feed(input, output),
             Decoder::Base64(decoder) => decoder.feed(input, output),
+            Decoder::Embedded(scanner) => scanner.feed(input, &mut |found| append(found, output)),
         }
     }
 
@@ -99,7 +113,18 @@ impl Decoder {
             Decoder::Identity => Faults::default(),
             Decoder::QuotedPrintable(decoder) => decoder.finish(output),
             Decoder::Base64(decoder) => decoder.finish(output),
+            Decoder::Embedded(scanner) => {
+                scanner.finish(&mut |found| append(found, output));
+                Faults::default()
+            }
         }
+    }
+}
+
+/// Of what a scanner finds, a transfer decoder wants the bytes.
+fn append(found: Enclosed<'_>, output: &mut Vec<u8>) {
+    if let Enclosed::Data(bytes) = found {
+        output.extend_from_slice(bytes);
     }
 }
 
@@ -431,10 +456,10 @@ pub fn fuzz(data: &[u8]) {
     let Some((choice, data)) = data.split_first() else {
         return;
     };
-    let encoding = if choice & 1 == 0 {
-        Encoding::Base64
-    } else {
-        Encoding::QuotedPrintable
+    let encoding = match choice & 3 {
+        0 => Encoding::Base64,
+        2 => Encoding::Uuencode,
+        _ => Encoding::QuotedPrintable,
     };
     let split = usize::from(*choice).min(data.len());
     let (head, tail) = data.split_at_checked(split).unwrap_or((data, &[]));
@@ -476,6 +501,24 @@ mod tests {
             );
         }
         (output.escape_ascii().to_string(), faults)
+    }
+
+    #[test]
+    fn uuencode_and_yenc_as_transfer_encodings() {
+        let none = Faults::default();
+        for name in ["x-uuencode", "UUENCODE", "x-uue", "uue", " x-uu "] {
+            let encoding = Encoding::parse(name.as_bytes()).unwrap();
+            assert_eq!(
+                decode(encoding, b"begin 644 a\n#0V%T\n`\nend\n"),
+                ("Cat".to_owned(), none)
+            );
+            assert_eq!(decode(encoding, b"#0V%T\n"), ("Cat".to_owned(), none));
+        }
+        let encoding = Encoding::parse(b"x-yenc").unwrap();
+        assert_eq!(
+            decode(encoding, b"=ybegin line=9 name=a\r\n\x8b\r\n=yend\r\n"),
+            ("a".to_owned(), none)
+        );
     }
 
     #[test]

@@ -23,8 +23,8 @@ impl FileName {
         name.map(FileName::of).unwrap_or_default()
     }
 
-    /// From the decoded value of a parameter.
-    fn of(decoded: String) -> FileName {
+    /// From a decoded name.
+    pub(super) fn of(decoded: String) -> FileName {
         let mut raw = decoded;
         let excess = raw.len().saturating_sub(limits::FILE_NAME);
         if excess > 0 {

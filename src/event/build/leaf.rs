@@ -67,6 +67,10 @@ impl Leaf {
         self.part.filename_raw = name.filename_raw;
     }
 
+    pub(super) fn path(&self) -> &[u32] {
+        &self.path
+    }
+
     pub(super) fn body(&mut self, decoded: &[u8], budget: &mut Budget, anomalies: &mut Anomalies) {
         self.hasher.update(decoded);
         self.size = self

@@ -237,3 +237,76 @@ fn what_is_odd_in_a_mails_own_header_has_an_empty_part() {
     let inner = build("Content-Type: message/rfc822\n\nSubject: caf\u{e9}\n\nbody\n");
     assert_eq!(inner.message.anomalies[0].part, "");
 }
+
+#[test]
+fn a_file_written_into_text_is_a_part_behind_it_and_the_text_stays_whole() {
+    let body = "Look:\nbegin 644 ../cat.txt\n#0V%T\n`\nend\nbye\n";
+    let event = build(&format!(
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{body}\n--b\n\nlast\n--b--\n"
+    ));
+    let [text, file, last] = &event.message.parts[..] else {
+        panic!("{:?}", event.message.parts)
+    };
+    assert_eq!(text.body_text.as_deref(), Some(body));
+    assert!(text.size.is_none());
+    assert_eq!((file.filename.as_deref(), file.size), (Some("cat.txt"), Some(3)));
+    assert!(file.headers.is_empty() && file.body_text.is_none() && file.hashes.is_some());
+    assert_eq!(last.body_text.as_deref(), Some("last"));
+    let anomaly = &event.message.anomalies[0];
+    assert_eq!(
+        (anomaly.flag.as_str(), anomaly.part.as_str(), anomaly.severity),
+        ("embedded_encoding", "1", "high")
+    );
+    assert_eq!(anomaly.offset, 47, "where the part's header begins");
+}
+
+#[test]
+fn content_of_enclosed_files_comes_from_the_same_budget() {
+    let settings = Settings {
+        include_attachments: true,
+        ..settings()
+    };
+    let file = format!(
+        "begin 644 a\n{}end\n",
+        format!("M{}\n", "0V%T".repeat(15)).repeat(limits::EVENT_CONTENT / 45 / 2)
+    );
+    let mail = format!("\n{}", file.repeat(3));
+    let event = build_with(&settings, arrival(1), mail.as_bytes());
+    let contents: Vec<bool> = event.message.parts.iter().map(|part| part.content.is_some()).collect();
+    assert_eq!(contents, [false, true, true, false]);
+    assert!(event.message.parts[3].truncated);
+    let hashes: Vec<_> = event.message.parts[1..].iter().map(|part| &part.hashes).collect();
+    assert!(hashes[0] == hashes[1] && hashes[1] == hashes[2]);
+}
+
+#[test]
+fn enclosed_files_beyond_the_limit_of_parts_are_flagged() {
+    for (files, flagged) in [(limits::PARTS - 1, 0), (limits::PARTS, 1), (limits::PARTS + 1, 2)] {
+        let mail = format!("\n{}", "begin 644 a\n#0V%T\nend\n".repeat(files));
+        let event = build_with(&settings(), arrival(1), mail.as_bytes());
+        assert_eq!(event.message.parts.len(), limits::PARTS, "{files}");
+        let limit = event
+            .message
+            .anomalies
+            .iter()
+            .find(|anomaly| anomaly.flag == "limit_parts");
+        assert_eq!(limit.map_or(0, |limit| limit.count), flagged);
+    }
+}
+
+#[test]
+fn a_signed_object_is_a_part_and_what_it_encloses_follows_it() {
+    let object = "MEAGCSqGSIb3DQEHAqAzMDECAQExADAqBgkqhkiG9w0BBwGgHQQbQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwKCmhp";
+    let event = build(&format!(
+        "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/pkcs7-mime; name=smime.p7m\n\
+         Content-Transfer-Encoding: base64\n\n{object}\n--b\n\nlast\n--b--\n"
+    ));
+    let [signed, inner, last] = &event.message.parts[..] else {
+        panic!("{:?}", event.message.parts)
+    };
+    assert_eq!((signed.filename.as_deref(), signed.size), (Some("smime.p7m"), Some(66)));
+    assert!(signed.hashes.is_some());
+    assert_eq!(inner.headers["content-type"], ["text/html"]);
+    assert_eq!(inner.body_text.as_deref(), Some("hi"));
+    assert_eq!(last.body_text.as_deref(), Some("last"));
+}

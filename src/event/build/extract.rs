@@ -1,0 +1,78 @@
+//! Files enclosed in a leaf's content, as parts of their own behind it.
+
+use std::mem;
+
+use super::anomalies::Anomalies;
+use super::filename::FileName;
+use super::leaf::{Budget, Leaf};
+use crate::event::{Headers, Part};
+use crate::mime::anomaly::Flag;
+use crate::mime::charset::TextDecoder;
+use crate::mime::embedded::{Body, Enclosed};
+use crate::mime::encoded_word;
+
+/// The files of one leaf.
+#[derive(Default)]
+pub(super) struct Files {
+    whole: Vec<Part>,
+    under_way: Option<Leaf>,
+}
+
+impl Files {
+    /// Takes what was found in the leaf at `path`. There is `room` for so many parts; `charset` is for raw 8-bit names.
+    pub(super) fn take(
+        &mut self,
+        found: Enclosed<'_>,
+        path: &[u32],
+        room: usize,
+        charset: Option<&[u8]>,
+        budget: &mut Budget,
+        anomalies: &mut Anomalies,
+    ) {
+        match found {
+            Enclosed::Begin(_) if self.whole.len() >= room => anomalies.add(Flag::LimitParts, &[], 0),
+            Enclosed::Begin(body) => {
+                let (headers, decoder) = body_headers(body);
+                self.under_way = Some(Leaf::new(headers, path, decoder, true, budget));
+            }
+            Enclosed::Name(name) => {
+                if let Some(file) = &mut self.under_way {
+                    let mut text = String::new();
+                    encoded_word::decode(name, charset, &mut text);
+                    let name = FileName::of(text);
+                    if name.cut {
+                        anomalies.add(Flag::LimitHeader, path, 0);
+                    }
+                    file.set_name(name);
+                }
+            }
+            Enclosed::Data(bytes) => {
+                if let Some(file) = &mut self.under_way {
+                    file.body(bytes, budget, anomalies);
+                }
+            }
+            Enclosed::End => {
+                if let Some(file) = self.under_way.take() {
+                    self.whole.push(file.finish(budget, anomalies));
+                }
+            }
+            Enclosed::Finding(_) => {}
+        }
+    }
+
+    /// The leaf has ended: its files, in order.
+    pub(super) fn finish(&mut self) -> Vec<Part> {
+        mem::take(&mut self.whole)
+    }
+}
+
+/// A file has no header fields; a body has the one that says what it is.
+fn body_headers(body: Body<'_>) -> (Headers, Option<TextDecoder>) {
+    match body {
+        Body::File => (Headers::new(), None),
+        Body::Text { media_type, charset } => (
+            Headers::from([("content-type".to_owned(), vec![media_type.to_owned()])]),
+            Some(TextDecoder::new(Some(charset.as_bytes()))),
+        ),
+    }
+}

@@ -1,0 +1,342 @@
+//! Files written into text: uuencode and yEnc, found by their first lines, decoded as they go by. BinHex is only noticed,
+//! and so is a PGP message.
+//!
+//! A first line alone is nothing: mails talk about `begin 644`. The line after it decides.
+
+use std::mem;
+
+use memchr::memchr;
+
+use super::anomaly::Flag;
+use super::uuencode::{self, Form};
+use super::yenc;
+use crate::limits;
+
+/// Something found in content that MIME does not describe. A file's `Name` and `Data` come between its `Begin` and `End`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enclosed<'e> {
+    /// A file begins.
+    Begin(Body<'e>),
+    /// Its name, in UTF-8 or the charset of the mail; the last one counts.
+    Name(&'e [u8]),
+    /// Bytes of it.
+    Data(&'e [u8]),
+    /// It is over.
+    End,
+    /// Something to be flagged; an `Extractor` makes a [`Finding`](super::Finding) of it.
+    Finding(Flag),
+}
+
+/// What a file is, where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body<'e> {
+    /// An attachment.
+    File,
+    /// A body of the mail.
+    Text {
+        /// Its media type.
+        media_type: &'static str,
+        /// Its charset, as a label.
+        charset: &'e str,
+    },
+}
+
+/// Searches one text: `feed` in pieces, then `finish`.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    state: State,
+    lines: Lines,
+    /// Whether lines of uuencode are data without a first line too.
+    bare: bool,
+    decoded: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Text,
+    /// After a first line.
+    Announced(Form, Vec<u8>),
+    AnnouncedBinHex,
+    Uuencode {
+        /// A line without bytes has been seen: the end is near.
+        ending: bool,
+    },
+    Base64,
+    Yenc(yenc::Decoder),
+}
+
+impl Scanner {
+    /// For content whose transfer encoding is uuencode.
+    pub fn uuencoded() -> Scanner {
+        Scanner {
+            bare: true,
+            ..Scanner::default()
+        }
+    }
+
+    /// Tells `found` what is in `input`. All `Data` together is at most as long as all input.
+    pub fn feed(&mut self, mut input: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
+        while !input.is_empty() {
+            if let State::Yenc(decoder) = &mut self.state {
+                let (keyword, rest) = decoder.feed(input, &mut self.decoded);
+                input = rest;
+                self.give(found);
+                if let Some(keyword) = keyword {
+                    self.end(found);
+                    if let yenc::Keyword::Begin(name) = keyword {
+                        self.begin(State::Yenc(yenc::Decoder::default()), &name, found);
+                    }
+                }
+            } else {
+                let mut lines = mem::take(&mut self.lines);
+                if let Some(line) = lines.next(&mut input) {
+                    self.line(line, found);
+                }
+                self.lines = lines;
+            }
+        }
+        self.give(found);
+    }
+
+    /// The end of the text.
+    pub fn finish(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
+        let last = self.lines.finish();
+        if !last.is_empty() {
+            self.line(&last, found);
+        }
+        self.end(found);
+    }
+
+    fn line(&mut self, line: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
+        match &mut self.state {
+            State::Text | State::Yenc(_) => self.text(line, found),
+            State::AnnouncedBinHex if line.is_empty() => {}
+            State::AnnouncedBinHex => {
+                self.state = State::Text;
+                if line.starts_with(b":") {
+                    found(Enclosed::Finding(Flag::EmbeddedEncoding));
+                } else {
+                    self.text(line, found);
+                }
+            }
+            State::Announced(..) if line.trim_ascii().is_empty() => {}
+            State::Announced(form, name) => {
+                let (form, name) = (*form, mem::take(name));
+                self.state = State::Text;
+                if uuencode::is_data(line, form) {
+                    self.begin(data(form), &name, found);
+                    self.line(line, found);
+                } else {
+                    self.text(line, found);
+                }
+            }
+            State::Uuencode { ending } => {
+                if uuencode::is_last(line, Form::Historical) {
+                    self.end(found);
+                } else if uuencode::is_data(line, Form::Historical) && !*ending {
+                    uuencode::decode(line, &mut self.decoded);
+                    self.give_much(found);
+                } else if uuencode::is_empty(line) {
+                    *ending = !line.is_empty();
+                } else if *ending {
+                    self.end(found);
+                    self.text(line, found);
+                } else {
+                    self.text(line, found); // noise, or the first line of another file
+                }
+            }
+            State::Base64 => {
+                if uuencode::is_last(line, Form::Base64) {
+                    self.end(found);
+                } else if uuencode::is_data(line, Form::Base64) {
+                    uuencode::decode_base64(line, &mut self.decoded);
+                    self.give_much(found);
+                } else {
+                    self.text(line, found);
+                }
+            }
+        }
+    }
+
+    /// A line that is no data: does something begin with it?
+    fn text(&mut self, line: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
+        match line.first() {
+            Some(b'b') => {
+                if let Some((form, name)) = uuencode::first_line(line) {
+                    self.end(found);
+                    self.state = State::Announced(form, name.to_vec());
+                }
+            }
+            Some(b'=') => {
+                if let Some(name) = yenc::first_line(line) {
+                    self.end(found);
+                    self.begin(State::Yenc(yenc::Decoder::default()), name, found);
+                }
+            }
+            Some(b'(') if line.starts_with(b"(This file must be converted with BinHex") => {
+                self.end(found);
+                self.state = State::AnnouncedBinHex;
+            }
+            Some(b'-') if line.starts_with(b"-----BEGIN PGP MESSAGE") => {
+                found(Enclosed::Finding(Flag::Encrypted));
+            }
+            _ if self.bare && matches!(self.state, State::Text) && uuencode::is_data(line, Form::Historical) => {
+                self.begin(State::Uuencode { ending: false }, b"", found);
+                self.line(line, found);
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, state: State, name: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
+        self.state = state;
+        found(Enclosed::Finding(Flag::EmbeddedEncoding));
+        found(Enclosed::Begin(Body::File));
+        if !name.is_empty() {
+            found(Enclosed::Name(name));
+        }
+    }
+
+    /// Ends the file under way, if there is one.
+    fn end(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
+        self.give(found);
+        let state = mem::take(&mut self.state);
+        if matches!(state, State::Uuencode { .. } | State::Base64 | State::Yenc(_)) {
+            found(Enclosed::End);
+        }
+    }
+
+    fn give(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
+        if !self.decoded.is_empty() {
+            found(Enclosed::Data(&self.decoded));
+            self.decoded.clear();
+        }
+    }
+
+    fn give_much(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
+        if self.decoded.len() > limits::DECODE_STEP {
+            self.give(found);
+        }
+    }
+}
+
+fn data(form: Form) -> State {
+    match form {
+        Form::Historical => State::Uuencode { ending: false },
+        Form::Base64 => State::Base64,
+    }
+}
+
+/// Puts lines together; of a longer one than the limit, only its beginning is kept.
+#[derive(Debug, Default)]
+struct Lines {
+    /// The beginning of a line, or a whole line that was given.
+    tail: Vec<u8>,
+    given: bool,
+}
+
+impl Lines {
+    /// Takes bytes up to the end of a line; gives the line, without its end, if it ends.
+    fn next<'l, 'i: 'l>(&'l mut self, input: &mut &'i [u8]) -> Option<&'l [u8]> {
+        if mem::take(&mut self.given) {
+            self.tail.clear();
+        }
+        let end = memchr(b'\n', input);
+        let (line, rest) = match end {
+            Some(end) => (input.get(..end)?, input.get(end.saturating_add(1)..)?),
+            None => (*input, &[][..]),
+        };
+        *input = rest;
+        if end.is_some() && self.tail.is_empty() {
+            return Some(bare(line));
+        }
+        let room = limits::EMBEDDED_LINE.saturating_sub(self.tail.len());
+        self.tail.extend(line.iter().take(room));
+        self.given = end.is_some();
+        end.map(|_| bare(&self.tail))
+    }
+
+    /// The line that has not ended.
+    fn finish(&mut self) -> Vec<u8> {
+        let mut last = mem::take(&mut self.tail);
+        if mem::take(&mut self.given) {
+            last.clear();
+        }
+        bare(&last).to_vec()
+    }
+}
+
+/// A line's beginning, without CR at its end.
+fn bare(line: &[u8]) -> &[u8] {
+    let line = line.get(..limits::EMBEDDED_LINE).unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The same files for every split, nested, with no more bytes in them than the text has.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let Some((choice, data)) = data.split_first() else {
+        return;
+    };
+    let read = |size: usize| {
+        let mut scanner = Scanner {
+            bare: choice & 1 == 1,
+            ..Scanner::default()
+        };
+        let mut record = Record::default();
+        for piece in data.chunks(size) {
+            scanner.feed(piece, &mut |item| record.add(item));
+        }
+        scanner.finish(&mut |item| record.add(item));
+        record
+    };
+    let whole = read(data.len().max(1));
+    assert!(!whole.open && whole.bytes() <= data.len());
+    for size in [1, 2, 3, 7, 64, 1000] {
+        assert_eq!(whole, read(size), "pieces of {size}");
+    }
+}
+
+/// What a search told, data joined: what the fuzz functions and tests compare.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) told: Vec<String>,
+    data: Vec<u8>,
+    total: usize,
+    pub(super) open: bool,
+}
+
+impl Record {
+    pub(super) fn add(&mut self, item: Enclosed<'_>) {
+        match item {
+            Enclosed::Data(bytes) => {
+                assert!(self.open);
+                self.total = self.total.saturating_add(bytes.len());
+                self.data.extend_from_slice(bytes);
+            }
+            Enclosed::Begin(body) => {
+                assert!(!mem::replace(&mut self.open, true));
+                self.told.push(format!("{body:?}"));
+            }
+            Enclosed::Name(name) => {
+                assert!(self.open);
+                self.told.push(format!("name {}", name.escape_ascii()));
+            }
+            Enclosed::End => {
+                assert!(mem::replace(&mut self.open, false));
+                let data = mem::take(&mut self.data);
+                self.told.push(format!("end {}", data.escape_ascii()));
+            }
+            Enclosed::Finding(flag) => self.told.push(flag.name().to_owned()),
+        }
+    }
+
+    /// Bytes of all files.
+    pub(super) fn bytes(&self) -> usize {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests;

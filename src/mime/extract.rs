@@ -1,0 +1,89 @@
+//! Files in a leaf's content that MIME does not describe, told to a visitor beside the content itself.
+
+use super::embedded::{Enclosed, Scanner};
+use super::{Entity, Finding, Kind, Visitor};
+
+/// A visitor that searches what goes by on its way to another one.
+pub struct Extractor<V> {
+    visitor: V,
+    search: Option<Search>,
+    /// Of the leaf under way.
+    path: Vec<u32>,
+    offset: u64,
+}
+
+enum Search {
+    Text(Box<Scanner>),
+}
+
+impl<V: Visitor> Extractor<V> {
+    /// Tells `visitor` everything, and what it finds by [`Visitor::enclosed`].
+    pub fn new(visitor: V) -> Extractor<V> {
+        Extractor {
+            visitor,
+            search: None,
+            path: Vec::new(),
+            offset: 0,
+        }
+    }
+
+    /// The visitor, for a look under way.
+    pub fn visitor(&self) -> &V {
+        &self.visitor
+    }
+
+    /// Gives the visitor back.
+    pub fn into_visitor(self) -> V {
+        self.visitor
+    }
+
+    /// Takes the search along the next bytes, or to the end of the content.
+    fn search(&mut self, content: Option<&[u8]>) {
+        let (path, offset, visitor) = (self.path.as_slice(), self.offset, &mut self.visitor);
+        let mut found = |found: Enclosed<'_>| match found {
+            Enclosed::Finding(flag) => visitor.finding(Finding { flag, path, offset }),
+            found => visitor.enclosed(found),
+        };
+        match (&mut self.search, content) {
+            (Some(Search::Text(scanner)), Some(content)) => scanner.feed(content, &mut found),
+            (Some(Search::Text(scanner)), None) => scanner.finish(&mut found),
+            (None, _) => {}
+        }
+    }
+}
+
+impl<V: Visitor> Visitor for Extractor<V> {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        self.visitor.begin(entity);
+        let media_type = entity.content_type.value.as_str();
+        self.search = if entity.kind != Kind::Leaf {
+            None
+        } else if media_type.starts_with("text/") || media_type.is_empty() {
+            Some(Search::Text(Box::default()))
+        } else {
+            None
+        };
+        self.path.clear();
+        self.path.extend(entity.path);
+        self.offset = entity.offset;
+    }
+
+    fn body(&mut self, decoded: &[u8]) {
+        self.visitor.body(decoded);
+        self.search(Some(decoded));
+    }
+
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        self.visitor.cms(depth, decoded);
+    }
+
+    fn end(&mut self) {
+        self.search(None);
+        self.search = None;
+        self.visitor.end();
+    }
+
+    fn finding(&mut self, finding: Finding<'_>) {
+        self.visitor.finding(finding);
+    }
+}
