@@ -193,6 +193,8 @@ pub const BATCH_BYTES: usize = 1024 * 1024;
 pub const BATCH_EVENTS: usize = 500;
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
+/// After news that brought no mail: EXPUNGE comes in thousands, and some servers announce what is not there.
+pub const IDLE_NEWS: Duration = Duration::from_secs(1);
 /// The longest throttle hint of a server that is honoured. Reached: it is taken for this long.
 pub const THROTTLE: Duration = Duration::from_secs(15 * 60);
 /// Sessions that ask for a mail that the server refuses. Reached: the mail is reported as a gap and passed over, if the

@@ -24,7 +24,7 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::event::build;
 use crate::imap::resume::{Position, Resume, resume};
-use crate::imap::session::{Listed, Selected, Session};
+use crate::imap::session::{Listed, Selected, Session, Watched};
 use crate::log::{self, Level};
 use crate::net::Dial;
 use crate::sink::{Batch, Sink};
@@ -172,14 +172,19 @@ impl Life {
         self.begin(&mut session, selected, uid_next)?;
         let mut backlog_end = uid_next;
         let mut first = true;
+        let mut watched = Watched::Quiet;
         while !self.stopping() {
+            let listed = self.frontier.end();
             self.catch_up(&mut session, backlog_end)?;
+            if watched == Watched::News && self.frontier.end() == listed {
+                self.mailbox.clock.wait(limits::IDLE_NEWS);
+            }
             // From here on there is only what is new, under whatever UID.
             backlog_end = 0;
             // Listing and fetching work: the session has proven itself.
             self.attempt = 0;
             self.tell_caught_up(std::mem::take(&mut first));
-            session.watch(limits::IDLE_CYCLE)?;
+            watched = session.watch(limits::IDLE_CYCLE)?;
         }
         session.log_out();
         Ok(())

@@ -363,6 +363,23 @@ fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
 }
 
 #[test]
+fn news_without_end_of_nothing_new_make_no_loop_spin() {
+    let mut watch = Watch::new(2);
+    watch.server.misbehave(Fault::EndlessNews);
+    watch.begin_well();
+    watch.wait_for_events(2);
+    for _ in 0..3 {
+        assert!(watch.glass.waiting() >= Duration::from_secs(1));
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    assert!(watch.server.record().commands.len() < 40);
+    watch.server.deliver(&crate::mail(9));
+    watch.glass.turn();
+    watch.wait_for_events(3);
+}
+
+#[test]
 fn sessions_that_end_before_a_batch_is_full_deliver_what_came() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::EndsAfter { bodies: 6 });

@@ -123,6 +123,10 @@ impl Session<'_> {
             self.say("* BYE the server is going down");
             return Ok(false);
         }
+        if self.state.look(|state| state.has(&Fault::EndlessNews)) {
+            let mails = self.state.look(|state| state.mailbox.uids().len());
+            self.say(&format!("* {} EXISTS", mails + self.tags.len() % 2));
+        }
         let examined = self.state.change(|state| state.view(self.connection).is_some());
         match command.name.as_str() {
             "CAPABILITY" => self.capability(command),
