@@ -8,18 +8,35 @@ use super::{Life, whole_seconds};
 use crate::backoff;
 use crate::imap::resume::Position;
 use crate::log::Level;
-use crate::sink::DeliveryError;
+use crate::sink::{Batch, DeliveryError};
 
 impl Life {
-    /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement.
+    /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement. What the
+    /// receiver refuses as too large or malformed is halved, down to the one event that is meant.
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
-        if self.batch.is_empty() {
-            return Ok(());
+        // Halves that wait for their turn, the last one first.
+        let mut later = Vec::new();
+        while !self.batch.is_empty() {
+            self.deliver_batch(&mut later)?;
+            if let Some(half) = later.pop() {
+                (self.batch, self.batched) = half;
+            }
         }
+        Ok(())
+    }
+
+    fn deliver_batch(&mut self, later: &mut Vec<(Batch, Vec<u32>)>) -> Result<(), Failure> {
         let mut attempt: u32 = 0;
         while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
             if self.stopping() {
                 return Err(Failure::Stopping);
+            }
+            let half = self.batch.count().div_ceil(2).min(self.batched.len());
+            if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
+                let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", &error)];
+                self.log(Level::Warn, "refused, sending it in halves", &fields);
+                later.push((self.batch.split_off(half), self.batched.split_off(half)));
+                continue;
             }
             let (backoff, at_least) = match &error {
                 DeliveryError::Retry { after, .. } => (backoff::DELIVERY, after.unwrap_or_default()),
@@ -35,6 +52,7 @@ impl Life {
                 "not delivered, trying again",
                 &[
                     ("events", &self.batch.count()),
+                    ("first_uid", &self.batched.first().copied().unwrap_or_default()),
                     ("reason", &error),
                     ("in_seconds", &whole_seconds(delay)),
                 ],

@@ -23,6 +23,20 @@ impl Batch {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Keeps the first `count` events and gives the others.
+    #[must_use = "the others are nowhere else"]
+    pub fn split_off(&mut self, count: usize) -> Batch {
+        // An event is one line: JSON escapes every LF in it.
+        let ends = memchr::memchr_iter(b'\n', &self.lines).map(|end| end.saturating_add(1));
+        let at = std::iter::once(0).chain(ends).nth(count).unwrap_or(self.lines.len());
+        let rest = Batch {
+            lines: self.lines.split_off(at),
+            count: self.count.saturating_sub(count),
+        };
+        self.count = self.count.min(count);
+        rest
+    }
+
     /// The events, each ended by LF.
     pub fn lines(&self) -> &[u8] {
         &self.lines
@@ -86,3 +100,35 @@ impl fmt::Display for DeliveryError {
 }
 
 impl std::error::Error for DeliveryError {}
+
+#[cfg(test)]
+mod tests {
+    use super::Batch;
+
+    #[test]
+    fn a_batch_is_split_between_events_and_none_is_lost() {
+        let events = ["{}", "{\"a\":1}", "{\"b\":\"\\n\"}"];
+        let whole = || {
+            let mut batch = Batch::default();
+            for event in events {
+                batch.push(|line| line.extend_from_slice(event.as_bytes()));
+            }
+            batch
+        };
+        for count in 0..5 {
+            let mut first = whole();
+            let second = first.split_off(count);
+            assert_eq!([first.lines(), second.lines()].concat(), whole().lines(), "{count}");
+            assert_eq!(
+                (first.count(), second.count()),
+                (count.min(3), 3_usize.saturating_sub(count))
+            );
+            for batch in [first, second] {
+                assert_eq!(
+                    batch.lines().split_inclusive(|byte| *byte == b'\n').count(),
+                    batch.count()
+                );
+            }
+        }
+    }
+}

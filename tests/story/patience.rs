@@ -284,6 +284,23 @@ fn a_receiver_that_refuses_a_batch_gets_it_again_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_receiver_that_refuses_large_batches_gets_halves_without_any_waiting() {
+    let mut watch = Watch::new(4);
+    for _ in 0..2 {
+        watch.receiver.misbehave_once(receiver::Fault::Status {
+            code: 413,
+            retry_after: None,
+        });
+    }
+    watch.begin_well();
+    // The clock stands: whoever waited here would wait for ever.
+    watch.wait_for_events(4);
+    let record = watch.receiver.record();
+    assert_eq!((record.uids(), record.duplicates), (vec![1, 2, 3, 4], 0));
+    assert_eq!(record.requests, 5, "4 refused, 2 refused, 1, 1, 2");
+}
+
+#[test]
 fn one_mail_that_the_server_refuses_does_not_hold_up_the_others() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::NoOnFetch { uid: 7 });
