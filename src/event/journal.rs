@@ -53,8 +53,11 @@ struct Reading {
 /// Reads `mail` as a report; `None` if it is none. Without the mark, which gateways may remove, only a perfect one is.
 fn exchange(mail: &Message) -> Option<Reading> {
     let marked = mail.headers.contains_key(MARK);
-    let envelope = mail.parts.first().and_then(envelope_of);
     let original = original(&mail.parts);
+    if !marked && original.is_none() {
+        return None; // nearly every mail: its text need not be read as an envelope
+    }
+    let envelope = mail.parts.first().and_then(envelope_of);
     let (mut envelope, original) = match (envelope, original) {
         (Some(envelope), Some(original)) => (envelope, original),
         (envelope, _) => return marked.then(|| ambiguous(envelope)),

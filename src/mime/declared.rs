@@ -51,7 +51,7 @@ impl Declared {
     pub(super) fn read(fields: Fields<'_>, place: Place) -> Declared {
         let mut flags = Vec::new();
         let mut unfolded = Vec::new();
-        let [content_type, disposition] = fields.first(["content-type", "content-disposition"]);
+        let [content_type, disposition, encodings] = conflicts(fields, &mut flags);
         let typed = content_type.is_some();
         let mut parse = |value: &[u8]| {
             // `Content-Type:: a/b`: the second colon is flagged with the header and read over here.
@@ -89,8 +89,7 @@ impl Declared {
         {
             flags.push(Flag::ConflictFilename);
         }
-        conflicts(fields, &mut flags);
-        let encoding = encoding(fields, &mut flags);
+        let encoding = encoding(encodings, fields, &mut flags);
         let nature = nature(&content_type, disposition.as_ref(), &mut flags);
         Declared {
             content_type,
@@ -144,12 +143,13 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
     })
 }
 
-/// Fields that should be there once, there twice with different values.
-fn conflicts(fields: Fields<'_>, flags: &mut Vec<Flag>) {
+/// The first Content-Type, Content-Disposition and Content-Transfer-Encoding; and of these and the fields that people
+/// see, those that are there twice with different values.
+fn conflicts<'b>(fields: Fields<'b>, flags: &mut Vec<Flag>) -> [Option<&'b [u8]>; 3] {
     const ONCE: [(&str, Flag); 8] = [
         ("content-type", Flag::ConflictContentType),
-        ("content-transfer-encoding", Flag::ConflictTransferEncoding),
         ("content-disposition", Flag::ConflictDisposition),
+        ("content-transfer-encoding", Flag::ConflictTransferEncoding),
         ("from", Flag::ConflictFrom),
         ("subject", Flag::ConflictSubject),
         ("date", Flag::ConflictDate),
@@ -158,39 +158,30 @@ fn conflicts(fields: Fields<'_>, flags: &mut Vec<Flag>) {
     ];
     let mut first: [Option<&[u8]>; 8] = [None; 8];
     for field in fields {
-        for ((name, flag), first) in ONCE.iter().zip(&mut first) {
-            if !field.is(name) {
-                continue;
-            }
-            match first {
-                None => *first = Some(field.value),
-                Some(first) if first.trim_ascii() == field.value.trim_ascii() => {}
-                Some(_) => flags.push(*flag),
-            }
+        let named = ONCE.iter().zip(&mut first).find(|((name, _), _)| field.is(name));
+        match named {
+            None => {}
+            Some((_, first @ None)) => *first = Some(field.value),
+            Some((_, Some(first))) if first.trim_ascii() == field.value.trim_ascii() => {}
+            Some(((_, flag), _)) => flags.push(*flag),
         }
     }
+    let [content_type, disposition, encoding, ..] = first;
+    [content_type, disposition, encoding]
 }
 
 /// The first Content-Transfer-Encoding that is one; else the first from which one can be made out.
-fn encoding(fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
-    let values = || {
-        fields
-            .into_iter()
-            .filter(|field| field.is("content-transfer-encoding"))
-            .map(|field| field.value)
-    };
-    let mut exact = values()
-        .filter(|value| !value.trim_ascii().is_empty())
-        .filter_map(Encoding::parse);
-    if let Some(encoding) = exact.next() {
-        if matches!(encoding, Encoding::Uuencode | Encoding::Yenc) {
-            flags.push(Flag::EmbeddedEncoding);
-        }
+fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
+    let Some(first) = first else { return Encoding::Identity };
+    let is_said = |value: &[u8]| !value.trim_ascii().is_empty();
+    if let Some(encoding) = Encoding::parse(first).filter(|_| is_said(first)) {
         return encoding;
     }
-    let Some(value) = values().find(|value| !value.trim_ascii().is_empty()) else {
-        return Encoding::Identity;
-    };
+    let all = || fields.into_iter().filter(|field| field.is("content-transfer-encoding") && is_said(field.value));
+    if let Some(encoding) = all().find_map(|field| Encoding::parse(field.value)) {
+        return encoding;
+    }
+    let Some(value) = all().next().map(|field| field.value) else { return Encoding::Identity };
     flags.push(Flag::TransferUnknown);
     if value.trim_ascii().contains(&b'\n') {
         flags.push(Flag::TransferSplit);

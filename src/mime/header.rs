@@ -16,17 +16,9 @@ impl<'b> Fields<'b> {
         Fields { block }
     }
 
-    /// The values of the first fields with these names (in lower case), as written.
-    pub fn first<const N: usize>(self, names: [&str; N]) -> [Option<&'b [u8]>; N] {
-        let mut values = [None; N];
-        for field in self {
-            for (name, value) in names.iter().zip(&mut values) {
-                if value.is_none() && field.is(name) {
-                    *value = Some(field.value);
-                }
-            }
-        }
-        values
+    /// The value of the first field called `name` (in lower case), as written.
+    pub fn first(self, name: &str) -> Option<&'b [u8]> {
+        self.into_iter().find(|field| field.is(name)).map(|field| field.value)
     }
 }
 
@@ -164,7 +156,7 @@ fn examine_field(name: &[u8], value: &[u8], at: usize, report: &mut dyn FnMut(Fl
         .get(..bare.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(bare))
         && again.get(bare.len()) == Some(&b':');
-    if bare.is_empty() || (decides(bare) && (again.first() == Some(&b':') || doubled)) {
+    if bare.is_empty() || ((again.first() == Some(&b':') || doubled) && decides(bare)) {
         report(Flag::HeaderEmptyOrDoubleName, at);
     }
 }
@@ -244,12 +236,9 @@ mod tests {
             fields,
             expected.map(|(name, value)| (name.as_bytes().to_vec(), value.to_owned()))
         );
-        assert_eq!(Fields::new(block).first(["x", "absent"]), [Some(&b" 1\n"[..]), None]);
-        assert_eq!(
-            Fields::new(b"A: 1\nA: 2\n").first(["a"]),
-            [Some(&b" 1\n"[..])],
-            "the first one counts"
-        );
+        assert_eq!(Fields::new(block).first("x"), Some(&b" 1\n"[..]));
+        assert_eq!(Fields::new(block).first("absent"), None);
+        assert_eq!(Fields::new(b"A: 1\nA: 2\n").first("a"), Some(&b" 1\n"[..]), "the first one counts");
     }
 
     #[test]
