@@ -177,11 +177,17 @@ fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> 
     if let Some(encoding) = Encoding::parse(first).filter(|_| is_said(first)) {
         return encoding;
     }
-    let all = || fields.into_iter().filter(|field| field.is("content-transfer-encoding") && is_said(field.value));
+    let all = || {
+        fields
+            .into_iter()
+            .filter(|field| field.is("content-transfer-encoding") && is_said(field.value))
+    };
     if let Some(encoding) = all().find_map(|field| Encoding::parse(field.value)) {
         return encoding;
     }
-    let Some(value) = all().next().map(|field| field.value) else { return Encoding::Identity };
+    let Some(value) = all().next().map(|field| field.value) else {
+        return Encoding::Identity;
+    };
     flags.push(Flag::TransferUnknown);
     if value.trim_ascii().contains(&b'\n') {
         flags.push(Flag::TransferSplit);

@@ -188,9 +188,10 @@ fn is_envelope(line: &[u8]) -> bool {
 
 /// Unfolds a field value (RFC 5322, 2.2.3) into `unfolded`, replacing what it holds: each line end with the white space
 /// around it becomes ONE space, as LimaCharlie's events have it; white space at both ends goes.
-pub fn unfold(value: &[u8], unfolded: &mut Vec<u8>) {
+pub fn unfold(mut value: &[u8], unfolded: &mut Vec<u8>) {
     unfolded.clear();
-    for line in value.split(|byte| *byte == b'\n') {
+    while let Some((line, rest)) = split_line(value) {
+        value = rest;
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
@@ -238,7 +239,11 @@ mod tests {
         );
         assert_eq!(Fields::new(block).first("x"), Some(&b" 1\n"[..]));
         assert_eq!(Fields::new(block).first("absent"), None);
-        assert_eq!(Fields::new(b"A: 1\nA: 2\n").first("a"), Some(&b" 1\n"[..]), "the first one counts");
+        assert_eq!(
+            Fields::new(b"A: 1\nA: 2\n").first("a"),
+            Some(&b" 1\n"[..]),
+            "the first one counts"
+        );
     }
 
     #[test]
