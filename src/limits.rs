@@ -161,7 +161,7 @@ pub const DECODE_STEP: usize = 16 * 1024;
 
 // ---- event ----
 
-/// Parts of one mail, nested mails included. Reached: further leaves are counted, not described, flag `limit_parts`.
+/// Parts of one mail, nested mails included. Reached: further parts are not described, flag `limit_parts`.
 pub const PARTS: usize = 1000;
 /// Bytes of `body_text` of one part. Reached: `truncated`, flag `limit_text`.
 pub const BODY_TEXT: usize = 256 * 1024;

@@ -127,7 +127,7 @@ flags! {
     JournalNested "journal_nested" Medium "a journal report inside a journal report; the outer one is unwrapped"
     LimitHeader "limit_header" High "a header block longer than the limit; its first bytes were read"
     LimitDepth "limit_depth" High "nested deeper than the limit; the rest was read as one leaf"
-    LimitParts "limit_parts" High "more parts than the limit; the rest is hashed into the last one"
+    LimitParts "limit_parts" High "more parts than the limit; the others are not described"
     LimitText "limit_text" Medium "more text than the limit; the rest is hashed only"
     LimitRecipients "limit_recipients" Medium "more recipients of a journal report than the limit, or its text was cut"
     LimitAnomalies "limit_anomalies" Medium "more anomalies than the limit"

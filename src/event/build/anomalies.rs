@@ -2,7 +2,7 @@
 
 use crate::event::Anomaly;
 use crate::limits;
-use crate::mime::anomaly::Flag;
+use crate::mime::anomaly::{Flag, Severity};
 
 #[derive(Debug, Default)]
 pub(super) struct Anomalies {
@@ -36,6 +36,22 @@ impl Anomalies {
             });
         } else {
             self.more = self.more.saturating_add(1);
+            self.make_room(Entry {
+                flag,
+                path: path.to_vec(),
+                offset,
+                count: 1,
+            });
+        }
+    }
+
+    /// Many small oddities must not push a HIGH one out: it takes the place of the last that is not HIGH.
+    fn make_room(&mut self, entry: Entry) {
+        let is_high = |entry: &Entry| entry.flag.severity() == Severity::High;
+        if is_high(&entry)
+            && let Some(place) = self.entries.iter_mut().rfind(|entry| !is_high(entry))
+        {
+            *place = entry;
         }
     }
 

@@ -310,3 +310,15 @@ fn a_signed_object_is_a_part_and_what_it_encloses_follows_it() {
     assert_eq!(inner.body_text.as_deref(), Some("hi"));
     assert_eq!(last.body_text.as_deref(), Some("last"));
 }
+
+#[test]
+fn many_small_oddities_do_not_push_a_high_one_out() {
+    let mut mail = "Content-Type: multipart/mixed; boundary=b\n\n".to_owned();
+    for _ in 0..limits::ANOMALIES + 10 {
+        mail.push_str("--b\nX-Raw: caf\u{e9}\n\n\n");
+    }
+    mail.push_str("--b\nContent-Transfer-Encoding: base64\n\n!!!!\n--b--\n");
+    let event = build(&mail);
+    assert_eq!(event.message.anomalies.len(), limits::ANOMALIES);
+    assert!(flags(&event).contains(&"b64_junk"), "{:?}", flags(&event));
+}
