@@ -170,22 +170,23 @@ fn conflicts<'b>(fields: Fields<'b>, flags: &mut Vec<Flag>) -> [Option<&'b [u8]>
     [content_type, disposition, encoding]
 }
 
-/// The first Content-Transfer-Encoding that is one; else the first from which one can be made out.
+/// The first Content-Transfer-Encoding that is one; else the first from which one can be made out. `first` is the first
+/// field, which in ordinary mail is the only one.
 fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
     let Some(first) = first else { return Encoding::Identity };
-    let is_said = |value: &[u8]| !value.trim_ascii().is_empty();
-    if let Some(encoding) = Encoding::parse(first).filter(|_| is_said(first)) {
-        return encoding;
-    }
-    let all = || {
-        fields
-            .into_iter()
-            .filter(|field| field.is("content-transfer-encoding") && is_said(field.value))
+    let said = |value: &&[u8]| !value.trim_ascii().is_empty();
+    let others = || {
+        let named = fields.into_iter().filter(|field| field.is("content-transfer-encoding"));
+        named.map(|field| field.value).filter(said)
     };
-    if let Some(encoding) = all().find_map(|field| Encoding::parse(field.value)) {
+    let exact = Some(first).filter(said).and_then(Encoding::parse);
+    if let Some(encoding) = exact.or_else(|| others().find_map(Encoding::parse)) {
+        if matches!(encoding, Encoding::Uuencode | Encoding::Yenc) {
+            flags.push(Flag::EmbeddedEncoding);
+        }
         return encoding;
     }
-    let Some(value) = all().next().map(|field| field.value) else {
+    let Some(value) = others().next() else {
         return Encoding::Identity;
     };
     flags.push(Flag::TransferUnknown);
