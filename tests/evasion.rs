@@ -96,12 +96,9 @@ fn no_hidden_file_is_missed_in_silence() {
         silent.len()
     );
     assert_eq!(files.len(), 372);
-    assert_eq!(silent, SILENT);
+    assert_eq!(silent, Vec::<String>::new());
     assert!(recovered * 100 >= files.len() * 70, "only {recovered} recovered");
 }
-
-/// What is not read and not flagged yet: uuencode and yEnc in a text body.
-const SILENT: [&str; 2] = ["4bI1.eml", "Rjn8.eml"];
 
 #[test]
 fn no_hidden_file_name_is_missed_in_silence() {
@@ -135,12 +132,11 @@ fn no_hidden_file_name_is_missed_in_silence() {
     assert_eq!(silent, SILENT_NAMES);
 }
 
-/// Two mails hide nothing: the only name of each part, in the one place where it stands, is `file.png`. The other two are
-/// names in UTF-16 without a byte order mark, which is not read in its right order yet.
-const SILENT_NAMES: [&str; 4] = ["1jWr.eml", "M4wJ.eml", "iyCW.eml", "zDZ1.eml"];
+/// Two mails hide nothing: the only name of each part, in the one place where it stands, is `file.png`.
+const SILENT_NAMES: [&str; 2] = ["M4wJ.eml", "zDZ1.eml"];
 
 /// HIGH flags on ordinary mail, each with its reason.
-const HAM: [(&str, &str, &str); 7] = [
+const HAM: [(&str, &str, &str); 8] = [
     (
         "easy-ham-1/00986",
         "conflict_param:filename",
@@ -162,6 +158,11 @@ const HAM: [(&str, &str, &str); 7] = [
         "hard-ham-1/00183",
         "b64_bad_pad",
         "base64 with a padding character missing",
+    ),
+    (
+        "hard-ham-1/00189",
+        "embedded_encoding",
+        "a uuencoded file in a newsletter's text",
     ),
     (
         "hard-ham-1/00200",
