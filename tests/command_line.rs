@@ -351,6 +351,42 @@ fn parts_are_extracted_under_their_hash_and_never_under_their_name() {
 }
 
 #[test]
+fn what_is_enclosed_in_a_part_is_extracted_as_well() {
+    let folder = Folder::new("enclosed");
+    let mails = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/mail");
+    for entry in fs::read_dir(mails).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "eml") {
+            continue;
+        }
+        let parts = folder.0.join(path.file_stem().unwrap());
+        let output = run(&["parse", "--extract", parts.to_str().unwrap(), path.to_str().unwrap()]);
+        let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut hashes = Vec::new();
+        collect_hashes(&event, &mut hashes);
+        hashes.sort();
+        hashes.dedup();
+        let mut names: Vec<_> = fs::read_dir(&parts)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, hashes, "{}", path.display());
+    }
+}
+
+/// Every `hashes.sha256` in an event.
+fn collect_hashes(value: &serde_json::Value, hashes: &mut Vec<String>) {
+    if let Some(hash) = value["hashes"]["sha256"].as_str() {
+        hashes.push(hash.to_owned());
+    }
+    let values = value.as_object().into_iter().flat_map(|object| object.values());
+    for inner in values.chain(value.as_array().into_iter().flatten()) {
+        collect_hashes(inner, hashes);
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_to_is_one_line() {
     let folder = Folder::new("unwritable");
     let mail = folder.file("a.eml", MAIL);
@@ -364,7 +400,7 @@ fn a_folder_that_cannot_be_written_to_is_one_line() {
     // Writable when it was looked at, and no more when a part comes: a folder has the temporary file's place.
     let parts = folder.0.join("parts");
     let script = format!(
-        "mkdir -p '{0}'/.mailtap-$$ && exec '{1}' parse --extract '{0}' '{2}'",
+        "mkdir -p '{0}'/.mailtap-$$-1 && exec '{1}' parse --extract '{0}' '{2}'",
         parts.display(),
         env!("CARGO_BIN_EXE_mailtap"),
         mail

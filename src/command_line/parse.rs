@@ -17,7 +17,7 @@ use crate::config::machine_name;
 use crate::event::build::{Arrival, EventBuilder, Settings};
 use crate::event::encode::encode;
 use crate::event::{EmailEvent, Origin};
-use extract::Extractor;
+use extract::Extraction;
 use pretty::pretty;
 
 /// Prints the events of every path in `arguments`, in that order.
@@ -93,7 +93,7 @@ struct Printer {
     anomalies: bool,
     folder: Option<Rc<Path>>,
     /// The mail under way.
-    mail: Option<(String, EventBuilder<Extractor>)>,
+    mail: Option<(String, EventBuilder<Extraction>)>,
     line: Vec<u8>,
     all_readable: bool,
     outcome: Result<(), Failure>,
@@ -122,8 +122,8 @@ impl Printer {
     fn take(&mut self, piece: Piece<'_>) -> ControlFlow<()> {
         match piece {
             Piece::Begin(source) => {
-                let extractor = Extractor::new(self.folder.clone());
-                let builder = EventBuilder::beside(extractor, &self.settings);
+                let extraction = Extraction::new(self.folder.clone());
+                let builder = EventBuilder::beside(extraction, &self.settings);
                 self.mail = Some((source.to_owned(), builder));
             }
             Piece::Bytes(bytes) => {
@@ -149,7 +149,7 @@ impl Printer {
         }
     }
 
-    fn end(&mut self, source: &str, builder: EventBuilder<Extractor>) -> Result<(), Failure> {
+    fn end(&mut self, source: &str, builder: EventBuilder<Extraction>) -> Result<(), Failure> {
         let arrival = Arrival {
             origin: Origin::File {
                 source: source.to_owned(),
@@ -158,8 +158,8 @@ impl Printer {
             internal_date: None,
             now: system_unix_milliseconds(),
         };
-        let (event, extractor) = builder.finish_both(&self.settings, arrival);
-        extracted(&extractor, self.folder.as_deref())?;
+        let (event, extraction) = builder.finish_both(&self.settings, arrival);
+        extracted(&extraction, self.folder.as_deref())?;
         self.line.clear();
         if self.anomalies {
             list_anomalies(source, &event, &mut self.line);
@@ -196,8 +196,8 @@ fn list_anomalies(source: &str, event: &EmailEvent, output: &mut Vec<u8>) {
     }
 }
 
-fn extracted(extractor: &Extractor, folder: Option<&Path>) -> Result<(), Failure> {
-    match (extractor.failure(), folder) {
+fn extracted(extraction: &Extraction, folder: Option<&Path>) -> Result<(), Failure> {
+    match (extraction.failure(), folder) {
         (Some(error), Some(folder)) => Err(extraction_failure(folder, error)),
         _ => Ok(()),
     }

@@ -130,6 +130,7 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
             return hidden.then_some(Flag::ParameterEncodedWord);
         }
         Note::Rfc2231 => Flag::ParameterExtended,
+        Note::StatefulCharset => Flag::CharsetStateful,
         Note::Raw8Bit => Flag::RawEightBitHeader,
         Note::Repeated(_) => return None,
         Note::Conflict(name) => match name.as_str() {

@@ -35,6 +35,8 @@ pub enum Note {
     Rfc2047,
     /// RFC 2231 that breaks its rules: gaps, bad escapes, no charset.
     Rfc2231,
+    /// A charset of RFC 2231 in which ASCII is not ASCII after an escape.
+    StatefulCharset,
     /// 8-bit bytes or control characters.
     Raw8Bit,
     /// The parameter of this name is there twice, with the same value.

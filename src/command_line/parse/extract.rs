@@ -1,4 +1,4 @@
-//! `--extract DIR`: every decoded leaf of a mail becomes a file. Its name is the SHA-256 of its content, so that the mail
+//! `--extract DIR`: every decoded leaf of a mail becomes a file, and so does what is enclosed in one. Its name is the SHA-256 of its content, so that the mail
 //! has no say in it, and a file that is there already is the same one.
 
 use std::fs::{self, File, OpenOptions};
@@ -9,22 +9,29 @@ use std::rc::Rc;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::encode::hexadecimal;
+use crate::mime::embedded::Enclosed;
 use crate::mime::{Entity, Finding, Kind, Visitor};
 
-/// Writes the leaves of one mail as they come; none is held in memory.
-pub(super) struct Extractor {
+/// Writes the leaves of one mail as they come, and the files enclosed in them; none is held in memory.
+pub(super) struct Extraction {
     /// Where to; nothing is written without it.
     folder: Option<Rc<Path>>,
-    /// The leaf under way.
-    part: Option<PartFile>,
+    /// The files of what has begun and not ended, outermost first; `None` for what has no content of its own.
+    open: Vec<Option<PartFile>>,
+    /// That of what is enclosed in the innermost.
+    enclosed: Option<PartFile>,
+    /// How many have begun, which tells their temporary names apart.
+    begun: u64,
     outcome: io::Result<()>,
 }
 
-impl Extractor {
-    pub(super) fn new(folder: Option<Rc<Path>>) -> Extractor {
-        Extractor {
+impl Extraction {
+    pub(super) fn new(folder: Option<Rc<Path>>) -> Extraction {
+        Extraction {
             folder,
-            part: None,
+            open: Vec::new(),
+            enclosed: None,
+            begun: 0,
             outcome: Ok(()),
         }
     }
@@ -33,36 +40,74 @@ impl Extractor {
     pub(super) fn failure(&self) -> Option<&io::Error> {
         self.outcome.as_ref().err()
     }
-}
 
-impl Visitor for Extractor {
-    fn begin(&mut self, entity: &Entity<'_>) {
-        if let Some(folder) = self.folder.as_deref().filter(|_| self.outcome.is_ok())
-            && entity.kind == Kind::Leaf
-        {
-            match PartFile::create(folder) {
-                Ok(part) => self.part = Some(part),
-                Err(error) => self.outcome = Err(error),
-            }
+    fn create(&mut self) -> Option<PartFile> {
+        let folder = self.folder.as_deref().filter(|_| self.outcome.is_ok())?;
+        self.begun = self.begun.saturating_add(1);
+        PartFile::create(folder, self.begun)
+            .map_err(|error| self.outcome = Err(error))
+            .ok()
+    }
+
+    /// Keeps the first failure.
+    fn note(&mut self, result: io::Result<()>) {
+        if self.outcome.is_ok() {
+            self.outcome = result;
         }
     }
 
+    fn write(&mut self, depth: usize, decoded: &[u8]) {
+        let result = match self.open.get_mut(depth) {
+            Some(Some(file)) if self.outcome.is_ok() => file.write(decoded),
+            _ => return,
+        };
+        self.note(result);
+    }
+
+    fn finish(&mut self, file: Option<PartFile>) {
+        if let Some(file) = file.filter(|_| self.outcome.is_ok()) {
+            self.note(file.finish());
+        }
+    }
+}
+
+impl Visitor for Extraction {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        let file = match entity.kind {
+            Kind::Leaf | Kind::Cms => self.create(),
+            Kind::Multipart | Kind::Message => None,
+        };
+        self.open.push(file);
+    }
+
     fn body(&mut self, decoded: &[u8]) {
-        if let Some(part) = &mut self.part
-            && let Err(error) = part.write(decoded)
-        {
-            self.part = None;
-            self.outcome = Err(error);
+        self.write(self.open.len().saturating_sub(1), decoded);
+    }
+
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        self.write(depth, decoded);
+    }
+
+    fn enclosed(&mut self, found: Enclosed<'_>) {
+        match found {
+            Enclosed::Begin(_) => self.enclosed = self.create(),
+            Enclosed::Data(data) if self.outcome.is_ok() => {
+                if let Some(file) = &mut self.enclosed {
+                    let result = file.write(data);
+                    self.note(result);
+                }
+            }
+            Enclosed::End => {
+                let file = self.enclosed.take();
+                self.finish(file);
+            }
+            Enclosed::Data(_) | Enclosed::Name(_) | Enclosed::Finding(_) => {}
         }
     }
 
     fn end(&mut self) {
-        // Nothing begins inside a leaf: the first end after its beginning is its own.
-        if let Some(part) = self.part.take()
-            && let Err(error) = part.finish()
-        {
-            self.outcome = Err(error);
-        }
+        let file = self.open.pop().flatten();
+        self.finish(file);
     }
 
     fn finding(&mut self, _: Finding<'_>) {}
@@ -76,9 +121,9 @@ struct PartFile {
 }
 
 impl PartFile {
-    fn create(folder: &Path) -> io::Result<PartFile> {
-        // One part at a time. What has this name was left by a process that was killed.
-        let temporary = folder.join(format!(".mailtap-{}", std::process::id()));
+    fn create(folder: &Path, number: u64) -> io::Result<PartFile> {
+        // What has this name was left by a process that was killed.
+        let temporary = folder.join(format!(".mailtap-{}-{number}", std::process::id()));
         if let Err(error) = fs::remove_file(&temporary)
             && error.kind() != io::ErrorKind::NotFound
         {

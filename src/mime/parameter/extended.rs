@@ -130,6 +130,13 @@ impl Parameter {
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
+        let charset = self
+            .assembled
+            .as_ref()
+            .and_then(|assembled| assembled.charset.as_deref());
+        if charset.and_then(Charset::from_label).is_some_and(Charset::is_stateful) {
+            notes.insert(Note::StatefulCharset);
+        }
         if !clean {
             notes.insert(Note::Rfc2231);
         }

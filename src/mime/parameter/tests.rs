@@ -177,6 +177,8 @@ fn the_extended_form_is_the_text_and_the_plain_form_the_bytes() {
         let found = Parameterized::parse(value);
         assert_eq!(found.text("name", None).as_deref(), Some(name));
     }
+    let stateful = Parameterized::parse(b"a; name*=utf-7''+AOQ-.txt");
+    assert!(stateful.notes().iter().eq([&Note::StatefulCharset]));
     let raw = Parameterized::parse(b"attachment; filename=\xA4\xA4.txt");
     assert_eq!(raw.text("filename", Some(b"big5")).as_deref(), Some("中.txt"));
     assert_eq!(raw.text("filename", None).as_deref(), Some("¤¤.txt"));
