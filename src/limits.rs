@@ -88,6 +88,12 @@ pub const CMS_TAG: usize = 4;
 
 /// Bytes of a line in which a file written into text begins; its name is in it. Reached: the rest of the line is ignored.
 pub const EMBEDDED_LINE: usize = 1024;
+/// Bytes of an attachment's name in TNEF, in its own charset. Reached: the rest is ignored.
+pub const TNEF_NAME: usize = 2048;
+/// TNEF streams, one in another: mails attached to mails. Reached: the inner one is a file.
+pub const TNEF_DEPTH: usize = 8;
+/// Compressed RTF that is decompressed at a time; it may become eight times as much.
+pub const RTF_STEP: usize = 2048;
 
 // ---- config ----
 

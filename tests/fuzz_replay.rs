@@ -27,6 +27,7 @@ const TARGETS: &[Target] = &[
     ("mime_entity", "mime::entity", mailtap::mime::entity::fuzz),
     ("parameter", "mime::parameter", mailtap::mime::parameter::fuzz),
     ("pkcs7", "mime::pkcs7", mailtap::mime::pkcs7::fuzz),
+    ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
 ];
 

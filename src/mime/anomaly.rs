@@ -106,6 +106,8 @@ flags! {
     EmbeddedEncoding "embedded_encoding" High "uuencode, yEnc or BinHex, in text or as a transfer encoding: some readers decode it, others do not"
     Smime "smime" Info "a signed or encrypted S/MIME object"
     SmimeUnread "smime_unread" High "an S/MIME object whose content could not be read to its end: damaged, compressed or none"
+    Tnef "tnef" Info "a `winmail.dat`, which only Outlook opens; what is in it follows as parts"
+    TnefUnread "tnef_unread" High "a `winmail.dat` that is damaged or something else: readers stop at different places"
     Encrypted "encrypted" Medium "encrypted content (S/MIME or PGP), which nobody without the key can look into"
     QuotedPrintableBadEscape "qp_bad_escape" High "a `=` that is neither an escape nor a soft line break, or escapes in mixed case"
     EncodedWordMalformed "ew_malformed" Medium "an encoded-word that breaks RFC 2047 and was read as far as possible"

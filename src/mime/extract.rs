@@ -1,6 +1,8 @@
 //! Files in a leaf's content that MIME does not describe, told to a visitor beside the content itself.
 
+use super::anomaly::Flag;
 use super::embedded::{Enclosed, Scanner};
+use super::tnef;
 use super::{Entity, Finding, Kind, Visitor};
 
 /// A visitor that searches what goes by on its way to another one.
@@ -14,6 +16,7 @@ pub struct Extractor<V> {
 
 enum Search {
     Text(Box<Scanner>),
+    Tnef(Box<tnef::Reader>),
 }
 
 impl<V: Visitor> Extractor<V> {
@@ -47,6 +50,8 @@ impl<V: Visitor> Extractor<V> {
         match (&mut self.search, content) {
             (Some(Search::Text(scanner)), Some(content)) => scanner.feed(content, &mut found),
             (Some(Search::Text(scanner)), None) => scanner.finish(&mut found),
+            (Some(Search::Tnef(reader)), Some(content)) => reader.feed(content, &mut found),
+            (Some(Search::Tnef(reader)), None) => reader.finish(&mut found),
             (None, _) => {}
         }
     }
@@ -56,9 +61,17 @@ impl<V: Visitor> Visitor for Extractor<V> {
     fn begin(&mut self, entity: &Entity<'_>) {
         self.visitor.begin(entity);
         let media_type = entity.content_type.value.as_str();
+        let text = media_type.starts_with("text/") || media_type.is_empty();
         self.search = if entity.kind != Kind::Leaf {
             None
-        } else if media_type.starts_with("text/") || media_type.is_empty() {
+        } else if tnef::announced(entity.content_type, entity.disposition) {
+            self.visitor.finding(Finding {
+                flag: Flag::Tnef,
+                path: entity.path,
+                offset: entity.offset,
+            });
+            Some(Search::Tnef(Box::default()))
+        } else if text {
             Some(Search::Text(Box::default()))
         } else {
             None

@@ -5,7 +5,7 @@
 //! [`encoded_word`] read what fields say, [`transfer`] undoes transfer encodings, [`charset`] turns bytes into text.
 //!
 //! [`pkcs7`] finds the entity in a signed S/MIME object; an [`extract::Extractor`] between machine and visitor finds files
-//! in content: [`embedded`] those written into text ([`uuencode`], [`yenc`]).
+//! in content: [`embedded`] those written into text ([`uuencode`], [`yenc`]), [`tnef`] those in `winmail.dat`.
 //!
 //! ```
 //! use mailtap::mime::{Entity, Finding, Visitor, entity::Machine};
@@ -27,6 +27,7 @@
 pub mod anomaly;
 pub mod boundary;
 pub mod charset;
+mod compressed_rtf;
 pub mod date;
 mod declared;
 pub mod embedded;
@@ -37,6 +38,7 @@ pub mod header;
 mod layer;
 pub mod parameter;
 pub mod pkcs7;
+pub mod tnef;
 pub mod transfer;
 pub mod uuencode;
 pub mod yenc;
