@@ -1,7 +1,7 @@
 //! Transfer encodings (RFC 2045, 6): streaming, lenient, counting what was wrong. A bad byte never costs the rest of a part.
 
-mod base64;
-mod quoted_printable;
+pub mod base64;
+pub mod quoted_printable;
 
 use super::embedded::{Enclosed, Scanner};
 use base64::Base64;
