@@ -209,9 +209,10 @@ fn read((_, first, repeated, _, last): &Shape, repeats: usize) {
     builder.feed(first.as_bytes());
     let mut piece = String::new();
     for number in 0..repeats {
-        match repeated.contains('#') {
-            true => piece.push_str(&repeated.replace('#', &number.to_string())),
-            false => piece.push_str(repeated),
+        if repeated.contains('#') {
+            piece.push_str(&repeated.replace('#', &number.to_string()));
+        } else {
+            piece.push_str(repeated);
         }
         if piece.len() > 16 * 1024 || number + 1 == repeats {
             bytes += piece.len();
