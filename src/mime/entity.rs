@@ -136,6 +136,7 @@ impl<V: Visitor> Machine<V> {
                 self.header_ends(level, &mut layer, b""); // a delimiter at the very end opens an empty part
             }
         }
+        self.report_near_miss(&mut layer);
         self.close_down_to(level, &mut layer, 0);
         self.layers.truncate(level);
     }
@@ -416,12 +417,12 @@ impl<V: Visitor> Machine<V> {
     /// A boundary line: what is inside its multipart ends, and a part begins or the last one is over.
     fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter) {
         layer.held = LineEnd::None;
+        self.report_near_miss(layer);
         self.close_down_to(level, layer, position.saturating_add(1));
         layer.line_start = true;
         layer.root = false;
         layer.watch = Watch::Nothing;
         layer.beginning = None;
-        layer.near = NearMiss::default();
         layer.state = match delimiter {
             Delimiter::Part => State::Header,
             Delimiter::Close => State::Skip,

@@ -81,10 +81,10 @@ pub(super) struct NearMiss {
 }
 
 impl NearMiss {
-    /// Content goes on with `bytes`; true the first time that `boundary` is in it.
-    pub(super) fn seen(&mut self, boundary: &[u8], bytes: &[u8]) -> bool {
+    /// Content goes on with `bytes`.
+    pub(super) fn look(&mut self, boundary: &[u8], bytes: &[u8]) {
         if self.found || boundary.len() < limits::NEAR_MISS_BOUNDARY {
-            return false;
+            return;
         }
         let needle = [b"--", boundary].concat();
         let keep = needle.len().saturating_sub(1);
@@ -98,6 +98,11 @@ impl NearMiss {
             let excess = self.carry.len().saturating_sub(keep);
             self.carry.drain(..excess);
         }
+    }
+
+    /// Whether the boundary was in it: asked at the end, so that the answer's place among the findings is the same for
+    /// every split.
+    pub(super) fn found(&self) -> bool {
         self.found
     }
 

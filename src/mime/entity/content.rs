@@ -186,7 +186,7 @@ impl<V: Visitor> Machine<V> {
             layer.near.line_end();
         }
         if !bytes.is_empty() {
-            self.look_for_boundary(layer, bytes);
+            Self::look_for_boundary(layer, bytes);
             self.look_for_header(layer, bytes);
         }
         if layer.state == State::Skip {
@@ -235,16 +235,19 @@ impl<V: Visitor> Machine<V> {
     }
 
     /// `x--boundary`, ` --boundary`, `--boundaryX`: for some readers a part begins there.
-    fn look_for_boundary(&mut self, layer: &mut Layer, bytes: &[u8]) {
+    fn look_for_boundary(layer: &mut Layer, bytes: &[u8]) {
         let mut near = mem::take(&mut layer.near);
-        let innermost = layer
-            .multiparts()
-            .next_back()
-            .map(|(_, multipart)| multipart.boundary.as_slice());
-        if innermost.is_some_and(|boundary| near.seen(boundary, bytes)) {
-            self.find(Flag::BoundaryNearMiss, layer.header_offset);
+        if let Some((_, innermost)) = layer.multiparts().next_back() {
+            near.look(&innermost.boundary, bytes);
         }
         layer.near = near;
+    }
+
+    /// Content ends: was there such a line in it?
+    pub(super) fn report_near_miss(&mut self, layer: &mut Layer) {
+        if mem::take(&mut layer.near).found() {
+            self.find(Flag::BoundaryNearMiss, layer.header_offset);
+        }
     }
 
     /// Some readers pass over blank lines before a header; then what looks like a body is one.
