@@ -187,8 +187,9 @@ impl<V: Visitor> Machine<V> {
         }
         if !bytes.is_empty() {
             Self::look_for_boundary(layer, bytes);
-            self.look_for_header(layer, bytes);
         }
+        self.look_for_header(layer, held.bytes());
+        self.look_for_header(layer, bytes);
         if layer.state == State::Skip {
             return;
         }

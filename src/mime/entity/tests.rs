@@ -377,3 +377,8 @@ fn parts_after_the_end_and_headers_after_a_blank_line_are_flagged() {
     );
     flagged("Subject: untyped\n\n--x y\nContent-Type: a/b\n\n", "MimeWithoutType");
 }
+
+#[test]
+fn a_second_blank_line_before_fields_reads_the_same_in_every_split() {
+    read(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\nContent-Type: a/b\r\n\r\n--b--\r\n");
+}
