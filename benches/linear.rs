@@ -11,11 +11,15 @@
     reason = "a benchmark prints figures, and a panic is its way to fail"
 )]
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::process::Command;
 use std::time::Duration;
 
 use mailtap::event::build::{Arrival, EventBuilder, Settings};
 use mailtap::event::{Origin, encode};
+use support::figures::{peak_kilobytes, processor_time};
 
 /// Name; what comes first; what is repeated (`#` becomes a number); how often at full size; what comes last.
 type Shape = (&'static str, &'static str, &'static str, usize, &'static str);
@@ -203,7 +207,7 @@ fn child(shape: usize, repeats: usize) -> Figures {
 
 fn read((_, first, repeated, _, last): &Shape, repeats: usize) {
     let settings = Settings::default();
-    let before = (peak_kilobytes(), processor_time());
+    let before = (peak_kilobytes("self"), processor_time());
     let mut builder = EventBuilder::new(&settings);
     let mut bytes = first.len() + last.len();
     builder.feed(first.as_bytes());
@@ -236,18 +240,5 @@ fn read((_, first, repeated, _, last): &Shape, repeats: usize) {
     let mut line = Vec::new();
     encode::encode(&event, &mut line);
     let time = processor_time().saturating_sub(before.1);
-    println!("{bytes} {} {}", time.as_nanos(), peak_kilobytes() - before.0);
-}
-
-/// Time on the processor, so that what else the machine does counts for little.
-fn processor_time() -> Duration {
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(schedule.split(' ').next().unwrap().parse().unwrap())
-}
-
-/// `VmHWM` of /proc/self/status.
-fn peak_kilobytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    println!("{bytes} {} {}", time.as_nanos(), peak_kilobytes("self") - before.0);
 }

@@ -23,6 +23,7 @@ use mailtap::mime::{Entity, Finding, Visitor};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use support::figures::{peak_kilobytes, processor_time};
 use support::shared::{files_below, shared};
 
 /// What the network hands over at a time.
@@ -84,12 +85,6 @@ fn compare(name: &str, mails: &[Vec<u8>], rounds: usize) {
         let mails = mails.len() as f64 / time.as_secs_f64();
         println!("  {what:32} {rate:8.0} MB/s {mails:9.0} mails/s   {ratio:5.2} of the hashes alone");
     }
-}
-
-/// Time on the processor, so that what else the machine does counts for little.
-fn processor_time() -> Duration {
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(schedule.split(' ').next().unwrap().parse().unwrap())
 }
 
 fn hashes(mail: &[u8]) -> usize {
@@ -202,7 +197,7 @@ fn mail_of(megabytes: usize) -> Vec<u8> {
 fn measure_memory(megabytes: usize) {
     let piece = LINE.repeat(PIECE / LINE.len());
     let settings = Settings::default();
-    let before = peak_kilobytes();
+    let before = peak_kilobytes("self");
     let mut builder = EventBuilder::new(&settings);
     builder.feed(HEAD);
     for _ in 0..megabytes * 1_000_000 / piece.len() {
@@ -213,13 +208,6 @@ fn measure_memory(megabytes: usize) {
     let mut line = Vec::new();
     encode::encode(&event, &mut line);
     let size = event.message.parts[1].size.unwrap();
-    let growth = peak_kilobytes() - before;
+    let growth = peak_kilobytes("self") - before;
     println!("a mail of {megabytes} MB (attachment of {size} bytes): peak memory grows by {growth} KB");
-}
-
-/// `VmHWM` of /proc/self/status.
-fn peak_kilobytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -35,6 +35,7 @@ use mailtap::{imap, limits};
 use memchr::memchr;
 use support::collector::{Collector, Configuration};
 use support::dovecot::{self, Dovecot};
+use support::figures::peak_kilobytes;
 use support::folder::Folder;
 use support::receiver::{self, Receiver};
 
@@ -244,7 +245,7 @@ impl Line {
         let outcome = Outcome {
             time,
             processor_seconds: processor_seconds(collector.process_id()),
-            peak_megabytes: peak_megabytes(collector.process_id()),
+            peak_megabytes: peak_kilobytes(&collector.process_id().to_string()) as f64 / 1e3,
         };
         let (status, said) = collector.terminate();
         assert!(status.success(), "{status}\n{}", said.join("\n"));
@@ -379,12 +380,4 @@ fn processor_seconds(process_id: u32) -> f64 {
     let ticks = fields.split_whitespace().skip(11).take(2);
     // USER_HZ is 100 on every Linux that this runs on.
     ticks.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
-}
-
-/// `VmHWM` of /proc/PID/status.
-fn peak_megabytes(process_id: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes / 1e3
 }

@@ -38,6 +38,7 @@ pub mod header;
 mod layer;
 pub mod parameter;
 pub mod pkcs7;
+mod sextet;
 pub mod tnef;
 pub mod transfer;
 pub mod uuencode;

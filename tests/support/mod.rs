@@ -19,6 +19,7 @@
 pub mod certificates;
 pub mod collector;
 pub mod dovecot;
+pub mod figures;
 pub mod folder;
 pub mod imap_server;
 pub mod receiver;

@@ -4,6 +4,8 @@
 
 use std::mem;
 
+use crate::mime::sextet;
+
 /// A streaming decoder.
 #[derive(Default)]
 pub(super) struct Utf7 {
@@ -36,7 +38,7 @@ impl Utf7 {
     fn byte(&mut self, byte: u8, output: &mut String) -> bool {
         let mut replaced = false;
         if self.shifted {
-            if let Some(sextet) = sextet(byte) {
+            if let Some(sextet) = sextet::value(byte) {
                 self.begun = true;
                 return self.sextet(sextet, output);
             }
@@ -102,17 +104,6 @@ impl Utf7 {
             output.push(char::REPLACEMENT_CHARACTER);
         }
         broken
-    }
-}
-
-fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => byte.checked_sub(b'A'),
-        b'a'..=b'z' => byte.checked_sub(b'a' - 26),
-        b'0'..=b'9' => byte.checked_add(52 - b'0'),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
     }
 }
 

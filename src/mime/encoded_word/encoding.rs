@@ -1,5 +1,7 @@
 //! What the text of an encoded word says: the B and the Q encoding (RFC 2047, section 4), keeping what is readable.
 
+use crate::mime::sextet;
+
 /// The B encoding, across words: some senders cut the base64 text itself into words.
 #[derive(Default)]
 pub struct Base64 {
@@ -21,7 +23,7 @@ impl Base64 {
         let mut clean = true;
         let mut padding = 0_u8;
         for byte in text {
-            let Some(six) = base64_value(*byte) else {
+            let Some(six) = sextet::value(*byte) else {
                 if *byte == b'=' {
                     // `=` is right only after the second and the third character of the last group, to fill it.
                     clean &= if padding == 0 {
@@ -75,17 +77,6 @@ impl Base64 {
             _ => {}
         }
         *self = Base64::default();
-    }
-}
-
-fn base64_value(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => byte.checked_sub(b'A'),
-        b'a'..=b'z' => byte.checked_sub(b'a' - 26),
-        b'0'..=b'9' => byte.checked_add(52 - b'0'),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Faults;
 use crate::limits;
+use crate::mime::sextet::{OUTSIDE, sextet};
 
 /// Base64 (RFC 2045, 6.8). Everything outside the alphabet is passed over; padding ends a group, not the part, because
 /// concatenated base64 exists and readers differ on it.
@@ -14,32 +15,6 @@ pub struct Base64 {
     /// Padding characters that the last group still lacks.
     padding_due: u8,
     faults: Faults,
-}
-
-/// Marks a byte that is no base64 character.
-const OUTSIDE: u8 = 0x80;
-/// Byte → sextet, or [`OUTSIDE`].
-static SEXTETS: [u8; 256] = sextets();
-
-const fn sextets() -> [u8; 256] {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut table = [OUTSIDE; 256];
-    let mut value: u8 = 0;
-    while value < 64 {
-        #[allow(
-            clippy::indexing_slicing,
-            reason = "evaluated by the compiler; iterators are not const"
-        )]
-        {
-            table[alphabet[value as usize] as usize] = value;
-        }
-        value = value.wrapping_add(1);
-    }
-    table
-}
-
-fn sextet(byte: u8) -> u8 {
-    SEXTETS.get(usize::from(byte)).copied().unwrap_or(OUTSIDE)
 }
 
 impl Base64 {
