@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use mailtap::clock::{Clock, Phase, Stop, SystemClock};
 use mailtap::event::build::{self, EventBuilder};
 use mailtap::event::{Origin, encode};
+use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::session::{Arrival, Body, Session};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
@@ -194,11 +195,10 @@ impl Line {
             endpoint: self.endpoint(),
             username: self.user.to_owned(),
             password: Secret::new(dovecot::PASSWORD.to_owned()),
-            mailbox: "INBOX".to_owned(),
         };
         let mut session = Session::open(stream, clock).unwrap();
         session.log_in(&settings).unwrap();
-        session.examine("INBOX").unwrap();
+        session.examine(&MailboxName::new("INBOX")).unwrap();
         let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), self.mails as usize);
         let mut fetch = session.fetch(&listed);

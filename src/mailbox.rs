@@ -23,6 +23,7 @@ use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::event::build;
+use crate::imap::mailbox_name::MailboxName;
 use crate::imap::resume::{Position, Resume, resume};
 use crate::imap::session::{Listed, Selected, Session, Watched};
 use crate::log::{self, Level};
@@ -32,8 +33,10 @@ use crate::{imap, limits};
 
 /// One mailbox and everything it needs; [`Mailbox::run`] is a thread's work.
 pub struct Mailbox {
-    /// Where mail comes from.
+    /// The account.
     pub imap: imap::Settings,
+    /// Its mailbox where mail comes from.
+    pub name: MailboxName,
     /// What events say.
     pub event: build::Settings,
     /// Whether the first start delivers what is already there.
@@ -167,8 +170,8 @@ impl Life {
         let stream = self.mailbox.dial.dial(&self.mailbox.imap.endpoint)?;
         let mut session = Session::open(stream, Arc::clone(&self.mailbox.clock))?;
         session.log_in(&self.mailbox.imap)?;
-        let selected = session.examine(&self.mailbox.imap.mailbox)?;
-        let uid_next = u64::from(session.uid_next(&self.mailbox.imap.mailbox, &selected)?);
+        let selected = session.examine(&self.mailbox.name)?;
+        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
         let mut backlog_end = uid_next;
         let mut first = true;
@@ -312,7 +315,7 @@ impl Life {
         let whose: [(&str, &dyn Display); 3] = [
             ("server", &imap.endpoint),
             ("username", &imap.username),
-            ("mailbox", &imap.mailbox),
+            ("mailbox", &self.mailbox.name),
         ];
         log::write(level, what, &[&whose, fields].concat());
     }

@@ -159,12 +159,12 @@ impl Watch {
                         &[
                             ("server", &self.adapter.imap.endpoint),
                             ("username", &self.adapter.imap.username),
-                            ("mailbox", &self.adapter.imap.mailbox),
+                            ("mailbox", &self.adapter.mailbox),
                             ("times", &panics.saturating_add(1)),
                         ],
                     );
                 }
-                Err(error) => log::error(&error, &[("mailbox", &self.adapter.imap.mailbox)]),
+                Err(error) => log::error(&error, &[("mailbox", &self.adapter.mailbox)]),
             }
             clock.wait(backoff::NETWORK.delay(panics, random()));
             panics = panics.saturating_add(1);
@@ -186,6 +186,7 @@ impl Watch {
         let account = adapter.imap.account();
         Ok(Mailbox {
             imap: adapter.imap.clone(),
+            name: adapter.mailbox.clone(),
             event: adapter.event.clone(),
             from_zero: adapter.from_zero,
             dial: Arc::new(TcpDialer::new(
@@ -194,7 +195,7 @@ impl Watch {
                 Some(Arc::clone(stop)),
             )),
             sink: self.sink(clock)?,
-            checkpoint: Box::new(directory.checkpoint(&account, &adapter.imap.mailbox)),
+            checkpoint: Box::new(directory.checkpoint(&account, adapter.mailbox.as_str())),
             clock: Arc::clone(clock) as Arc<dyn Clock>,
             random,
         })

@@ -32,6 +32,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mailtap::clock::{Clock, Deadline};
 use mailtap::imap::Settings;
+use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::reader;
 use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
 use mailtap::limits;
@@ -128,7 +129,7 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
                 (["log_in", username, password], Some(session)) => session
                     .log_in(&settings(username, password))
                     .map(|()| lines.push("ok".to_owned())),
-                (["examine", mailbox], Some(session)) => session.examine(mailbox).map(|found| {
+                (["examine", mailbox], Some(session)) => session.examine(&MailboxName::new(mailbox)).map(|found| {
                     let Selected {
                         uid_validity,
                         uid_next,
@@ -140,7 +141,7 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
                     selected = Some(found);
                 }),
                 (["uid_next", mailbox], Some(session)) => session
-                    .uid_next(mailbox, &selected.unwrap())
+                    .uid_next(&MailboxName::new(mailbox), &selected.unwrap())
                     .map(|next| lines.push(next.to_string())),
                 (["list", first, last], Some(session)) => session
                     .list(first.parse().unwrap(), last.parse().unwrap())
@@ -243,7 +244,6 @@ fn settings(username: &str, password: &str) -> Settings {
         },
         username: username.to_owned(),
         password: Secret::new(password.to_owned()),
-        mailbox: "INBOX".to_owned(),
     }
 }
 

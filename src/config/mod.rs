@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::imap::mailbox_name::MailboxName;
 use crate::{event, imap, limits, sink};
 
 pub(crate) use nearest::{nearest, shown};
@@ -32,8 +33,10 @@ pub use settings::machine_name;
 /// One mailbox to watch and the receiver of its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adapter {
-    /// Where mail comes from.
+    /// The account.
     pub imap: imap::Settings,
+    /// `inbox_name`; default `INBOX`.
+    pub mailbox: MailboxName,
     /// `from_zero`: the first start delivers what is already there; otherwise it starts from now.
     pub from_zero: bool,
     /// `ca_file`: certificate authorities trusted beside the public ones, for the IMAP server and the receiver.

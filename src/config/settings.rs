@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{Adapter, keys, receiver, server};
+use crate::imap::mailbox_name::MailboxName;
 use crate::net::tls::Trust;
 use crate::secret::Secret;
 use crate::{event, imap};
@@ -29,7 +30,7 @@ pub(super) fn adapters(
             ));
         };
         let (adapter, found) = adapter(imap, "imap", environment)?;
-        if !watched.insert((adapter.imap.account(), adapter.imap.mailbox.clone())) {
+        if !watched.insert((adapter.imap.account(), adapter.mailbox.clone())) {
             let message =
                 "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
             return Err(Finding::at(imap.place, message));
@@ -108,8 +109,8 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         endpoint,
         username: section.required("username")?,
         password: Secret::new(section.required("password")?),
-        mailbox: mailbox(section.text("inbox_name")?),
     };
+    let mailbox = MailboxName::new(section.text("inbox_name")?.as_deref().unwrap_or("INBOX"));
     let ca_file = ca_file(&section)?;
     let mut notices = refuse_artifacts(&section)?;
 
@@ -130,6 +131,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     };
     let adapter = Adapter {
         imap,
+        mailbox,
         from_zero: section.flag("from_zero")?,
         ca_file,
         state_dir: match section.path("state_dir")? {
@@ -145,13 +147,6 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         receiver,
     };
     Ok((adapter, notices))
-}
-
-/// INBOX is the one mailbox name without case (RFC 3501, section 5.1). It is written one way here, because checkpoint and
-/// event ids are made of it: a new spelling must not begin anew.
-fn mailbox(name: Option<String>) -> String {
-    name.filter(|name| !name.eq_ignore_ascii_case("INBOX"))
-        .unwrap_or_else(|| "INBOX".to_owned())
 }
 
 /// A file that cannot serve is found here, before anything is contacted.

@@ -1,7 +1,7 @@
 //! Commands as bytes (RFC 3501 section 6). Whatever a name or password holds, it cannot end a line.
 
 use super::auth::plain_message;
-use super::mailbox_name;
+use super::mailbox_name::MailboxName;
 use super::uid::UidSet;
 use crate::secret::Secret;
 
@@ -29,9 +29,9 @@ pub enum Command {
     /// Who we are (RFC 2971): some servers serve nobody who does not say.
     Id,
     /// Open a mailbox for reading only.
-    Examine(String),
+    Examine(MailboxName),
     /// UIDNEXT and UIDVALIDITY of a mailbox.
-    Status(String),
+    Status(MailboxName),
     /// UIDs and sizes from one UID to another.
     List(u32, u32),
     /// The UID of the last mail.
@@ -106,11 +106,11 @@ impl Command {
             }
             Command::Examine(mailbox) => {
                 parts.word("EXAMINE");
-                parts.string(mailbox_name::encode(mailbox).as_bytes());
+                parts.string(mailbox.wire());
             }
             Command::Status(mailbox) => {
                 parts.word("STATUS");
-                parts.string(mailbox_name::encode(mailbox).as_bytes());
+                parts.string(mailbox.wire());
                 parts.word("(UIDNEXT UIDVALIDITY)");
             }
             Command::List(first, last) => parts.word(&format!("UID FETCH {first}:{last} (UID RFC822.SIZE)")),
@@ -182,6 +182,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::Command;
+    use crate::imap::mailbox_name::MailboxName;
     use crate::imap::uid::UidSet;
     use crate::secret::Secret;
 
@@ -210,11 +211,11 @@ mod tests {
             (Command::Idle, "A1 IDLE\r\n"),
             (Command::Logout, "A1 LOGOUT\r\n"),
             (
-                Command::Examine("Entwürfe".to_owned()),
+                Command::Examine(MailboxName::new("Entwürfe")),
                 "A1 EXAMINE \"Entw&APw-rfe\"\r\n",
             ),
             (
-                Command::Status("a\"\\b".to_owned()),
+                Command::Status(MailboxName::new("a\"\\b")),
                 "A1 STATUS \"a\\\"\\\\b\" (UIDNEXT UIDVALIDITY)\r\n",
             ),
             (Command::List(1, 100), "A1 UID FETCH 1:100 (UID RFC822.SIZE)\r\n"),
@@ -249,8 +250,8 @@ mod tests {
     fn nothing_in_a_name_or_password_can_end_a_line_and_begin_a_command() {
         let hostile = "x\r\nA9 DELETE INBOX\r\n\0\u{e9}\"";
         for command in [
-            Command::Examine(hostile.to_owned()),
-            Command::Status(hostile.to_owned()),
+            Command::Examine(MailboxName::new(hostile)),
+            Command::Status(MailboxName::new(hostile)),
         ] {
             let parts = parts(&command);
             assert_eq!(parts.len(), 1);

@@ -1,5 +1,7 @@
 //! Mailbox names as they travel: modified UTF-7 (RFC 3501 section 5.1.3), which is ASCII with `&` for everything else.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::alphabet::IMAP_MUTF7;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -10,6 +12,68 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_encode_padding(false)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
+
+/// The name of a mailbox: as people read it, and as the server writes it. A server may write names that are not modified
+/// UTF-7; those are sent back byte for byte, or the mailbox could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxName {
+    shown: String,
+    wire: Vec<u8>,
+}
+
+impl MailboxName {
+    /// The mailbox that is called `name` (decoded).
+    ///
+    /// INBOX is the one name without case (RFC 3501 section 5.1). It is written one way here, because checkpoint and event
+    /// ids are made of it: a new spelling must not begin anew.
+    pub fn new(name: &str) -> MailboxName {
+        let name = if name.eq_ignore_ascii_case("INBOX") {
+            "INBOX"
+        } else {
+            name
+        };
+        MailboxName {
+            shown: name.to_owned(),
+            wire: encode(name).into_bytes(),
+        }
+    }
+
+    /// The mailbox that the server writes as `wire`.
+    pub fn from_wire(wire: &[u8]) -> MailboxName {
+        match std::str::from_utf8(wire).ok().and_then(decode) {
+            Some(name) => MailboxName::new(&name),
+            None => MailboxName {
+                shown: escaped(wire),
+                wire: wire.to_vec(),
+            },
+        }
+    }
+
+    /// As people read it; also what checkpoints and event ids are made of. What the server wrote in some other way than
+    /// modified UTF-7 is shown as it was written, bytes that are no UTF-8 as `\xFF`.
+    pub fn as_str(&self) -> &str {
+        &self.shown
+    }
+
+    /// As the server writes it.
+    pub fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+}
+
+impl fmt::Display for MailboxName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.shown)
+    }
+}
+
+/// `bytes` as text, and what is no text as `\xFF`.
+fn escaped(bytes: &[u8]) -> String {
+    bytes.utf8_chunks().fold(String::new(), |text, chunk| {
+        let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}"));
+        text + chunk.valid() + &invalid.collect::<String>()
+    })
+}
 
 /// `name` in modified UTF-7. The result is printable ASCII, whatever the name holds: no line end can get through.
 pub fn encode(name: &str) -> String {
@@ -82,11 +146,18 @@ pub fn fuzz(data: &[u8]) {
     if let Some(name) = decode(&text) {
         assert_eq!(encode(&name), text, "one name, one spelling");
     }
+    let name = MailboxName::from_wire(data);
+    let inbox = data.eq_ignore_ascii_case(b"INBOX");
+    assert!(name.wire() == data || inbox, "the server gets back what it wrote");
+    assert_eq!(
+        name == MailboxName::new(name.as_str()),
+        name.wire().is_ascii() && decode(&text).is_some()
+    );
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode, fuzz};
+    use super::{MailboxName, decode, encode, fuzz};
 
     #[test]
     fn names_travel_both_ways() {
@@ -125,6 +196,34 @@ mod tests {
             "&AOk=-",
         ] {
             assert_eq!(decode(wrong), None, "{wrong}");
+            fuzz(wrong.as_bytes());
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_modified_utf_7_goes_back_to_the_server_byte_for_byte() {
+        for (wire, shown) in [
+            (&b"R&D"[..], "R&D"),
+            ("Entwürfe".as_bytes(), "Entwürfe"),
+            (b"Entw\xfcrfe", "Entw\\xFCrfe"),
+            (b"&AOk-&AOk-", "&AOk-&AOk-"),
+        ] {
+            let name = MailboxName::from_wire(wire);
+            assert_eq!((name.wire(), name.as_str()), (wire, shown));
+            assert_ne!(name, MailboxName::new(shown), "its namesake is another mailbox");
+            fuzz(wire);
+        }
+        let name = MailboxName::from_wire(b"Entw&APw-rfe");
+        assert_eq!((name.as_str(), &name), ("Entwürfe", &MailboxName::new("Entwürfe")));
+    }
+
+    #[test]
+    fn inbox_is_one_mailbox_however_it_is_spelt() {
+        for spelling in ["INBOX", "inbox", "Inbox"] {
+            assert_eq!(MailboxName::new(spelling).as_str(), "INBOX");
+            assert_eq!(MailboxName::from_wire(spelling.as_bytes()).wire(), b"INBOX");
+            fuzz(spelling.as_bytes());
+        }
+        assert_eq!(MailboxName::new("inbox/Sub").as_str(), "inbox/Sub");
     }
 }

@@ -23,7 +23,7 @@ pub mod uid;
 use crate::net::Endpoint;
 use crate::secret::Secret;
 
-/// One account and one mailbox of it.
+/// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `server`, with `is_insecure` deciding TLS or clear text.
@@ -32,8 +32,6 @@ pub struct Settings {
     pub username: String,
     /// `password`.
     pub password: Secret<String>,
-    /// `inbox_name`, decoded; default `INBOX`.
-    pub mailbox: String,
 }
 
 impl Settings {

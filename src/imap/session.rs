@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use self::connection::{Connection, Patience, trouble};
 use super::command::{CANCEL, Command};
+use super::mailbox_name::MailboxName;
 use super::reader::Event;
 use super::response::{Capabilities, Code, Condition, Response, State, Status};
 use crate::clock::{Clock, Phase};
@@ -86,8 +87,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Opens `mailbox` (decoded name) for reading only. Also the way to learn a fresh UIDNEXT later.
-    pub fn examine(&mut self, mailbox: &str) -> Result<Selected, SessionError> {
+    /// Opens `mailbox` for reading only. Also the way to learn a fresh UIDNEXT later.
+    pub fn examine(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
         let (mut uid_validity, mut uid_next) = (None, None);
         let mut take = |code: Option<Code>| match code {
             Some(Code::UidValidity(value)) => uid_validity = Some(value),
@@ -95,7 +96,7 @@ impl Session {
             _ => {}
         };
         self.exists = 0;
-        let command = Command::Examine(mailbox.to_owned());
+        let command = Command::Examine(mailbox.clone());
         let condition = self.run(&command, slow(), |response| {
             if let Response::Condition(condition) = response {
                 take(condition.code);
@@ -108,7 +109,8 @@ impl Session {
             State::No => {
                 return Err(trouble(&condition).unwrap_or_else(|| {
                     SessionError::Configuration(format!(
-                        "the server does not open the mailbox {mailbox:?}, check `inbox_name`: {text}"
+                        "the server does not open the mailbox {:?}, check `inbox_name`: {text}",
+                        mailbox.as_str()
                     ))
                 }));
             }
@@ -130,10 +132,10 @@ impl Session {
 
     /// RFC 3501 section 7.1 wants UIDVALIDITY in every answer to EXAMINE. Without it the UIDs may change their meaning
     /// unnoticed, so STATUS is asked; a server that has none at all is trusted, and the operator told.
-    fn without_uid_validity(&mut self, mailbox: &str, selected: Selected) -> Result<Selected, SessionError> {
+    fn without_uid_validity(&mut self, mailbox: &MailboxName, selected: Selected) -> Result<Selected, SessionError> {
         let uid_validity = self.status(mailbox)?.uid_validity.unwrap_or(0);
         if uid_validity == 0 {
-            let fields: [(&str, &dyn fmt::Display); 2] = [("server", &self.peer().to_owned()), ("mailbox", &mailbox)];
+            let fields: [(&str, &dyn fmt::Display); 2] = [("server", &self.peer().to_owned()), ("mailbox", mailbox)];
             log::warn(
                 "the server gives no UIDVALIDITY: a mailbox that is created anew would go unnoticed",
                 &fields,
@@ -145,9 +147,9 @@ impl Session {
         })
     }
 
-    fn status(&mut self, mailbox: &str) -> Result<Status, SessionError> {
+    fn status(&mut self, mailbox: &MailboxName) -> Result<Status, SessionError> {
         let mut found = Status::default();
-        let condition = self.run(&Command::Status(mailbox.to_owned()), slow(), |response| {
+        let condition = self.run(&Command::Status(mailbox.clone()), slow(), |response| {
             if let Response::Status(status) = response {
                 found = status;
             }
@@ -157,7 +159,7 @@ impl Session {
     }
 
     /// The UID that the next mail will have at least: EXAMINE's UIDNEXT, else STATUS, else one more than the last UID.
-    pub fn uid_next(&mut self, mailbox: &str, selected: &Selected) -> Result<u32, SessionError> {
+    pub fn uid_next(&mut self, mailbox: &MailboxName, selected: &Selected) -> Result<u32, SessionError> {
         if let Some(uid_next) = selected.uid_next {
             return Ok(uid_next);
         }

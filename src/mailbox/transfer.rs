@@ -67,7 +67,7 @@ impl Life {
     fn add(&mut self, builder: EventBuilder, fetched: Fetched) {
         let arrival = build::Arrival {
             origin: Origin::Mailbox {
-                mailbox: self.mailbox.imap.mailbox.clone(),
+                mailbox: self.mailbox.name.as_str().to_owned(),
                 uid_validity: self.uid_validity,
                 uid: fetched.uid,
             },

@@ -9,6 +9,7 @@ use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::event::build;
 use mailtap::imap;
+use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Position;
 use mailtap::mailbox::Mailbox;
 use mailtap::net::dial::TcpDialer;
@@ -74,8 +75,8 @@ impl Watch {
                 },
                 username: imap_server::USER.to_owned(),
                 password: Secret::new(password.to_owned()),
-                mailbox: "INBOX".to_owned(),
             },
+            name: MailboxName::new("INBOX"),
             event: build::Settings::default(),
             from_zero: true,
             dial: Arc::new(Impatient {

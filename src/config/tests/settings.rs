@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::super::{Adapter, Receiver, from_bytes, machine_name};
 use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
+use crate::imap::mailbox_name::MailboxName;
 use crate::net::{Endpoint, Security};
 use crate::secret::Secret;
 use crate::{event, imap, sink};
@@ -78,8 +79,8 @@ fn every_setting() -> Adapter {
             },
             username: "journal@example.com".to_owned(),
             password: Secret::new("pa:ss # word".to_owned()),
-            mailbox: "Archive/2024".to_owned(),
         },
+        mailbox: MailboxName::new("Archive/2024"),
         from_zero: true,
         ca_file: Some(PathBuf::from(CA_FILE)),
         state_dir: PathBuf::from("/var/lib/mailtap"),
@@ -173,8 +174,8 @@ fn what_is_not_set_has_its_default() {
                 },
                 username: "journal".to_owned(),
                 password: Secret::new(CANARY.to_owned()),
-                mailbox: "INBOX".to_owned(),
             },
+            mailbox: MailboxName::new("INBOX"),
             from_zero: false,
             ca_file: None,
             state_dir: PathBuf::from("/home/mailtap/.local/state/mailtap"),

@@ -164,8 +164,8 @@ fn trap_two_adapters_share_one_mailbox() {
         );
     }
     assert_eq!(
-        adapter(&text("IMAP.example.com", "inbox")).imap,
-        adapter(&first).imap,
+        adapter(&text("IMAP.example.com", "inbox")),
+        adapter(&first),
         "another spelling finds the same checkpoint"
     );
     for other in [
