@@ -56,6 +56,8 @@ pub enum Phase {
     FirstByte,
     /// HTTP: the rest of the response.
     Response,
+    /// WebSocket: the next message.
+    Message,
 }
 
 impl fmt::Display for Phase {
@@ -72,6 +74,7 @@ impl fmt::Display for Phase {
             Phase::Idle => "IMAP idle",
             Phase::FirstByte => "HTTP first byte",
             Phase::Response => "HTTP response",
+            Phase::Message => "WebSocket",
         })
     }
 }

@@ -60,6 +60,7 @@ pub mod net;
 
 pub mod http;
 pub mod imap;
+pub mod websocket;
 
 pub mod checkpoint;
 pub mod sink;

@@ -141,6 +141,15 @@ pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a response body that an error message quotes. Reached: the quotation ends.
 pub const HTTP_EXCERPT: usize = 200;
 
+// ---- websocket ----
+
+/// Bytes of a message that go in one frame; longer ones are sent in pieces, so that nothing is in memory twice.
+pub const WEBSOCKET_PIECE: usize = 64 * 1024;
+/// What a server may say while a message is being written, kept for later. Reached: the rest waits in the kernel.
+pub const WEBSOCKET_HEARD: usize = 256 * 1024;
+/// From our close to the server's. Reached: the connection ends without it.
+pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(5);
+
 // ---- mime ----
 
 /// Open entities, one in another. Reached: the entity is read as a leaf, flag `limit_depth`.

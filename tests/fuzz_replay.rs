@@ -29,6 +29,7 @@ const TARGETS: &[Target] = &[
     ("pkcs7", "mime::pkcs7", mailtap::mime::pkcs7::fuzz),
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
+    ("websocket", "websocket::message", mailtap::websocket::message::fuzz),
 ];
 
 #[test]

@@ -16,12 +16,14 @@ pub enum Method {
     Post,
     /// Like GET, answered without a body.
     Head,
+    /// A GET that asks to go on in the WebSocket protocol (RFC 9110 section 7.8).
+    Upgrade,
 }
 
 impl Method {
     fn name(self) -> &'static str {
         match self {
-            Method::Get => "GET",
+            Method::Get | Method::Upgrade => "GET",
             Method::Post => "POST",
             Method::Head => "HEAD",
         }
@@ -89,8 +91,10 @@ impl Request {
     /// The head of a request with a body of `content_length` bytes, up to and including the empty line.
     pub fn head(&self, content_length: usize) -> Vec<u8> {
         let mut head = self.head.expose().clone();
-        if self.method == Method::Post {
-            head.extend_from_slice(format!("Content-Length: {content_length}\r\n").as_bytes());
+        match self.method {
+            Method::Post => head.extend_from_slice(format!("Content-Length: {content_length}\r\n").as_bytes()),
+            Method::Upgrade => head.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+            Method::Get | Method::Head => {}
         }
         head.extend_from_slice(b"\r\n");
         head

@@ -15,7 +15,8 @@ use line::{parse_chunk_size, parse_field, parse_length, parse_status_line};
 /// A final response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status code, 200 to 999. Beyond 599 there are none: take it as a server error (RFC 9110 section 15).
+    /// The status code, 200 to 999, or 101 where that was asked for. Beyond 599 there are none: take it as a server error
+    /// (RFC 9110 section 15).
     pub status: u16,
     /// The first [`limits::HTTP_BODY_KEPT`] bytes of the body.
     pub body: Vec<u8>,
@@ -263,6 +264,11 @@ impl ResponseReader {
         }
         self.head_length = 0;
         match self.response.status {
+            // What follows is another protocol: the caller's.
+            101 if self.method == Method::Upgrade => {
+                self.state = State::Done;
+                return Ok(());
+            }
             101 => return Err(ResponseError::Upgrade),
             100..=199 => {
                 self.interim = self.interim.saturating_add(1);
