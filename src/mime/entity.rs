@@ -120,20 +120,24 @@ impl<V: Visitor> Machine<V> {
         let Some(mut layer) = self.layers.get_mut(level).map(mem::take) else {
             return;
         };
-        let line = mem::take(&mut layer.tail);
-        let delimiter = if layer.line_start { layer.delimiter(&line) } else { None };
-        if layer.state == State::Header {
-            if delimiter.is_none() {
-                layer.keep_header(&line);
+        // A header block that ends here can turn out to hold the beginning of a body, and that the beginning of a header.
+        loop {
+            let in_header = layer.state == State::Header;
+            let line = mem::take(&mut layer.tail);
+            let delimiter = if layer.line_start { layer.delimiter(&line) } else { None };
+            if in_header {
+                if delimiter.is_none() {
+                    layer.keep_header(&line);
+                }
+                self.header_ends(level, &mut layer, b"");
+            } else if delimiter.is_none() {
+                self.content(level, &mut layer, &line);
             }
-            self.header_ends(level, &mut layer, b"");
-        } else if delimiter.is_none() {
-            self.content(level, &mut layer, &line);
-        }
-        if let Some((position, found)) = delimiter {
-            self.delimited(level, &mut layer, position, found);
-            if layer.state == State::Header {
-                self.header_ends(level, &mut layer, b""); // a delimiter at the very end opens an empty part
+            if let Some((position, found)) = delimiter {
+                self.delimited(level, &mut layer, position, found);
+            }
+            if !in_header && layer.state != State::Header {
+                break;
             }
         }
         self.report_near_miss(&mut layer);
@@ -438,6 +442,10 @@ impl<V: Visitor> Machine<V> {
     /// Ends the open entities of a layer until `keep` are left, innermost first.
     fn close_down_to(&mut self, level: usize, layer: &mut Layer, keep: usize) {
         while layer.open.len() > keep {
+            if layer.root {
+                // A mail was announced and nothing of it has come: it is an empty one.
+                self.header_ends(level, layer, b"");
+            }
             let Some(mut open) = layer.open.pop() else { return };
             match &mut open.content {
                 Content::Leaf(decoder) => {

@@ -177,6 +177,19 @@ fn a_mail_in_a_mail_has_the_same_shape() {
 }
 
 #[test]
+fn a_mail_cut_where_another_begins_keeps_its_headers_and_parts() {
+    let event = build(
+        "Subject: out\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: message/rfc822\n",
+    );
+    assert_eq!(event.message.headers["subject"], ["out"]);
+    let [text, carrier] = &event.message.parts[..] else {
+        panic!("{:?}", event.message.parts)
+    };
+    assert_eq!(text.body_text.as_deref(), Some("one"));
+    assert_eq!(carrier.message.as_ref().unwrap().parts.len(), 1);
+}
+
+#[test]
 fn more_parts_than_the_limit_are_flagged_not_described() {
     let mut mail = "Content-Type: multipart/mixed; boundary=b\n\n".to_owned();
     for _ in 0..limits::PARTS + 5 {

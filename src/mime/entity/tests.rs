@@ -251,6 +251,42 @@ fn every_truncation_of_a_mail_is_a_mail() {
 }
 
 #[test]
+fn a_mail_that_is_announced_and_does_not_come_is_an_empty_one() {
+    let empty = [
+        r#"begin Message root=false [2] "message/rfc822" ["Content-Type"]"#,
+        r#"begin Leaf root=true [2, 1] "text/plain" []"#,
+        "end ",
+        "end ",
+    ];
+    let before = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: message/rfc822\n";
+    for mail in [
+        before.to_owned(),
+        format!("{before}--b--\n"),
+        format!("{before}\n--b--\n"),
+    ] {
+        let calls = read(mail.as_bytes());
+        let begins = calls.iter().position(|call| *call == empty[0]).unwrap();
+        let calls: Vec<_> = calls[begins..]
+            .iter()
+            .filter(|call| !call.starts_with("Finding"))
+            .collect();
+        assert_eq!(calls[..4], empty, "{mail}");
+    }
+}
+
+#[test]
+fn a_body_that_a_cut_header_block_turns_out_to_hold_is_read_to_its_end() {
+    let mail = "Content-Type: multipart/mixed; boundary=b\n junk\r\n--b\nContent-Type: message/rfc822\nno field\nnor this\n--b";
+    let calls = read(mail.replace(" junk", "junk").as_bytes());
+    assert!(calls.contains(&r"end no field\nnor this".to_owned()), "{calls:#?}");
+    assert_eq!(
+        calls.iter().filter(|call| call.starts_with("begin")).count(),
+        4,
+        "{calls:#?}"
+    );
+}
+
+#[test]
 fn every_split_in_two_reads_the_same() {
     let mail =
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
