@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! # comment
-//! > call            of the session: open, log_in, examine, uid_next, list, fetch, watch, log_out
+//! > call            of the session: open, log_in, start_tls_and_log_in, examine, uid_next, list, fetch, watch, log_out
 //! S: line           the server sends it with CRLF; `S~` with LF; `S|` without a line end
 //! C: line           the client must send exactly this
 //! T: seconds        the server is silent for so long
 //! X:                the server closes
+//! E:                both begin TLS
 //! = result          of the call above, with the seconds it took where it took any
 //! ```
 //! Each is run twice: what the server sends comes as it likes, and byte by byte.
@@ -73,6 +74,7 @@ enum Line {
     Client(Vec<u8>),
     Silence(Duration),
     Close,
+    Tls,
 }
 
 struct Call {
@@ -98,6 +100,7 @@ fn parse(text: &str) -> (Vec<Call>, VecDeque<Line>) {
             "C:" => script.push_back(Line::Client(format!("{rest}\r\n").into_bytes())),
             "T:" => script.push_back(Line::Silence(Duration::from_secs(rest.parse().unwrap()))),
             "X:" => script.push_back(Line::Close),
+            "E:" => script.push_back(Line::Tls),
             _ => panic!("{line}"),
         }
     }
@@ -127,7 +130,10 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
                     lines.push("ok".to_owned());
                 }),
                 (["log_in", username, password], Some(session)) => session
-                    .log_in(&settings(username, password))
+                    .log_in(&settings(username, password, Security::Tls))
+                    .map(|()| lines.push("ok".to_owned())),
+                (["start_tls_and_log_in", username, password], Some(session)) => session
+                    .log_in(&settings(username, password, Security::StartTls))
                     .map(|()| lines.push("ok".to_owned())),
                 (["examine", mailbox], Some(session)) => session.examine(&MailboxName::new(mailbox)).map(|found| {
                     let Selected {
@@ -175,7 +181,7 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
     drop((session, stream));
     let script = script.lock().unwrap();
     // The client need not hear everything, but it must have said everything.
-    let unsaid = |line: &&Line| matches!(line, Line::Client(_));
+    let unsaid = |line: &&Line| matches!(line, Line::Client(_) | Line::Tls);
     let left = script.iter().find(unsaid).map(|line| format!("{line:?}"));
     (results, left)
 }
@@ -235,12 +241,12 @@ fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Resu
     Ok(())
 }
 
-fn settings(username: &str, password: &str) -> Settings {
+fn settings(username: &str, password: &str, security: Security) -> Settings {
     Settings {
         endpoint: Endpoint {
             host: "imap.example.com".to_owned(),
             port: 993,
-            security: Security::Tls,
+            security,
         },
         username: username.to_owned(),
         password: Secret::new(password.to_owned()),
@@ -311,6 +317,23 @@ impl Stream for Script {
                 }
             }
         }
+    }
+
+    fn read_ready(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, NetError> {
+        match self.lines.lock().unwrap().front_mut() {
+            Some(Line::Server(bytes)) => {
+                buffer[0] = bytes.remove(0);
+                Ok(Some(1))
+            }
+            Some(Line::Close) => Ok(Some(0)),
+            _ => Ok(None),
+        }
+    }
+
+    fn start_tls(&mut self, _deadline: Deadline) -> Result<(), NetError> {
+        let line = self.lines.lock().unwrap().pop_front();
+        assert!(matches!(line, Some(Line::Tls)), "TLS begins too early: {line:?}");
+        Ok(())
     }
 
     fn write_all(&mut self, mut bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {

@@ -48,6 +48,7 @@ const IMAP_KEYS: &[Key] = &[
     ("attachment_retention_days", Shape::Number),
     ("client_options", CLIENT_OPTIONS),
     ("unwrap_journal", Shape::Flag),
+    ("starttls", Shape::Flag),
     ("ca_file", Shape::Text),
     ("state_dir", Shape::Text),
 ];

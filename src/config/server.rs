@@ -4,13 +4,11 @@ use std::net::Ipv6Addr;
 
 use crate::net::{Endpoint, Security};
 
-/// The endpoint that `server` and `is_insecure` name. In the original `is_insecure` means clear text, not TLS without
-/// checking certificates, and so it does here.
-pub(super) fn endpoint(server: &str, is_insecure: bool) -> Result<Endpoint, String> {
-    let (security, default_port) = if is_insecure {
-        (Security::Plain, 143)
-    } else {
-        (Security::Tls, 993)
+/// The endpoint that `server` names, on the port of its kind of `security` unless it says another.
+pub(super) fn endpoint(server: &str, security: Security) -> Result<Endpoint, String> {
+    let default_port = match security {
+        Security::Tls => 993,
+        Security::StartTls | Security::Plain => 143,
     };
     if server.contains("://") {
         return Err("write host:port without a scheme".to_owned());

@@ -7,6 +7,7 @@ use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{Adapter, keys, receiver, server};
 use crate::imap::mailbox_name::MailboxName;
+use crate::net::Security;
 use crate::net::tls::Trust;
 use crate::secret::Secret;
 use crate::{event, imap};
@@ -103,8 +104,9 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         environment,
     };
     let is_insecure = section.flag("is_insecure")?;
-    let endpoint = server::endpoint(&section.required("server")?, is_insecure)
-        .map_err(|reason| section.fault("server", &reason))?;
+    let security = security(&section, is_insecure)?;
+    let endpoint =
+        server::endpoint(&section.required("server")?, security).map_err(|reason| section.fault("server", &reason))?;
     let imap = imap::Settings {
         endpoint,
         username: section.required("username")?,
@@ -147,6 +149,19 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         receiver,
     };
     Ok((adapter, notices))
+}
+
+/// In the original `is_insecure` means clear text, not TLS without checking certificates, and so it does here.
+fn security(section: &Section<'_>, is_insecure: bool) -> Result<Security, Finding> {
+    match (is_insecure, section.flag("starttls")?) {
+        (false, false) => Ok(Security::Tls),
+        (false, true) => Ok(Security::StartTls),
+        (true, false) => Ok(Security::Plain),
+        (true, true) => {
+            let reason = "is_insecure is set as well, which means clear text to the end; set one of the two";
+            Err(section.fault("starttls", reason))
+        }
+    }
 }
 
 /// A file that cannot serve is found here, before anything is contacted.

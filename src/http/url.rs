@@ -34,10 +34,9 @@ impl Url {
         let authority_length = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(authority_length).ok_or(UrlError::Host)?;
         let (host, port) = split_authority(authority)?;
-        let port = match (port, security) {
-            (Some(digits), _) => parse_port(digits)?,
-            (None, Security::Tls) => 443,
-            (None, Security::Plain) => 80,
+        let port = match port {
+            Some(digits) => parse_port(digits)?,
+            None => own_port(security),
         };
         if security == Security::Plain && !allow_clear_text && !is_loopback(&host) {
             return Err(UrlError::ClearText);
@@ -50,10 +49,7 @@ impl Url {
 
     /// The value of the Host field: the port only where it is not the scheme's own (RFC 9110 section 7.2).
     pub fn host_field(&self) -> String {
-        let own = match self.endpoint.security {
-            Security::Tls => 443,
-            Security::Plain => 80,
-        };
+        let own = own_port(self.endpoint.security);
         let whole = self.endpoint.to_string();
         if self.endpoint.port == own {
             whole.strip_suffix(&format!(":{own}")).unwrap_or(&whole).to_owned()
@@ -106,6 +102,13 @@ impl fmt::Display for UrlError {
 }
 
 impl std::error::Error for UrlError {}
+
+fn own_port(security: Security) -> u16 {
+    match security {
+        Security::Plain => 80,
+        Security::Tls | Security::StartTls => 443,
+    }
+}
 
 /// Host (IPv6 without its brackets) and the digits of the port.
 fn split_authority(authority: &str) -> Result<(String, Option<&str>), UrlError> {
@@ -206,9 +209,10 @@ pub fn fuzz(data: &[u8]) {
         let Ok(url) = Url::parse(text, allow_clear_text) else {
             continue;
         };
-        let scheme = match url.endpoint.security {
-            Security::Tls => "https",
-            Security::Plain => "http",
+        let scheme = if url.endpoint.security == Security::Plain {
+            "http"
+        } else {
+            "https"
         };
         let host_field = url.host_field();
         let target = url.target.expose();

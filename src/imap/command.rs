@@ -10,6 +10,8 @@ use crate::secret::Secret;
 pub enum Command {
     /// What can you do?
     Capability,
+    /// Go on in TLS (RFC 3501 section 6.2.1).
+    StartTls,
     /// Username and password in the command.
     Login {
         /// The username.
@@ -61,6 +63,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::Capability => "CAPABILITY",
+            Command::StartTls => "STARTTLS",
             Command::Login { .. } => "LOGIN",
             Command::AuthenticatePlain { .. } => "AUTHENTICATE PLAIN",
             Command::Id => "ID",
@@ -122,7 +125,9 @@ impl Command {
             )),
             Command::SearchRange(first, last) => parts.word(&format!("UID SEARCH UID {first}:{last}")),
             Command::Search(uids) => parts.word(&format!("UID SEARCH UID {}", uids.written())),
-            Command::Capability | Command::Noop | Command::Idle | Command::Logout => parts.word(self.name()),
+            Command::Capability | Command::StartTls | Command::Noop | Command::Idle | Command::Logout => {
+                parts.word(self.name());
+            }
         }
         parts.finish()
     }

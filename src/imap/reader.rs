@@ -130,6 +130,11 @@ impl Reader {
         self.body_left() > 0 && (matches!(self.place, Place::Text { .. }) || !self.framing.is_empty())
     }
 
+    /// Whether it stands between two responses and nothing of the next one has come.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.place, Place::Response) && self.literals == 0 && self.framing.is_empty()
+    }
+
     fn read(&mut self) -> Result<Event, Violation> {
         loop {
             match std::mem::take(&mut self.place) {

@@ -1,5 +1,6 @@
 //! The conversation: greeting, login, EXAMINE, listing, fetching, watching. The only file of `imap` that waits, with its
-//! three helpers: `connection.rs` (bytes both ways, patience), `fetch.rs` (bodies) and `watch.rs` (IDLE).
+//! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `list.rs`, `fetch.rs` (bodies) and
+//! `watch.rs` (IDLE).
 //!
 //! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
 //! waits and opens another. Nothing here is ever written to the mailbox: EXAMINE and BODY.PEEK only.
@@ -8,6 +9,7 @@ mod connection;
 mod fetch;
 mod list;
 mod log_in;
+mod start_tls;
 mod watch;
 
 pub use fetch::{Arrival, Body, Fetch, Fetched};

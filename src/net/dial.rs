@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::socket::Socket;
+use super::start_tls::StartTls;
 use super::tls::TlsStream;
 use super::{Dial, Endpoint, NetError, NetErrorKind, Security, Stream};
 use crate::clock::{Clock, Phase, Stop};
@@ -20,6 +21,7 @@ pub struct TcpDialer {
     tls: Arc<ClientConfig>,
     clock: Arc<dyn Clock>,
     stop: Option<Arc<Stop>>,
+    connect: Duration,
 }
 
 impl TcpDialer {
@@ -28,7 +30,18 @@ impl TcpDialer {
     /// With a `stop`, dialling and reading end with [`NetErrorKind::Stopped`] as soon as it is asked: for a source of
     /// mail. Without one, connections live on until they are dropped: for a sink, whose acknowledgement is awaited.
     pub fn new(tls: Arc<ClientConfig>, clock: Arc<dyn Clock>, stop: Option<Arc<Stop>>) -> TcpDialer {
-        TcpDialer { tls, clock, stop }
+        TcpDialer {
+            tls,
+            clock,
+            stop,
+            connect: limits::CONNECT,
+        }
+    }
+
+    /// Gives TCP connections, over all addresses of a host, `connect` instead of [`limits::CONNECT`].
+    #[must_use]
+    pub fn connect_within(self, connect: Duration) -> TcpDialer {
+        TcpDialer { connect, ..self }
     }
 }
 
@@ -48,9 +61,13 @@ impl Dial for TcpDialer {
         );
         match endpoint.security {
             Security::Plain => Ok(Box::new(socket)),
+            Security::StartTls => {
+                let tls = Arc::clone(&self.tls);
+                Ok(Box::new(StartTls::new(Box::new(socket), &endpoint.host, tls)))
+            }
             Security::Tls => {
                 let deadline = self.clock.deadline(Phase::Tls, limits::TLS_HANDSHAKE);
-                let stream = TlsStream::connect(socket, &endpoint.host, Arc::clone(&self.tls), deadline)?;
+                let stream = TlsStream::connect(Box::new(socket), &endpoint.host, Arc::clone(&self.tls), deadline)?;
                 Ok(Box::new(stream))
             }
         }
@@ -89,8 +106,8 @@ impl TcpDialer {
     /// Tries the addresses in turn under one deadline. Each gets an equal share of what is left, so that a first
     /// address that swallows packets leaves time for the others.
     fn connect(&self, endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, NetError> {
-        let deadline = self.clock.deadline(Phase::Connect, limits::CONNECT);
-        let mut last = NetErrorKind::TimedOut(limits::CONNECT);
+        let deadline = self.clock.deadline(Phase::Connect, self.connect);
+        let mut last = NetErrorKind::TimedOut(self.connect);
         for (tried, &address) in addresses.iter().enumerate() {
             let Some(remaining) = deadline.remaining(self.clock.now()) else {
                 break;

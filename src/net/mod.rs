@@ -1,12 +1,15 @@
 //! The network at its narrowest: a [`Stream`] of bytes and a [`Dial`] that opens one. A test implements both and is the network.
 //!
-//! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for trust.
+//! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for encryption and `tls/trust.rs` for whom to trust;
+//! `start_tls.rs` is TLS in the middle of a conversation.
 
 pub mod dial;
 mod socket;
+mod start_tls;
 pub mod tls;
 
 use std::fmt;
+use std::io::IoSlice;
 
 use crate::clock::{Deadline, Phase};
 
@@ -25,6 +28,29 @@ pub trait Stream: Send {
     /// Sends all of `bytes`.
     fn write_all(&mut self, bytes: &[u8], deadline: Deadline) -> Result<(), NetError>;
 
+    /// Sends some of `pieces`, at least one byte: on a socket, many TLS records leave in one system call.
+    fn write_some(&mut self, pieces: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, NetError> {
+        let first = pieces.iter().find(|piece| !piece.is_empty());
+        let Some(piece) = first else { return Ok(0) };
+        self.write_all(piece, deadline)?;
+        Ok(piece.len())
+    }
+
+    /// Sends what can be sent at once and forgets the rest: a goodbye that nobody waits for.
+    fn write_at_once(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
+
+    /// Begins TLS in the middle of the conversation, and checks whom it is with: for connections with
+    /// [`Security::StartTls`], after the server has agreed. No byte of what follows in clear may have been read.
+    fn start_tls(&mut self, deadline: Deadline) -> Result<(), NetError> {
+        Err(NetError {
+            peer: self.peer().to_owned(),
+            phase: deadline.phase,
+            kind: NetErrorKind::Io("this connection cannot begin TLS in its middle".to_owned()),
+        })
+    }
+
     /// `host:port` of the peer, for messages.
     fn peer(&self) -> &str;
 }
@@ -42,7 +68,7 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether TLS starts with the connection.
+    /// Whether and when TLS begins.
     pub security: Security,
 }
 
@@ -61,6 +87,8 @@ impl fmt::Display for Endpoint {
 pub enum Security {
     /// TLS from the first byte.
     Tls,
+    /// In clear until [`Stream::start_tls`], which must come before anything is said that matters (RFC 3501 section 6.2.1).
+    StartTls,
     /// In clear; configuration allows it only when asked.
     Plain,
 }

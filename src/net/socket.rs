@@ -46,31 +46,7 @@ impl Socket {
         }
     }
 
-    /// Writes some of `pieces`, at least one byte.
-    pub(super) fn write_vectored(&mut self, pieces: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, NetError> {
-        loop {
-            let remaining = self.remaining(deadline)?;
-            if !serves(self.write_timeout, remaining) {
-                self.tcp
-                    .set_write_timeout(Some(remaining))
-                    .map_err(|error| self.failed(deadline.phase, &error))?;
-                self.write_timeout = Some(remaining);
-            }
-            match (&*self.tcp).write_vectored(pieces) {
-                Ok(0) => return Err(self.error(deadline.phase, NetErrorKind::Closed)),
-                Ok(count) => return Ok(count),
-                Err(error) if is_wait(&error) => {}
-                Err(error) => return Err(self.failed(deadline.phase, &error)),
-            }
-        }
-    }
-
-    /// Writes what the kernel takes at once and ignores the rest: for a goodbye that nobody waits for.
-    pub(super) fn write_at_once(&mut self) -> AtOnce<'_> {
-        AtOnce(&self.tcp)
-    }
-
-    pub(super) fn error(&self, phase: Phase, kind: NetErrorKind) -> NetError {
+    fn error(&self, phase: Phase, kind: NetErrorKind) -> NetError {
         NetError {
             peer: self.peer.clone(),
             phase,
@@ -131,28 +107,40 @@ impl Stream for Socket {
 
     fn write_all(&mut self, mut bytes: &[u8], deadline: Deadline) -> Result<(), NetError> {
         while !bytes.is_empty() {
-            let count = self.write_vectored(&[IoSlice::new(bytes)], deadline)?;
+            let count = self.write_some(&[IoSlice::new(bytes)], deadline)?;
             bytes = bytes.get(count..).unwrap_or_default();
         }
         Ok(())
     }
 
+    fn write_some(&mut self, pieces: &[IoSlice<'_>], deadline: Deadline) -> Result<usize, NetError> {
+        loop {
+            let remaining = self.remaining(deadline)?;
+            if !serves(self.write_timeout, remaining) {
+                self.tcp
+                    .set_write_timeout(Some(remaining))
+                    .map_err(|error| self.failed(deadline.phase, &error))?;
+                self.write_timeout = Some(remaining);
+            }
+            match (&*self.tcp).write_vectored(pieces) {
+                Ok(0) => return Err(self.error(deadline.phase, NetErrorKind::Closed)),
+                Ok(count) => return Ok(count),
+                Err(error) if is_wait(&error) => {}
+                Err(error) => return Err(self.failed(deadline.phase, &error)),
+            }
+        }
+    }
+
+    fn write_at_once(&mut self, bytes: &[u8]) {
+        // Nobody waits for it, so nobody hears whether it left.
+        if self.tcp.set_nonblocking(true).is_ok() {
+            let _ = (&*self.tcp).write(bytes);
+            let _ = self.tcp.set_nonblocking(false);
+        }
+    }
+
     fn peer(&self) -> &str {
         &self.peer
-    }
-}
-
-/// See [`Socket::write_at_once`].
-pub(super) struct AtOnce<'a>(&'a TcpStream);
-
-impl Write for AtOnce<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.set_nonblocking(true)?;
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

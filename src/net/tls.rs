@@ -1,111 +1,21 @@
-//! TLS by rustls: whom to trust, and a [`Stream`] that keeps little memory while it is idle.
+//! TLS by rustls, around any other stream: a [`Stream`] that keeps little memory while it is idle.
 
-use std::fmt;
+mod explain;
+mod trust;
+
+pub use trust::{CaFileError, Protocol, Trust};
+
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as RustlsError, InvalidMessage,
-    RootCertStore,
-};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Error as RustlsError};
 
-use super::socket::Socket;
 use super::{NetError, NetErrorKind, Stream};
 use crate::clock::{Deadline, Phase};
-use crate::limits;
-use crate::mime::date;
 
-/// Session tickets kept for later handshakes, per configuration: a collector speaks to a handful of hosts.
-const SESSIONS: usize = 32;
 /// What is read from the socket at once while data streams in. rustls itself asks for 4 KiB at a time.
 const READ_AHEAD: usize = 32 * 1024;
-
-/// Whom to trust: the public certificate authorities, and those of `ca_file`.
-pub struct Trust {
-    roots: Arc<RootCertStore>,
-}
-
-/// What is spoken inside TLS, as the server is told (ALPN, RFC 7301), so that no other protocol's server can be meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// `http/1.1`.
-    Http,
-    /// IMAP: no name is offered.
-    Imap,
-}
-
-impl Trust {
-    /// Reads the certificates of `ca_file`, if there is one.
-    pub fn load(ca_file: Option<&Path>) -> Result<Trust, CaFileError> {
-        let mut roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        if let Some(path) = ca_file {
-            add_certificates(&mut roots, path).map_err(|reason| CaFileError {
-                path: path.to_owned(),
-                reason,
-            })?;
-        }
-        Ok(Trust { roots: Arc::new(roots) })
-    }
-
-    /// The configuration for connections that speak `protocol`. Make one and share it.
-    pub fn client_config(&self, protocol: Protocol) -> Result<Arc<ClientConfig>, RustlsError> {
-        // The provider is named here, not installed for the process: a library has no business with globals.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth();
-        config.alpn_protocols = match protocol {
-            Protocol::Http => vec![b"http/1.1".to_vec()],
-            // A server that knows other names only would refuse the handshake (RFC 7301, 3.2), and no mail client offers one.
-            Protocol::Imap => Vec::new(),
-        };
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Arc::new(config))
-    }
-}
-
-fn add_certificates(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let pem = std::fs::read(path).map_err(|error| error.to_string())?;
-    let mut count: usize = 0;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        count = count.saturating_add(1);
-        certificate
-            .map_err(|error| format!("certificate {count}: {error}"))
-            .and_then(|certificate| {
-                roots
-                    .add(certificate)
-                    .map_err(|error| format!("certificate {count}: {error}"))
-            })?;
-    }
-    if count == 0 {
-        return Err("no certificate in it (PEM: -----BEGIN CERTIFICATE-----)".to_owned());
-    }
-    Ok(())
-}
-
-/// `ca_file` cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaFileError {
-    /// Its path.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl fmt::Display for CaFileError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ca_file {}: {}", self.path.display(), self.reason)
-    }
-}
-
-impl std::error::Error for CaFileError {}
 
 /// A connection inside TLS.
 pub(super) struct TlsStream {
@@ -118,18 +28,18 @@ pub(super) struct TlsStream {
 impl TlsStream {
     /// Shakes hands with `host`.
     pub(super) fn connect(
-        socket: Socket,
+        stream: Box<dyn Stream>,
         host: &str,
         config: Arc<ClientConfig>,
         deadline: Deadline,
     ) -> Result<TlsStream, NetError> {
-        let refused = |reason: String| socket.error(Phase::Tls, NetErrorKind::Tls(reason));
+        let refused = |reason: String| error(&*stream, Phase::Tls, NetErrorKind::Tls(reason));
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| refused("not a host name that a certificate can be checked against".to_owned()))?;
-        let connection = ClientConnection::new(config, name).map_err(|error| refused(explain(&error)))?;
+        let connection = ClientConnection::new(config, name).map_err(|error| refused(explain::handshake(&error)))?;
         let mut stream = TlsStream {
             connection,
-            transport: Transport::new(socket),
+            transport: Transport::new(stream),
             broken: None,
         };
         stream.transport.deadline = Some(deadline);
@@ -151,15 +61,15 @@ impl TlsStream {
 
     /// Reads from the socket once and decrypts what is complete.
     fn receive(&mut self, phase: Phase) -> Result<(), NetError> {
-        if let Some(error) = &self.broken {
-            let kind = NetErrorKind::Tls(explain_record(error));
-            return Err(self.transport.socket.error(phase, kind));
+        if let Some(broken) = &self.broken {
+            let kind = NetErrorKind::Tls(explain::record(broken));
+            return Err(error(&*self.transport.stream, phase, kind));
         }
         let received = self.connection.read_tls(&mut self.transport);
         received.map_err(|error| self.failed(phase, error))?;
         if let Err(error) = self.connection.process_new_packets() {
             // The alert that tells the peer why; the error matters more than whether it arrives.
-            let _ = self.connection.write_tls(&mut self.transport.socket.write_at_once());
+            self.last_words();
             self.broken = Some(error);
         }
         Ok(())
@@ -174,6 +84,13 @@ impl TlsStream {
         Ok(())
     }
 
+    /// Sends what rustls still has to say, if that needs no waiting.
+    fn last_words(&mut self) {
+        let mut words = Vec::new();
+        while self.connection.wants_write() && self.connection.write_tls(&mut words).is_ok() {}
+        self.transport.stream.write_at_once(&words);
+    }
+
     /// An error that came through rustls: our own [`NetError`], TLS's, or an end without `close_notify`.
     fn failed(&self, phase: Phase, error: io::Error) -> NetError {
         let kind = match error.kind() {
@@ -182,12 +99,12 @@ impl TlsStream {
             _ => match error.downcast::<NetError>() {
                 Ok(ours) => return ours,
                 Err(error) => match error.downcast::<RustlsError>() {
-                    Ok(tls) => NetErrorKind::Tls(explain(&tls)),
+                    Ok(tls) => NetErrorKind::Tls(explain::handshake(&tls)),
                     Err(error) => NetErrorKind::Io(error.to_string()),
                 },
             },
         };
-        self.transport.socket.error(phase, kind)
+        self::error(&*self.transport.stream, phase, kind)
     }
 }
 
@@ -228,22 +145,27 @@ impl Stream for TlsStream {
         Ok(())
     }
 
+    fn write_at_once(&mut self, bytes: &[u8]) {
+        if self.connection.writer().write_all(bytes).is_ok() {
+            self.last_words();
+        }
+    }
+
     fn peer(&self) -> &str {
-        self.transport.socket.peer()
+        self.transport.stream.peer()
     }
 }
 
 impl Drop for TlsStream {
     fn drop(&mut self) {
         self.connection.send_close_notify();
-        // A goodbye: nobody waits for it.
-        let _ = self.connection.write_tls(&mut self.transport.socket.write_at_once());
+        self.last_words();
     }
 }
 
-/// The socket as rustls sees it: `io::Read` and `io::Write` under the deadline of the call in progress.
+/// The stream underneath as rustls sees it: `io::Read` and `io::Write` under the deadline of the call in progress.
 struct Transport {
-    socket: Socket,
+    stream: Box<dyn Stream>,
     /// `None`: do not wait.
     deadline: Option<Deadline>,
     /// A read that was not to wait found nothing.
@@ -257,9 +179,9 @@ struct Transport {
 }
 
 impl Transport {
-    fn new(socket: Socket) -> Transport {
+    fn new(stream: Box<dyn Stream>) -> Transport {
         Transport {
-            socket,
+            stream,
             deadline: None,
             dry: false,
             ahead: Vec::new(),
@@ -297,26 +219,26 @@ impl Read for Transport {
             return Ok(self.hand_out(buffer));
         }
         if !self.streaming {
-            let count = read_socket(&mut self.socket, buffer, self.deadline, &mut self.dry)?;
+            let count = read_stream(&mut *self.stream, buffer, self.deadline, &mut self.dry)?;
             self.streaming = count == buffer.len();
             return Ok(count);
         }
         self.ahead.resize(READ_AHEAD, 0);
-        let count = read_socket(&mut self.socket, &mut self.ahead, self.deadline, &mut self.dry)?;
+        let count = read_stream(&mut *self.stream, &mut self.ahead, self.deadline, &mut self.dry)?;
         (self.start, self.end) = (0, count);
         Ok(self.hand_out(buffer))
     }
 }
 
-fn read_socket(
-    socket: &mut Socket,
+fn read_stream(
+    stream: &mut dyn Stream,
     buffer: &mut [u8],
     deadline: Option<Deadline>,
     dry: &mut bool,
 ) -> io::Result<usize> {
     let count = match deadline {
-        Some(deadline) => socket.read(buffer, deadline).map(Some),
-        None => socket.read_ready(buffer),
+        Some(deadline) => stream.read(buffer, deadline).map(Some),
+        None => stream.read_ready(buffer),
     };
     count.map_err(io::Error::other)?.ok_or_else(|| {
         *dry = true;
@@ -335,7 +257,7 @@ impl Write for Transport {
         };
         self.streaming = false;
         self.free_ahead();
-        self.socket.write_vectored(pieces, deadline).map_err(io::Error::other)
+        self.stream.write_some(pieces, deadline).map_err(io::Error::other)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -343,76 +265,12 @@ impl Write for Transport {
     }
 }
 
-/// TLS errors in an operator's words, with the setting to change where there is one.
-fn explain(error: &RustlsError) -> String {
-    match error {
-        RustlsError::InvalidCertificate(error) => explain_certificate(error),
-        RustlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the port answers in clear text, not in TLS; check the port, or whether the server wants TLS at all"
-                .to_owned()
-        }
-        RustlsError::AlertReceived(AlertDescription::ProtocolVersion) | RustlsError::PeerIncompatible(_) => {
-            format!("the server does not offer TLS 1.2 or 1.3 as needed here ({error})")
-        }
-        RustlsError::AlertReceived(alert) => format!("the server refused the TLS handshake ({alert:?})"),
-        other => other.to_string(),
+fn error(stream: &dyn Stream, phase: Phase, kind: NetErrorKind) -> NetError {
+    NetError {
+        peer: stream.peer().to_owned(),
+        phase,
+        kind,
     }
-}
-
-fn explain_certificate(error: &CertificateError) -> String {
-    match error {
-        CertificateError::ExpiredContext { not_after, .. } => {
-            format!("the server's certificate expired on {}", day(not_after.as_secs()))
-        }
-        CertificateError::NotValidYetContext { not_before, .. } => format!(
-            "the server's certificate is valid only from {}; check this machine's clock",
-            day(not_before.as_secs())
-        ),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<&str> = presented
-                .iter()
-                .take(limits::CERTIFICATE_NAMES)
-                .map(|name| bare_name(name))
-                .collect();
-            let more = match presented.len().saturating_sub(limits::CERTIFICATE_NAMES) {
-                0 if names.is_empty() => "nobody".to_owned(),
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let names = names.join(", ");
-            format!(
-                "the server's certificate is not for {}; it is for {names}{more}",
-                expected.to_str()
-            )
-        }
-        CertificateError::UnknownIssuer => {
-            "the server's certificate is signed by an authority that is not trusted; set ca_file to the server's CA"
-                .to_owned()
-        }
-        other => format!("the server's certificate is refused: {other}"),
-    }
-}
-
-/// `mail.example` from `DnsName("mail.example")`, which is how the verifier words it.
-fn bare_name(presented: &str) -> &str {
-    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inner.unwrap_or(presented).trim_matches('"')
-}
-
-/// What breaks a stream after the handshake.
-fn explain_record(error: &RustlsError) -> String {
-    match error {
-        RustlsError::InvalidMessage(_) | RustlsError::DecryptError => {
-            format!("bytes were changed or put in between on the way ({error})")
-        }
-        RustlsError::AlertReceived(alert) => format!("the server ended the TLS connection ({alert:?})"),
-        other => other.to_string(),
-    }
-}
-
-fn day(unix_seconds: u64) -> String {
-    let milliseconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX).saturating_mul(1000);
-    date::rfc3339(milliseconds)
 }
 
 #[cfg(test)]

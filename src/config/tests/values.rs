@@ -51,6 +51,25 @@ fn a_server_is_a_host_with_or_without_a_port() {
 }
 
 #[test]
+fn starttls_is_tls_on_the_port_of_clear_text_and_excludes_is_insecure() {
+    let security = |lines: &[&str]| {
+        load(&with(lines)).map(|loaded| {
+            let endpoint = &loaded.adapters[0].imap.endpoint;
+            (endpoint.port, endpoint.security)
+        })
+    };
+    assert_eq!(security(&["starttls: true"]), Ok((143, Security::StartTls)));
+    assert_eq!(security(&["starttls: false"]), Ok((993, Security::Tls)));
+    let text = with(&["starttls: true"]).replace("imap.example.com", "mail:993");
+    assert_eq!(load(&text).unwrap().adapters[0].imap.endpoint.port, 993);
+    let error = refused(&with(&["is_insecure: true", "starttls: true"]));
+    assert_eq!(
+        error,
+        "c.yaml:6:13: imap.starttls: is_insecure is set as well, which means clear text to the end; set one of the two"
+    );
+}
+
+#[test]
 fn flags_and_numbers_are_what_they_are_and_nothing_else() {
     let flag = |text: &str| load(&with(&[&format!("from_zero: {text}")])).map(|loaded| loaded.adapters[0].from_zero);
     for text in ["true", "True", "'true'", "yes", "on"] {

@@ -111,6 +111,24 @@ impl Connection {
         Ok(self.stream.write_all(bytes, deadline)?)
     }
 
+    /// Refuses bytes that nobody asked for. What has arrived and was not read yet counts as well.
+    pub(super) fn expect_silence(&mut self, when: &str) -> Result<(), SessionError> {
+        let said = !self.reader.is_empty() || self.stream.read_ready(&mut [0])?.is_some_and(|count| count > 0);
+        if !said {
+            return Ok(());
+        }
+        Err(SessionError::Protocol(format!(
+            "it says something {when}; someone on the way may have put it in"
+        )))
+    }
+
+    /// Goes on in TLS.
+    pub(super) fn start_tls(&mut self) -> Result<(), SessionError> {
+        let deadline = self.clock.deadline(Phase::Tls, limits::TLS_HANDSHAKE);
+        self.last_words = None;
+        Ok(self.stream.start_tls(deadline)?)
+    }
+
     /// The next response, or the beginning of a body. BYE is an error, as it ends everything. What is left of a body that
     /// was not taken is skipped, up to a bound.
     pub(super) fn event(&mut self, patience: &mut Patience) -> Result<Event, SessionError> {

@@ -1,4 +1,4 @@
-//! Logging in: CAPABILITY → AUTHENTICATE or LOGIN → CAPABILITY → ID.
+//! Logging in: STARTTLS where configured → CAPABILITY → AUTHENTICATE or LOGIN → CAPABILITY → ID.
 
 use super::connection::trouble;
 use super::{Session, SessionError, quick};
@@ -7,10 +7,15 @@ use crate::imap::Settings;
 use crate::imap::auth::{self, Mechanism};
 use crate::imap::command::Command;
 use crate::imap::response::{Capabilities, Condition};
+use crate::net::Security;
 
 impl Session {
     /// Logs in and introduces itself.
     pub fn log_in(&mut self, settings: &Settings) -> Result<(), SessionError> {
+        // Before anything else: what is learnt in clear is forgotten, and no credentials may go out before.
+        if settings.endpoint.security == Security::StartTls {
+            self.start_tls()?;
+        }
         if !self.logged_in {
             self.authenticate(settings)?;
         }
@@ -31,7 +36,7 @@ impl Session {
         }
         let Some(mechanism) = auth::choose(&self.capabilities()?) else {
             let reason = "the server allows no login by password on this connection (LOGINDISABLED); \
-                          if `is_insecure` is set, remove it";
+                          if `is_insecure` is set, remove it or set `starttls` instead";
             return Err(SessionError::Configuration(reason.to_owned()));
         };
         let command = match mechanism {
@@ -50,7 +55,7 @@ impl Session {
         outcome.map_err(|error| without_password(error, settings))
     }
 
-    fn capabilities(&mut self) -> Result<Capabilities, SessionError> {
+    pub(super) fn capabilities(&mut self) -> Result<Capabilities, SessionError> {
         if self.capabilities.is_none() {
             // A server that does not know the command has no capabilities.
             self.run(&Command::Capability, quick(Phase::Login), |_| {})?;
@@ -68,7 +73,9 @@ fn accepted(condition: &Condition) -> Result<(), SessionError> {
     }
     let text = condition.to_string();
     Err(if condition.has_code("PRIVACYREQUIRED") {
-        SessionError::Configuration(format!("the server wants TLS; remove `is_insecure`: {text}"))
+        SessionError::Configuration(format!(
+            "the server wants TLS; set `starttls` instead of `is_insecure`: {text}"
+        ))
     } else {
         SessionError::Authentication(text)
     })
