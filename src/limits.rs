@@ -171,6 +171,8 @@ pub const GUESSED_BOUNDARY: usize = 200;
 pub const HELD_WHITE_SPACE: usize = 1000;
 /// Base64 characters that the fast path looks at together; about ten lines.
 pub const BASE64_STEP: usize = 1024;
+/// The longest line that RFC 5322, section 2.1.1 allows, without its line end. Reached: flag `line_over_998`.
+pub const LINE: usize = 998;
 /// Bytes decoded at a time, so that scratch buffers stay small whatever the caller feeds.
 pub const DECODE_STEP: usize = 16 * 1024;
 

@@ -386,7 +386,8 @@ impl Visitor for Content {
     }
 
     fn finding(&mut self, finding: Finding<'_>) {
-        self.anomalies.add(finding.flag, finding.path, finding.offset);
+        self.anomalies
+            .add_all(finding.flag, finding.path, finding.offset, finding.count);
     }
 }
 

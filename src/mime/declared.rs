@@ -7,6 +7,7 @@ use super::encoded_word;
 use super::header::{Fields, unfold};
 use super::parameter::{Note, Parameterized};
 use super::pkcs7;
+use super::survey::Data;
 use super::transfer::Encoding;
 
 /// The content fields of one header block.
@@ -18,6 +19,8 @@ pub(super) struct Declared {
     pub(super) disposition: Option<Parameterized>,
     /// Content-Transfer-Encoding, as far as it can be made out.
     pub(super) encoding: Encoding,
+    /// What it allows the content to be made of.
+    pub(super) data: Data,
     /// What the content is.
     pub(super) nature: Nature,
     /// Whether there is a Content-Type.
@@ -89,12 +92,13 @@ impl Declared {
         {
             flags.push(Flag::ConflictFilename);
         }
-        let encoding = encoding(encodings, fields, &mut flags);
+        let (encoding, data) = encoding(encodings, fields, &mut flags);
         let nature = nature(&content_type, disposition.as_ref(), &mut flags);
         Declared {
             content_type,
             disposition,
             encoding,
+            data,
             nature,
             typed,
             flags,
@@ -173,22 +177,25 @@ fn conflicts<'b>(fields: Fields<'b>, flags: &mut Vec<Flag>) -> [Option<&'b [u8]>
 
 /// The first Content-Transfer-Encoding that is one; else the first from which one can be made out. `first` is the first
 /// field, which in ordinary mail is the only one.
-fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> Encoding {
-    let Some(first) = first else { return Encoding::Identity };
+fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> (Encoding, Data) {
+    let Some(first) = first else {
+        return (Encoding::Identity, Data::SevenBit);
+    };
     let said = |value: &&[u8]| !value.trim_ascii().is_empty();
     let others = || {
         let named = fields.into_iter().filter(|field| field.is("content-transfer-encoding"));
         named.map(|field| field.value).filter(said)
     };
-    let exact = Some(first).filter(said).and_then(Encoding::parse);
-    if let Some(encoding) = exact.or_else(|| others().find_map(Encoding::parse)) {
+    let parse = |value| Some((Encoding::parse(value)?, value));
+    let exact = Some(first).filter(said).and_then(parse);
+    if let Some((encoding, value)) = exact.or_else(|| others().find_map(parse)) {
         if matches!(encoding, Encoding::Uuencode | Encoding::Yenc) {
             flags.push(Flag::EmbeddedEncoding);
         }
-        return encoding;
+        return (encoding, Data::of(encoding, value));
     }
     let Some(value) = others().next() else {
-        return Encoding::Identity;
+        return (Encoding::Identity, Data::SevenBit);
     };
     flags.push(Flag::TransferUnknown);
     if value.trim_ascii().contains(&b'\n') {
@@ -198,7 +205,7 @@ fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> 
     unfold(value, &mut unfolded);
     let mut text = String::new();
     encoded_word::decode(&unfolded, None, &mut text);
-    Encoding::make_out(&text)
+    (Encoding::make_out(&text), Data::EightBit)
 }
 
 fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, flags: &mut Vec<Flag>) -> Nature {

@@ -8,6 +8,7 @@
 //! `end` nest, memory is bounded, decoded bytes are at most as many as came in.
 
 mod content;
+mod findings;
 mod record;
 
 pub use record::fuzz;
@@ -23,8 +24,9 @@ use super::header::{Fields, end_of_fields, examine};
 use super::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
 use super::parameter::Parameterized;
 use super::pkcs7::{self, Outcome};
-use super::transfer::{Decoder, Encoding, Faults};
-use super::{Entity, Finding, Kind, Visitor};
+use super::survey::Rules;
+use super::transfer::{Decoder, Encoding};
+use super::{Entity, Kind, Visitor};
 use crate::limits;
 
 /// Reads one mail. `feed` as its bytes come, then `finish`.
@@ -134,13 +136,14 @@ impl<V: Visitor> Machine<V> {
                 self.content(level, &mut layer, &line);
             }
             if let Some((position, found)) = delimiter {
-                self.delimited(level, &mut layer, position, found);
+                self.delimited(level, &mut layer, position, found, &line);
             }
             if !in_header && layer.state != State::Header {
                 break;
             }
         }
         self.report_near_miss(&mut layer);
+        self.report_survey(&mut layer);
         self.close_down_to(level, &mut layer, 0);
         self.layers.truncate(level);
     }
@@ -189,7 +192,7 @@ impl<V: Visitor> Machine<V> {
                 self.find(Flag::BoundaryInsideHeaders, layer.header_offset);
             }
             self.header_ends(level, layer, b"");
-            self.delimited(level, layer, position, found);
+            self.delimited(level, layer, position, found, line);
         } else {
             layer.keep_header(line);
         }
@@ -219,6 +222,13 @@ impl<V: Visitor> Machine<V> {
         examine(&block, &mut |flag, at| {
             self.find(flag, offset.saturating_add(u64::try_from(at).unwrap_or(0)));
         });
+        let still = !layer.outermost || self.counted;
+        layer.survey.begin(Rules::HEADER, self.path.len(), offset, still);
+        layer.survey.feed(&block);
+        if body.is_empty() {
+            layer.survey.feed(blank);
+        }
+        self.report_survey(layer);
         let declared = Declared::read(fields, place);
         for flag in &declared.flags {
             self.find(*flag, offset);
@@ -252,6 +262,7 @@ impl<V: Visitor> Machine<V> {
             content_type,
             disposition,
             encoding,
+            data,
             nature,
             typed,
             ..
@@ -274,6 +285,11 @@ impl<V: Visitor> Machine<V> {
             offset,
         };
         self.visitor.begin(&entity);
+        let rules = match content {
+            Content::Message | Content::Multipart(Multipart { .. }) => Rules::NOBODY,
+            Content::Leaf(_) | Content::Encoded(..) | Content::Cms(..) => data.rules(&content_type, encoding),
+        };
+        layer.survey.go_on(rules, self.path.len());
         layer.line_start = true;
         layer.held = LineEnd::None;
         layer.near = NearMiss::default();
@@ -403,26 +419,13 @@ impl<V: Visitor> Machine<V> {
         }
     }
 
-    /// Boundaries that can be taken for those of an enclosing multipart.
-    fn compare_boundaries(&mut self, layer: &Layer, inner: &Multipart, offset: u64) {
-        let inner = inner.boundary.as_slice();
-        for (_, outer) in layer
-            .multiparts()
-            .filter(|(_, outer)| !inner.is_empty() && !outer.boundary.is_empty())
-        {
-            if outer.boundary == inner {
-                self.find(Flag::BoundaryReused, offset);
-            } else if outer.boundary.starts_with(inner) || inner.starts_with(&outer.boundary) {
-                self.find(Flag::BoundaryPrefix, offset);
-            }
-        }
-    }
-
     /// A boundary line: what is inside its multipart ends, and a part begins or the last one is over.
-    fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter) {
-        layer.held = LineEnd::None;
+    fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter, line: &[u8]) {
+        layer.survey.boundary(mem::take(&mut layer.held).bytes(), line);
         self.report_near_miss(layer);
+        self.report_survey(layer);
         self.close_down_to(level, layer, position.saturating_add(1));
+        layer.survey.go_on(Rules::NOBODY, self.path.len());
         layer.line_start = true;
         layer.root = false;
         layer.watch = Watch::Nothing;
@@ -451,8 +454,10 @@ impl<V: Visitor> Machine<V> {
                 Content::Leaf(decoder) => {
                     layer.scratch.clear();
                     let faults = decoder.finish(&mut layer.scratch);
+                    layer.survey.decoded(&layer.scratch);
                     self.visitor.body(&layer.scratch);
                     self.report(faults, open.offset);
+                    self.find_all(Flag::NulInBody, open.offset, layer.survey.decoded_nul());
                 }
                 Content::Encoded(decoder, _) => {
                     layer.scratch.clear();
@@ -497,33 +502,6 @@ impl<V: Visitor> Machine<V> {
                 self.path.pop();
             }
         }
-    }
-
-    // ---- findings ----
-
-    fn report(&mut self, faults: Faults, offset: u64) {
-        for (seen, flag) in [
-            (faults.junk > 0, Flag::Base64Junk),
-            (faults.after_padding > 0, Flag::Base64AfterPadding),
-            (faults.bad_padding > 0, Flag::Base64BadPadding),
-            (faults.truncated, Flag::Base64Truncated),
-            (
-                faults.bad_escapes > 0 || faults.mixed_case,
-                Flag::QuotedPrintableBadEscape,
-            ),
-        ] {
-            if seen {
-                self.find(flag, offset);
-            }
-        }
-    }
-
-    fn find(&mut self, flag: Flag, offset: u64) {
-        self.visitor.finding(Finding {
-            flag,
-            path: &self.path,
-            offset,
-        });
     }
 }
 

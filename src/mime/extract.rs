@@ -44,7 +44,12 @@ impl<V: Visitor> Extractor<V> {
     fn search(&mut self, content: Option<&[u8]>) {
         let (path, offset, visitor) = (self.path.as_slice(), self.offset, &mut self.visitor);
         let mut found = |found: Enclosed<'_>| match found {
-            Enclosed::Finding(flag) => visitor.finding(Finding { flag, path, offset }),
+            Enclosed::Finding(flag) => visitor.finding(Finding {
+                flag,
+                path,
+                offset,
+                count: 1,
+            }),
             found => visitor.enclosed(found),
         };
         match (&mut self.search, content) {
@@ -69,6 +74,7 @@ impl<V: Visitor> Visitor for Extractor<V> {
                 flag: Flag::Tnef,
                 path: entity.path,
                 offset: entity.offset,
+                count: 1,
             });
             Some(Search::Tnef(Box::default()))
         } else if text {

@@ -5,6 +5,7 @@ use memchr::memmem;
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
 use super::pkcs7;
+use super::survey::Survey;
 use super::transfer::Decoder;
 use crate::limits;
 
@@ -39,6 +40,8 @@ pub(super) struct Layer {
     pub(super) beginning: Option<Vec<u8>>,
     /// The search for the innermost boundary where it does not belong.
     pub(super) near: NearMiss,
+    /// What its bytes are made of.
+    pub(super) survey: Survey,
     /// Reused for decoded bytes.
     pub(super) scratch: Vec<u8>,
     /// Reused for the content of an S/MIME object.

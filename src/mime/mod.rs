@@ -39,6 +39,7 @@ mod layer;
 pub mod parameter;
 pub mod pkcs7;
 mod sextet;
+mod survey;
 pub mod tnef;
 pub mod transfer;
 pub mod uuencode;
@@ -145,7 +146,7 @@ pub enum Kind {
     Cms,
 }
 
-/// One occurrence of a [`Flag`].
+/// A [`Flag`] is raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding<'f> {
     /// What was seen.
@@ -154,4 +155,6 @@ pub struct Finding<'f> {
     pub path: &'f [u32],
     /// Byte offset in the mail.
     pub offset: u64,
+    /// How often it is there, from that offset on in this part's header or content.
+    pub count: u64,
 }

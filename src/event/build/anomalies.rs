@@ -21,18 +21,23 @@ struct Entry {
 
 impl Anomalies {
     pub(super) fn add(&mut self, flag: Flag, path: &[u32], offset: u64) {
+        self.add_all(flag, path, offset, 1);
+    }
+
+    /// Adds `count` occurrences, of which the first is at `offset`.
+    pub(super) fn add_all(&mut self, flag: Flag, path: &[u32], offset: u64, count: u64) {
         if let Some(entry) = self
             .entries
             .iter_mut()
             .find(|entry| entry.flag == flag && entry.path == path)
         {
-            entry.count = entry.count.saturating_add(1);
+            entry.count = entry.count.saturating_add(count);
         } else if self.entries.len().saturating_add(1) < limits::ANOMALIES {
             self.entries.push(Entry {
                 flag,
                 path: path.to_vec(),
                 offset,
-                count: 1,
+                count,
             });
         } else {
             self.more = self.more.saturating_add(1);
@@ -40,7 +45,7 @@ impl Anomalies {
                 flag,
                 path: path.to_vec(),
                 offset,
-                count: 1,
+                count,
             });
         }
     }

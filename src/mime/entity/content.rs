@@ -15,6 +15,9 @@ use crate::mime::{Kind, Visitor};
 impl<V: Visitor> Machine<V> {
     /// Takes content up to the next line that could be a boundary, or that line.
     pub(super) fn content_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
+        if layer.outermost && !self.counted {
+            layer.survey.first_byte_at(self.offset);
+        }
         if layer.watch == Watch::Nothing && !layer.bounded() {
             self.content(level, layer, input);
             return &[];
@@ -96,7 +99,7 @@ impl<V: Visitor> Machine<V> {
     /// A line that may be a boundary or is watched for what it may be instead.
     fn whole_line(&mut self, level: usize, layer: &mut Layer, line: &[u8]) {
         if let Some((position, delimiter)) = layer.delimiter(line) {
-            self.delimited(level, layer, position, delimiter);
+            self.delimited(level, layer, position, delimiter, line);
             return;
         }
         let watch = mem::take(&mut layer.watch);
@@ -133,7 +136,7 @@ impl<V: Visitor> Machine<V> {
             multipart.guessed = Some(boundary);
             self.find(Flag::BoundaryGuessed, offset);
         }
-        self.delimited(level, layer, position, Delimiter::Part);
+        self.delimited(level, layer, position, Delimiter::Part, b"");
         if layer.outermost {
             layer.header_offset = layer.line_offset;
         }
@@ -184,7 +187,9 @@ impl<V: Visitor> Machine<V> {
         let held = mem::take(&mut layer.held);
         if held != LineEnd::None {
             layer.near.line_end();
+            layer.survey.feed(held.bytes());
         }
+        layer.survey.feed(bytes);
         if !bytes.is_empty() {
             Self::look_for_boundary(layer, bytes);
         }
@@ -202,6 +207,7 @@ impl<V: Visitor> Machine<V> {
                 Content::Leaf(decoder) => {
                     layer.scratch.clear();
                     decoder.feed(bytes, &mut layer.scratch);
+                    layer.survey.decoded(&layer.scratch);
                     self.visitor.body(&layer.scratch);
                 }
                 Content::Encoded(decoder, _) => {
@@ -242,13 +248,6 @@ impl<V: Visitor> Machine<V> {
             near.look(&innermost.boundary, bytes);
         }
         layer.near = near;
-    }
-
-    /// Content ends: was there such a line in it?
-    pub(super) fn report_near_miss(&mut self, layer: &mut Layer) {
-        if mem::take(&mut layer.near).found() {
-            self.find(Flag::BoundaryNearMiss, layer.header_offset);
-        }
     }
 
     /// Some readers pass over blank lines before a header; then what looks like a body is one.

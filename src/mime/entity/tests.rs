@@ -70,7 +70,7 @@ fn lines_that_only_look_like_boundaries_are_content() {
 fn a_bare_cr_at_the_end_of_a_piece_is_kept() {
     let mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\na\r\r\nb\rc\r\n--b--\n";
     let calls = read(mail);
-    assert_eq!(calls[2], r"end a\r\r\nb\rc");
+    assert!(calls.contains(&r"end a\r\r\nb\rc".to_owned()), "{calls:?}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_outer_boundary_ends_inner_multiparts_that_were_never_closed() {
             r#"begin Multipart root=false [1] "multipart/mixed" ["Content-Type"]"#,
             r#"begin Leaf root=false [1, 1] "text/plain" []"#,
             "end one",
-            "Finding { flag: MultipartUnclosed, path: [1], offset: 50 }",
+            "Finding { flag: MultipartUnclosed, path: [1], offset: 50, count: 1 }",
             "end ",
             r#"begin Leaf root=false [2] "text/plain" []"#,
             "end two",
@@ -223,7 +223,8 @@ fn a_header_block_over_the_limit_keeps_its_first_bytes() {
         for piece in mail.as_bytes().chunks(10_000) {
             machine.feed(piece);
         }
-        let calls = machine.finish().calls;
+        let mut calls = machine.finish().calls;
+        calls.retain(|call| !call.contains("LongLine"));
         assert_eq!(calls[0].contains("LimitHeader"), flagged, "{size}");
         assert_eq!(
             calls[usize::from(flagged)],
@@ -238,7 +239,7 @@ fn a_line_longer_than_any_boundary_is_content() {
     let long = "-".repeat(limits::BOUNDARY_LINE * 2 + 5);
     let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n{long}\n--b--\n");
     let calls = read(mail.as_bytes());
-    assert_eq!(calls[2], format!("end {long}"));
+    assert!(calls.contains(&format!("end {long}")));
 }
 
 #[test]
@@ -319,7 +320,7 @@ fn a_signed_object_is_descended_and_its_parts_numbered() {
             r#"begin Leaf root=false [1, 1, 2] "text/plain" []"#,
             "end two",
             "end ",
-            "Finding { flag: Smime, path: [1], offset: 0 }",
+            "Finding { flag: Smime, path: [1], offset: 0, count: 1 }",
             "end ",
         ]
     );
@@ -332,8 +333,8 @@ fn what_only_calls_itself_smime_has_no_entity_in_it() {
         calls,
         [
             r#"begin Cms root=true [1] "application/x-pkcs7-mime" ["Content-Type"]"#,
-            "Finding { flag: Smime, path: [1], offset: 0 }",
-            "Finding { flag: SmimeUnread, path: [1], offset: 0 }",
+            "Finding { flag: Smime, path: [1], offset: 0, count: 1 }",
+            "Finding { flag: SmimeUnread, path: [1], offset: 0, count: 1 }",
             "end ",
         ]
     );
@@ -345,7 +346,7 @@ fn a_multipart_whose_boundary_divides_nothing_is_divided_by_the_line_before_the_
         "Content-Type: multipart/mixed; boundary=wrong\n\npreamble\n--right\nContent-Type: text/html\n\none\n--right--\n",
         &[
             r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
-            "Finding { flag: BoundaryGuessed, path: [], offset: 0 }",
+            "Finding { flag: BoundaryGuessed, path: [], offset: 0, count: 1 }",
             r#"begin Leaf root=false [1] "text/html" ["Content-Type"]"#,
             "end one",
             "end ",

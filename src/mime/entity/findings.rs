@@ -1,0 +1,80 @@
+//! What the machine tells of what it found, and where.
+
+use std::mem;
+
+use super::Machine;
+use crate::mime::anomaly::Flag;
+use crate::mime::layer::{Layer, Multipart};
+use crate::mime::transfer::Faults;
+use crate::mime::{Finding, Visitor};
+
+impl<V: Visitor> Machine<V> {
+    /// Boundaries that can be taken for those of an enclosing multipart.
+    pub(super) fn compare_boundaries(&mut self, layer: &Layer, inner: &Multipart, offset: u64) {
+        let inner = inner.boundary.as_slice();
+        for (_, outer) in layer
+            .multiparts()
+            .filter(|(_, outer)| !inner.is_empty() && !outer.boundary.is_empty())
+        {
+            if outer.boundary == inner {
+                self.find(Flag::BoundaryReused, offset);
+            } else if outer.boundary.starts_with(inner) || inner.starts_with(&outer.boundary) {
+                self.find(Flag::BoundaryPrefix, offset);
+            }
+        }
+    }
+
+    /// Content ends: was a boundary in it that is none?
+    pub(super) fn report_near_miss(&mut self, layer: &mut Layer) {
+        if mem::take(&mut layer.near).found() {
+            self.find(Flag::BoundaryNearMiss, layer.header_offset);
+        }
+    }
+
+    /// Content or a header block ends: what was it made of?
+    pub(super) fn report_survey(&mut self, layer: &mut Layer) {
+        for (flag, seen) in layer.survey.finish() {
+            if seen.count > 0 {
+                self.visitor.finding(Finding {
+                    flag,
+                    path: self.path.get(..layer.survey.depth).unwrap_or(&self.path),
+                    offset: seen.first,
+                    count: seen.count,
+                });
+            }
+        }
+    }
+
+    pub(super) fn report(&mut self, faults: Faults, offset: u64) {
+        for (seen, flag) in [
+            (faults.junk > 0, Flag::Base64Junk),
+            (faults.after_padding > 0, Flag::Base64AfterPadding),
+            (faults.bad_padding > 0, Flag::Base64BadPadding),
+            (faults.truncated, Flag::Base64Truncated),
+            (
+                faults.bad_escapes > 0 || faults.mixed_case,
+                Flag::QuotedPrintableBadEscape,
+            ),
+        ] {
+            if seen {
+                self.find(flag, offset);
+            }
+        }
+    }
+
+    pub(super) fn find(&mut self, flag: Flag, offset: u64) {
+        self.find_all(flag, offset, 1);
+    }
+
+    /// As often as `count` says, if at all.
+    pub(super) fn find_all(&mut self, flag: Flag, offset: u64, count: u64) {
+        if count > 0 {
+            self.visitor.finding(Finding {
+                flag,
+                path: &self.path,
+                offset,
+                count,
+            });
+        }
+    }
+}
