@@ -156,7 +156,7 @@ fn text_is_cut_on_a_character_and_hashed_whole() {
         assert_eq!(part.truncated, truncated);
         assert!(part.body_text.as_ref().unwrap().len() <= limits::BODY_TEXT);
         assert_eq!(part.size, truncated.then_some(size as u64));
-        assert_eq!(flags(&event), if truncated { vec!["limit_text"] } else { vec![] });
+        assert_eq!(flags(&event).contains(&"limit_text"), truncated);
     }
 }
 
@@ -221,7 +221,8 @@ fn headers_over_the_budget_are_flagged() {
             .count(),
         2
     );
-    assert_eq!(flags(&event), ["limit_header", "limit_header", "multipart_unclosed"]);
+    let cut = flags(&event).into_iter().filter(|flag| *flag == "limit_header");
+    assert_eq!(cut.count(), 2, "one for each part");
 }
 
 #[test]
