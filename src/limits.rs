@@ -150,6 +150,21 @@ pub const WEBSOCKET_HEARD: usize = 256 * 1024;
 /// From our close to the server's. Reached: the connection ends without it.
 pub const WEBSOCKET_CLOSE: Duration = Duration::from_secs(5);
 
+// ---- sink: LimaCharlie's protocol ----
+
+/// From the first message to `rd`. Reached: the connection is given up, backoff.
+pub const USP_READY: Duration = Duration::from_secs(25);
+/// Between two pings. The cloud's side, and every box in between, forgets a silent connection.
+pub const USP_PING: Duration = Duration::from_secs(30);
+/// From a ping to its pong. Reached: another connection.
+pub const USP_PONG: Duration = Duration::from_secs(60);
+/// Without any acknowledgement while messages are in flight. Reached: another connection; they go out again.
+pub const USP_ACKNOWLEDGEMENT: Duration = Duration::from_secs(120);
+/// The longest back-off that the cloud can ask for. Reached: it is taken for this long.
+pub const USP_BACK_OFF: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a control message; they have under 100. Reached: the connection is closed.
+pub const USP_CONTROL: usize = 64 * 1024;
+
 // ---- mime ----
 
 /// Open entities, one in another. Reached: the entity is read as a leaf, flag `limit_depth`.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Life;
 use super::failure::Failure;
+use crate::event::Origin;
 use crate::event::build::{self, EventBuilder};
-use crate::event::{Origin, encode};
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
 use crate::limits;
 use crate::log::Level;
@@ -45,7 +45,7 @@ impl Life {
                     }
                     let Some(fetched) = body.finish()? else { continue };
                     self.add(builder, fetched);
-                    if self.batch.lines().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
+                    if self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
                         self.deliver()?;
                     }
                 }
@@ -76,7 +76,7 @@ impl Life {
             now: self.mailbox.clock.unix_milliseconds(),
         };
         let event = builder.finish(&self.mailbox.event, arrival);
-        self.batch.push(|line| encode::encode(&event, line));
+        self.batch.push(|output| self.mailbox.sink.encode(&event, output));
         self.batched.push(fetched.uid);
         self.came = true;
         if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {

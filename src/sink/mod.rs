@@ -1,70 +1,96 @@
 //! Where events go. A [`Sink`] takes a [`Batch`] and returns when the receiver has acknowledged all of it, or says why not.
 
+pub mod limacharlie;
 pub mod stdout;
 pub mod webhook;
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::event::{EmailEvent, encode};
 use crate::limits;
 
-/// Events on their way: JSON objects, one a line.
+/// Events on their way, each in the form that the sink gave it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Batch {
-    lines: Vec<u8>,
-    count: usize,
+    bytes: Vec<u8>,
+    /// Where each event ends.
+    ends: Vec<usize>,
 }
 
 impl Batch {
-    /// Adds one event, which `write` appends to the buffer as one line of JSON without its line end.
+    /// Adds one event, which `write` appends to the buffer.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.lines);
-        self.lines.push(b'\n');
-        self.count = self.count.saturating_add(1);
+        write(&mut self.bytes);
+        self.ends.push(self.bytes.len());
     }
 
     /// Keeps the first `count` events and gives the others.
     #[must_use = "the others are nowhere else"]
     pub fn split_off(&mut self, count: usize) -> Batch {
-        // An event is one line: JSON escapes every LF in it.
-        let ends = memchr::memchr_iter(b'\n', &self.lines).map(|end| end.saturating_add(1));
-        let at = std::iter::once(0).chain(ends).nth(count).unwrap_or(self.lines.len());
-        let rest = Batch {
-            lines: self.lines.split_off(at),
-            count: self.count.saturating_sub(count),
-        };
-        self.count = self.count.min(count);
-        rest
+        let count = count.min(self.ends.len());
+        let mut ends = self.ends.split_off(count);
+        let at = self.ends.last().copied().unwrap_or_default();
+        for end in &mut ends {
+            *end = end.saturating_sub(at);
+        }
+        Batch {
+            bytes: self.bytes.split_off(at),
+            ends,
+        }
     }
 
-    /// The events, each ended by LF.
-    pub fn lines(&self) -> &[u8] {
-        &self.lines
+    /// The events, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One event.
+    pub fn event(&self, place: usize) -> Option<&[u8]> {
+        let begin = match place.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.bytes.get(begin..*self.ends.get(place)?)
     }
 
     /// How many events.
     pub fn count(&self) -> usize {
-        self.count
+        self.ends.len()
     }
 
     /// Whether there is nothing to deliver.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.ends.is_empty()
     }
 
     /// Forgets the events and keeps the buffer, but for what an event of unusual size made it grow.
     pub fn clear(&mut self) {
-        self.lines.clear();
-        self.lines.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
-        self.count = 0;
+        self.bytes.clear();
+        self.bytes.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
+        self.ends.clear();
     }
 }
 
 /// A receiver of events.
 pub trait Sink: Send {
+    /// Appends `event` as this receiver takes it: JSON, one event a line, unless it says otherwise.
+    fn encode(&self, event: &EmailEvent, output: &mut Vec<u8>) {
+        encode::encode(event, output);
+        output.push(b'\n');
+    }
+
     /// Sends the whole batch and waits for the acknowledgement of all of it. After an error the receiver may hold
     /// some or all of the events: the same batch is delivered again, and the events' ids tell the repeats.
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
+
+    /// Called now and then while there is nothing to deliver: what a connection needs to stay alive.
+    fn tend(&mut self) -> Result<(), DeliveryError> {
+        Ok(())
+    }
+
+    /// Called when nothing more will be delivered: a goodbye, where one is usual.
+    fn close(&mut self) {}
 }
 
 /// A batch that was not acknowledged. Nothing is ever dropped: each kind says when to try again.
@@ -107,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_split_between_events_and_none_is_lost() {
-        let events = ["{}", "{\"a\":1}", "{\"b\":\"\\n\"}"];
+        let events = ["{}", "", "{\"b\":\"\\n\"}"];
         let whole = || {
             let mut batch = Batch::default();
             for event in events {
@@ -118,17 +144,17 @@ mod tests {
         for count in 0..5 {
             let mut first = whole();
             let second = first.split_off(count);
-            assert_eq!([first.lines(), second.lines()].concat(), whole().lines(), "{count}");
-            assert_eq!(
-                (first.count(), second.count()),
-                (count.min(3), 3_usize.saturating_sub(count))
-            );
-            for batch in [first, second] {
-                assert_eq!(
-                    batch.lines().split_inclusive(|byte| *byte == b'\n').count(),
-                    batch.count()
-                );
+            let kept = count.min(3);
+            assert_eq!((first.count(), second.count()), (kept, 3 - kept));
+            assert_eq!([first.bytes(), second.bytes()].concat(), whole().bytes(), "{count}");
+            for (place, event) in events.iter().enumerate() {
+                let found = match place.checked_sub(kept) {
+                    None => first.event(place),
+                    Some(place) => second.event(place),
+                };
+                assert_eq!(found, Some(event.as_bytes()), "{count} {place}");
             }
+            assert_eq!((first.event(kept), second.event(3 - kept)), (None, None));
         }
     }
 }

@@ -55,7 +55,7 @@ impl<W: Write> Lines<W> {
 impl<W: Write + Send> Sink for Stdout<W> {
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.write(batch.lines()).map_err(|error| match error.kind() {
+        lines.write(batch.bytes()).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => DeliveryError::Configuration {
                 reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
             },

@@ -71,7 +71,7 @@ impl Sink for Webhook {
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let answer = self
             .exchange
-            .send(&*self.dial, &*self.clock, &self.request, batch.lines());
+            .send(&*self.dial, &*self.clock, &self.request, batch.bytes());
         match answer {
             Ok(response) => self.judge(&response),
             Err(error) => Err(DeliveryError::Retry {

@@ -97,22 +97,22 @@ impl Connection {
         self.stream.peer()
     }
 
-    /// Sends a message, a long one in pieces. While it waits for room it takes what the server says, so that neither waits
-    /// for the other.
-    pub fn send(&mut self, payload: &[u8], kind: MessageKind) -> Result<(), WebSocketError> {
+    /// Sends `head` and `payload` as one message, a long one in pieces. Between them it takes what the server says, so that
+    /// neither waits for the other.
+    pub fn send(&mut self, head: &[u8], payload: &[u8], kind: MessageKind) -> Result<(), WebSocketError> {
+        let (mut head, mut rest) = (head, payload);
         let mut opcode = match kind {
             MessageKind::Text => Opcode::Text,
             MessageKind::Binary => Opcode::Binary,
         };
-        let mut rest = payload;
         loop {
             let (piece, left) = rest.split_at_checked(limits::WEBSOCKET_PIECE).unwrap_or((rest, &[]));
-            self.write_frame(opcode, left.is_empty(), piece)?;
+            self.write_frame(opcode, left.is_empty(), &[head, piece])?;
             if left.is_empty() {
                 return Ok(());
             }
             self.listen()?;
-            (rest, opcode) = (left, Opcode::Continuation);
+            (head, rest, opcode) = (&[], left, Opcode::Continuation);
         }
     }
 
@@ -148,7 +148,7 @@ impl Connection {
 
     /// Says goodbye with `code` and waits a little for the answer; the connection is over either way.
     pub fn close(mut self, code: u16) {
-        if self.write_frame(Opcode::Close, true, &code.to_be_bytes()).is_err() {
+        if self.write_frame(Opcode::Close, true, &[&code.to_be_bytes()]).is_err() {
             return;
         }
         let deadline = self.clock.deadline(Phase::Message, limits::WEBSOCKET_CLOSE);
@@ -168,11 +168,15 @@ impl Connection {
         loop {
             match self.take() {
                 Ok(None) => return Ok(None),
-                Ok(Some(Event::Ping(payload))) => self.write_frame(Opcode::Pong, true, &payload)?,
+                Ok(Some(Event::Ping(payload))) => self.write_frame(Opcode::Pong, true, &[&payload])?,
                 Ok(Some(Event::Close(code, reason))) => {
                     // The same code back (section 5.5.1). The connection is over, whether that arrives or not.
                     let echo = code.map(u16::to_be_bytes);
-                    let _ = self.write_frame(Opcode::Close, true, echo.as_ref().map_or(&[], |code| code.as_slice()));
+                    let _ = self.write_frame(
+                        Opcode::Close,
+                        true,
+                        &[echo.as_ref().map_or(&[], |code| code.as_slice())],
+                    );
                     return Err(WebSocketError::Closed {
                         peer: self.peer().to_owned(),
                         code,
@@ -181,7 +185,7 @@ impl Connection {
                 }
                 Ok(Some(event)) => return Ok(Some(event)),
                 Err(violation) => {
-                    let _ = self.write_frame(Opcode::Close, true, &violation.close_code().to_be_bytes());
+                    let _ = self.write_frame(Opcode::Close, true, &[&violation.close_code().to_be_bytes()]);
                     return Err(WebSocketError::Violation {
                         peer: self.peer().to_owned(),
                         violation,
@@ -241,11 +245,11 @@ impl Connection {
         Ok(())
     }
 
-    fn write_frame(&mut self, opcode: Opcode, last: bool, payload: &[u8]) -> Result<(), WebSocketError> {
+    fn write_frame(&mut self, opcode: Opcode, last: bool, pieces: &[&[u8]]) -> Result<(), WebSocketError> {
         let mut mask = [0; 4];
         (self.random)(&mut mask)?;
         self.written.clear();
-        frame::write(opcode, last, payload, mask, &mut self.written);
+        frame::write(opcode, last, pieces, mask, &mut self.written);
         let deadline = self.clock.deadline(Phase::Write, limits::HTTP_WRITE_STALL);
         Ok(self.stream.write_all(&self.written, deadline)?)
     }

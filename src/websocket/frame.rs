@@ -128,19 +128,26 @@ impl Header {
     }
 }
 
-/// Appends one whole frame.
-pub fn write(opcode: Opcode, last: bool, payload: &[u8], mask: [u8; 4], output: &mut Vec<u8>) {
-    output.reserve(payload.len().saturating_add(LONGEST_HEADER));
-    let length = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+/// Appends one whole frame, whose payload is `pieces` one behind the other.
+pub fn write(opcode: Opcode, last: bool, pieces: &[&[u8]], mask: [u8; 4], output: &mut Vec<u8>) {
+    let length = pieces
+        .iter()
+        .fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+    output.reserve(length.saturating_add(LONGEST_HEADER));
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
     Header { last, opcode, length }.write(mask, output);
-    // Eight bytes at a time: the compiler makes wide instructions of it.
-    let [a, b, c, d] = mask;
-    let wide = [a, b, c, d, a, b, c, d];
-    let (blocks, rest) = payload.as_chunks::<8>();
-    for block in blocks {
-        output.extend_from_slice(&(u64::from_ne_bytes(*block) ^ u64::from_ne_bytes(wide)).to_ne_bytes());
+    let mut mask = mask;
+    for piece in pieces {
+        // Eight bytes at a time: the compiler makes wide instructions of it.
+        let [a, b, c, d] = mask;
+        let wide = [a, b, c, d, a, b, c, d];
+        let (blocks, rest) = piece.as_chunks::<8>();
+        for block in blocks {
+            output.extend_from_slice(&(u64::from_ne_bytes(*block) ^ u64::from_ne_bytes(wide)).to_ne_bytes());
+        }
+        output.extend(rest.iter().zip(wide).map(|(byte, mask)| byte ^ mask));
+        mask.rotate_left(rest.len() & 3);
     }
-    output.extend(rest.iter().zip(wide).map(|(byte, mask)| byte ^ mask));
 }
 
 /// What a server must not do. The connection is failed (section 7.1.7) with [`Violation::close_code`].
@@ -222,7 +229,13 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_written() {
         let mut output = Vec::new();
-        write(Opcode::Text, true, b"Hello", [0x37, 0xfa, 0x21, 0x3d], &mut output);
+        write(
+            Opcode::Text,
+            true,
+            &[b"He", b"", b"llo"],
+            [0x37, 0xfa, 0x21, 0x3d],
+            &mut output,
+        );
         assert_eq!(
             output,
             [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]
@@ -235,7 +248,8 @@ mod tests {
             let payload: Vec<u8> = (0_u8..=255).cycle().take(length).collect();
             let mask = [1, 2, 3, 255];
             let mut output = vec![b'x'];
-            write(Opcode::Binary, true, &payload, mask, &mut output);
+            let (head, tail) = payload.split_at(length.min(13));
+            write(Opcode::Binary, true, &[head, tail], mask, &mut output);
             assert_eq!(output.len(), 1 + header + 4 + length);
             let unmasked = output.iter().skip(1 + header + 4).zip(mask.iter().cycle());
             assert!(unmasked.map(|(byte, mask)| byte ^ mask).eq(payload));

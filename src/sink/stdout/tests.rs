@@ -35,7 +35,7 @@ impl Write for Faulty {
 fn batch(lines: &[&str]) -> Batch {
     let mut batch = Batch::default();
     for line in lines {
-        batch.push(|out| out.extend_from_slice(line.as_bytes()));
+        batch.push(|out| out.extend_from_slice(format!("{line}\n").as_bytes()));
     }
     batch
 }

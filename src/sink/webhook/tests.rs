@@ -28,8 +28,8 @@ fn webhook(network: &Arc<Network>) -> Webhook {
 
 fn batch() -> Batch {
     let mut batch = Batch::default();
-    batch.push(|out| out.extend_from_slice(b"{\"a\":1}"));
-    batch.push(|out| out.extend_from_slice(b"{\"b\":2}"));
+    batch.push(|out| out.extend_from_slice(b"{\"a\":1}\n"));
+    batch.push(|out| out.extend_from_slice(b"{\"b\":2}\n"));
     batch
 }
 

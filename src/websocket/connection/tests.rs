@@ -143,7 +143,7 @@ pub(crate) const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade:
 /// One frame as a server writes it.
 pub(crate) fn server_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    crate::websocket::frame::write(opcode, true, payload, [0; 4], &mut bytes);
+    crate::websocket::frame::write(opcode, true, &[payload], [0; 4], &mut bytes);
     // The same without the mask.
     bytes[1] &= 0x7f;
     let header = match bytes[1] {
@@ -197,7 +197,7 @@ fn a_ping_is_answered_with_its_payload_and_is_no_message() {
     let mut connection = open(&peer).unwrap();
     assert_eq!(connection.receive(Duration::from_secs(1)), Ok(None));
     let mut pong = Vec::new();
-    crate::websocket::frame::write(Opcode::Pong, true, b"are you there", [0; 4], &mut pong);
+    crate::websocket::frame::write(Opcode::Pong, true, &[b"are you there"], [0; 4], &mut pong);
     assert_eq!(*heard.lock().unwrap(), pong);
 }
 
@@ -214,7 +214,7 @@ fn a_long_message_goes_in_pieces_and_what_the_server_says_meanwhile_is_kept() {
     });
     let mut connection = open(&peer).unwrap();
     let payload = vec![b'x'; crate::limits::WEBSOCKET_PIECE * 2 + 1];
-    connection.send(&payload, MessageKind::Binary).unwrap();
+    connection.send(b"", &payload, MessageKind::Binary).unwrap();
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0], 0x02, "the first piece of a binary message");
     assert_eq!(heard[heard.len() - 7], 0x80, "the last piece, of one byte");

@@ -1,0 +1,298 @@
+//! Events to LimaCharlie by its own protocol: messages over a WebSocket, acknowledged by the cloud, a window of them in
+//! flight. `limacharlie/message.rs` has the bytes, `limacharlie/window.rs` the order; this file waits.
+
+pub mod discovery;
+pub mod message;
+pub mod window;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use self::discovery::Discovery;
+use self::message::{Control, Sensor};
+use self::window::{Broken, Step, Window};
+use super::{Batch, DeliveryError, Sink};
+use crate::clock::Clock;
+use crate::http::url::Url;
+use crate::net::Dial;
+use crate::websocket::connection::{Connection, MessageKind, Random, WebSocketError};
+use crate::websocket::handshake::HandshakeError;
+use crate::websocket::message::Event;
+use crate::{limits, log};
+
+/// Where LimaCharlie is and who we are to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Who we are.
+    pub sensor: Sensor,
+    /// Where to connect.
+    pub destination: Destination,
+}
+
+/// Where to connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// LimaCharlie is asked where the organisation is, at every connection.
+    Discover {
+        /// What is asked; see [`discovery::address`].
+        address: Url,
+    },
+    /// `client_options.dest_url`.
+    Fixed(Url),
+}
+
+/// One sensor: one connection, kept.
+pub struct LimaCharlie {
+    settings: Settings,
+    /// The same across reconnects: the cloud tells by it that sequences go on.
+    instance: String,
+    discovery: Discovery,
+    connection: Option<Connection>,
+    window: Window,
+    /// The digest of a batch whose delivery failed. When it comes again, what was acknowledged of it is not sent again.
+    unfinished: Option<[u8; 32]>,
+    dial: Arc<dyn Dial>,
+    clock: Arc<dyn Clock>,
+    random: Random,
+}
+
+impl LimaCharlie {
+    /// Contacts nobody yet.
+    pub fn new(settings: Settings, dial: Arc<dyn Dial>, clock: Arc<dyn Clock>, random: Random) -> LimaCharlie {
+        let mut instance = [0; 16];
+        // Without randomness no connection can be made either; that error is told then.
+        let _ = random(&mut instance);
+        LimaCharlie {
+            settings,
+            instance: message::uuid(instance),
+            discovery: Discovery::default(),
+            connection: None,
+            window: Window::default(),
+            unfinished: None,
+            dial,
+            clock,
+            random,
+        }
+    }
+}
+
+impl Sink for LimaCharlie {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        let again = self
+            .unfinished
+            .take()
+            .is_some_and(|digest| digest == self::digest(batch));
+        if !again {
+            self.window.begin(u64::try_from(batch.count()).unwrap_or(u64::MAX));
+        }
+        let delivered = self.converse(batch);
+        if delivered.is_err() {
+            self.connection = None;
+            self.unfinished = Some(digest(batch));
+        }
+        delivered
+    }
+
+    fn tend(&mut self) -> Result<(), DeliveryError> {
+        let tended = self.stay_connected();
+        if tended.is_err() {
+            self.connection = None;
+        }
+        tended
+    }
+
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close(1000);
+        }
+    }
+}
+
+impl LimaCharlie {
+    /// Sends and listens until all of `batch` is acknowledged.
+    fn converse(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        if self.connection.is_none() {
+            self.connect()?;
+        }
+        loop {
+            let now = self.clock.now();
+            let step = self.window.next(now).map_err(|broken| self.broken(&broken))?;
+            let Some(connection) = &mut self.connection else {
+                return Err(self.retry("not connected"));
+            };
+            let heard = match step {
+                Step::Done => return Ok(()),
+                Step::Send { place, sequence } => {
+                    let event = usize::try_from(place).ok().and_then(|place| batch.event(place));
+                    let (fields, payload) = event.and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
+                    let head = message::head(*fields, sequence);
+                    connection
+                        .send(&head, payload, MessageKind::Binary)
+                        .and_then(|()| connection.receive_ready())
+                }
+                Step::Ping => connection.ping().and_then(|()| connection.receive_ready()),
+                Step::Listen(patience) => connection.receive(patience),
+            };
+            let heard = heard.map_err(|error| self.failed(&error))?;
+            self.take(heard)?;
+        }
+    }
+
+    /// What is due while there is nothing to deliver: pings, and what the cloud said.
+    fn stay_connected(&mut self) -> Result<(), DeliveryError> {
+        if self.connection.is_none() {
+            return self.connect();
+        }
+        loop {
+            let now = self.clock.now();
+            let step = self.window.next(now).map_err(|broken| self.broken(&broken))?;
+            let Some(connection) = &mut self.connection else {
+                return Ok(());
+            };
+            let pinged = if step == Step::Ping { connection.ping() } else { Ok(()) };
+            let heard = pinged.and_then(|()| connection.receive_ready());
+            let heard = heard.map_err(|error| self.failed(&error))?;
+            if heard.is_none() {
+                return Ok(());
+            }
+            self.take(heard)?;
+        }
+    }
+
+    /// Connects, says who we are, and waits until the cloud is ready.
+    fn connect(&mut self) -> Result<(), DeliveryError> {
+        let url = match &self.settings.destination {
+            Destination::Fixed(url) => url.clone(),
+            Destination::Discover { address } => self.discovery.find(address, &*self.dial, &*self.clock)?,
+        };
+        let opened = Connection::open(
+            &url,
+            limits::USP_CONTROL,
+            &*self.dial,
+            Arc::clone(&self.clock),
+            self.random,
+        );
+        let mut connection = opened.map_err(|error| self.refused(&error))?;
+        let hello = self.settings.sensor.hello(&self.instance);
+        let said = connection.send(&[], &hello, MessageKind::Text);
+        said.map_err(|error| self.failed(&error))?;
+        self.window.connected(self.clock.now());
+        let ready = self.clock.deadline(crate::clock::Phase::Message, limits::USP_READY);
+        while let Some(left) = ready.remaining(self.clock.now()) {
+            let Some(event) = connection.receive(left).map_err(|error| self.failed(&error))? else {
+                break;
+            };
+            match event {
+                Event::Text(text) => match Control::parse(&text) {
+                    Control::Ready => {
+                        self.connection = Some(connection);
+                        return Ok(());
+                    }
+                    Control::Error(words) => {
+                        return Err(DeliveryError::Configuration {
+                            reason: format!(
+                                "LimaCharlie refuses the sensor, check client_options.identity: {}",
+                                self.without_secrets(words)
+                            ),
+                        });
+                    }
+                    control => {
+                        let heard = self.window.heard(&control, self.clock.now());
+                        heard.map_err(|broken| self.broken(&broken))?;
+                    }
+                },
+                Event::Pong(_) => self.window.pong(),
+                _ => {}
+            }
+        }
+        Err(self.retry(&format!("not ready after {} s", limits::USP_READY.as_secs())))
+    }
+
+    /// One message of the cloud's.
+    fn take(&mut self, event: Option<Event>) -> Result<(), DeliveryError> {
+        match event {
+            Some(Event::Text(text)) => {
+                let control = Control::parse(&text);
+                match &control {
+                    Control::Error(words) => {
+                        log::warn(
+                            "LimaCharlie reports an error",
+                            &[("it_says", &self.without_secrets(words.clone()))],
+                        );
+                    }
+                    Control::Unknown(verb) => log::warn("LimaCharlie says what is not known", &[("verb", verb)]),
+                    _ => {}
+                }
+                let heard = self.window.heard(&control, self.clock.now());
+                heard.map_err(|broken| self.broken(&broken))
+            }
+            Some(Event::Pong(_)) => {
+                self.window.pong();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn broken(&self, broken: &Broken) -> DeliveryError {
+        self.retry(&broken.to_string())
+    }
+
+    fn failed(&self, error: &WebSocketError) -> DeliveryError {
+        self.retry(&error.to_string())
+    }
+
+    fn retry(&self, reason: &str) -> DeliveryError {
+        DeliveryError::Retry {
+            reason: format!("LimaCharlie: {}", self.without_secrets(reason.to_owned())),
+            after: None,
+        }
+    }
+
+    /// What did not become a WebSocket. A status says, as for a webhook, whether to wait or to look at the settings.
+    fn refused(&self, error: &WebSocketError) -> DeliveryError {
+        let WebSocketError::Handshake {
+            error: cause, response, ..
+        } = error
+        else {
+            return self.failed(error);
+        };
+        match cause {
+            HandshakeError::Status(408 | 425 | 429 | 500..) => DeliveryError::Retry {
+                reason: format!("LimaCharlie: {error}"),
+                after: response.retry_after(self.clock.unix_milliseconds()),
+            },
+            _ => DeliveryError::Configuration {
+                reason: format!("LimaCharlie: {error}; check client_options.dest_url, and what stands between"),
+            },
+        }
+    }
+
+    /// The key must not come back in words of the cloud's.
+    fn without_secrets(&self, words: String) -> String {
+        let key = self.settings.sensor.installation_key.expose();
+        if key.is_empty() {
+            words
+        } else {
+            words.replace(key, "(secret)")
+        }
+    }
+}
+
+impl fmt::Debug for LimaCharlie {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LimaCharlie")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+fn digest(batch: &Batch) -> [u8; 32] {
+    Sha256::digest(batch.bytes()).into()
+}
+
+#[cfg(test)]
+mod tests;

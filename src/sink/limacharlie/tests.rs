@@ -1,0 +1,354 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::message::{Sensor, push_mail};
+use super::{Destination, LimaCharlie, Settings};
+use crate::clock::Clock;
+use crate::http::url::Url;
+use crate::limits;
+use crate::secret::Secret;
+use crate::sink::{Batch, DeliveryError, Sink};
+use crate::websocket::connection::tests::{Answer, Peer, SWITCHING, server_frame, zeros};
+use crate::websocket::frame::Opcode;
+
+/// A sensor with nothing optional.
+pub(super) fn sensor() -> Sensor {
+    Sensor {
+        oid: "o".to_owned(),
+        installation_key: Secret::new("the-key".to_owned()),
+        hostname: String::new(),
+        platform: "email".to_owned(),
+        seed_key: "s".to_owned(),
+        mapping: Map::new(),
+        mappings: Vec::new(),
+        indexing: Vec::new(),
+        compressed: false,
+    }
+}
+
+/// What a client's message is to the cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Heard {
+    /// The request to switch protocols: a new connection.
+    Handshake,
+    Hello(Value),
+    /// A data message: its sequence and everything behind `a`.
+    Data(u64, Vec<u8>),
+    Ping,
+    Close(Vec<u8>),
+}
+
+/// A cloud in memory: everything that it hears is kept, and answered by a function.
+struct Cloud {
+    peer: Arc<Peer>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+}
+
+impl Cloud {
+    fn new(mut answer: impl FnMut(&Heard) -> Answer + Send + 'static) -> Cloud {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&heard);
+        let mut stream = Vec::new();
+        let peer = Peer::new(move |bytes| {
+            stream.extend_from_slice(bytes);
+            let mut said = Vec::new();
+            while let Some(message) = next_message(&mut stream) {
+                kept.lock().unwrap().push(message.clone());
+                match answer(&message) {
+                    Answer::Say(more) => said.extend(more),
+                    Answer::End(more) => {
+                        stream.clear();
+                        said.extend(more);
+                        return Answer::End(said);
+                    }
+                }
+            }
+            Answer::Say(said)
+        });
+        Cloud { peer, heard }
+    }
+
+    fn sink(&self) -> LimaCharlie {
+        let settings = Settings {
+            sensor: sensor(),
+            destination: Destination::Fixed(Url::parse("https://h.example/usp", false).unwrap()),
+        };
+        let clock: Arc<dyn Clock> = Arc::clone(&self.peer.clock) as Arc<dyn Clock>;
+        LimaCharlie::new(settings, Arc::new(Arc::clone(&self.peer)), clock, zeros)
+    }
+
+    /// The sequences of the data messages so far.
+    fn sequences(&self) -> Vec<u64> {
+        let heard = self.heard.lock().unwrap();
+        let data = heard.iter().filter_map(|message| match message {
+            Heard::Data(sequence, _) => Some(*sequence),
+            _ => None,
+        });
+        data.collect()
+    }
+
+    fn count(&self, message: &Heard) -> usize {
+        self.heard
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|heard| *heard == message)
+            .count()
+    }
+}
+
+/// Takes one whole message off what the client wrote; its masks are zeros.
+fn next_message(stream: &mut Vec<u8>) -> Option<Heard> {
+    if stream.starts_with(b"GET ") {
+        let end = memchr::memmem::find(stream, b"\r\n\r\n")?;
+        stream.drain(..end + 4);
+        return Some(Heard::Handshake);
+    }
+    let (&first, &second) = (stream.first()?, stream.get(1)?);
+    let (length, header) = match second & 0x7f {
+        126 => (
+            usize::from(u16::from_be_bytes(stream.get(2..4)?.try_into().unwrap())),
+            8,
+        ),
+        short => (usize::from(short), 6),
+    };
+    let payload = stream.get(header..header + length)?.to_vec();
+    stream.drain(..header + length);
+    Some(match first {
+        0x81 => Heard::Hello(serde_json::from_slice(&payload).unwrap()),
+        0x82 => Heard::Data(
+            u64::from_be_bytes(payload[4..12].try_into().unwrap()),
+            payload[15..].to_vec(),
+        ),
+        0x88 => Heard::Close(payload),
+        0x89 => Heard::Ping,
+        other => panic!("a frame that begins with {other:x}"),
+    })
+}
+
+fn say(controls: &[&str]) -> Answer {
+    let frames = controls.iter().map(|text| server_frame(Opcode::Text, text.as_bytes()));
+    Answer::Say(frames.collect::<Vec<_>>().concat())
+}
+
+/// A faithful cloud: ready at once, window 4, every message acknowledged as it comes.
+fn faithful(message: &Heard) -> Answer {
+    match message {
+        Heard::Handshake => Answer::Say(SWITCHING.as_bytes().to_vec()),
+        Heard::Hello(_) => say(&[r#"{"v":"fl","win":4}"#, r#"{"v":"rd"}"#]),
+        Heard::Data(sequence, _) => say(&[&format!(r#"{{"v":"ack","x":{sequence}}}"#)]),
+        Heard::Ping => Answer::Say(server_frame(Opcode::Pong, b"")),
+        Heard::Close(code) => Answer::Say(server_frame(Opcode::Close, code)),
+    }
+}
+
+fn batch(mails: &[&str]) -> Batch {
+    let mut batch = Batch::default();
+    for mail in mails {
+        batch.push(|output| push_mail(mail.as_bytes(), 0, output));
+    }
+    batch
+}
+
+#[test]
+fn mails_arrive_in_order_over_one_connection_and_sequences_go_on() {
+    let cloud = Cloud::new(faithful);
+    let mut sink = cloud.sink();
+    sink.deliver(&batch(&["one", "two", "three"])).unwrap();
+    sink.deliver(&batch(&["four"])).unwrap();
+    sink.close();
+    let heard = cloud.heard.lock().unwrap();
+    let [Heard::Handshake, Heard::Hello(hello), rest @ ..] = heard.as_slice() else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(hello["instance_id"], "00000000-0000-4000-8000-000000000000");
+    let data = |sequence, payload: &[u8]| Heard::Data(sequence, payload.to_vec());
+    let expected = [
+        data(1, b"\xa1t\xa3one"),
+        data(2, b"\xa1t\xa3two"),
+        data(3, b"\xa1t\xa5three"),
+        data(4, b"\xa1t\xa4four"),
+        Heard::Close(1000_u16.to_be_bytes().to_vec()),
+    ];
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn the_window_is_filled_and_never_exceeded() {
+    let mut in_flight = 0;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Data(sequence, _) => {
+            in_flight += 1;
+            assert!(in_flight <= 4);
+            if in_flight < 4 && *sequence < 10 {
+                return say(&[]);
+            }
+            in_flight = 0;
+            say(&[&format!(r#"{{"v":"ack","x":{sequence}}}"#)])
+        }
+        message => faithful(message),
+    });
+    let mails: Vec<&str> = vec!["m"; 10];
+    cloud.sink().deliver(&batch(&mails)).unwrap();
+    assert_eq!(cloud.sequences(), (1..=10).collect::<Vec<u64>>());
+    assert_eq!(cloud.peer.clock.passed(), Duration::ZERO, "nobody waited for nothing");
+}
+
+#[test]
+fn a_connection_that_breaks_costs_no_mail_and_repeats_only_what_was_not_acknowledged() {
+    let mut connections = 0;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Handshake => {
+            connections += 1;
+            faithful(message)
+        }
+        // The first connection takes three, acknowledges two, and is gone.
+        Heard::Data(1 | 2, _) if connections == 1 => say(&[]),
+        Heard::Data(3, _) if connections == 1 => Answer::End(server_frame(Opcode::Text, br#"{"v":"ack","x":2}"#)),
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    let mails = batch(&["1", "2", "3", "4"]);
+    let Err(DeliveryError::Retry { .. }) = sink.deliver(&mails) else {
+        panic!("the connection broke")
+    };
+    sink.deliver(&mails).unwrap();
+    assert_eq!(cloud.sequences(), [1, 2, 3, 3, 4]);
+    // Another batch after a failure is not taken for the rest of the first one.
+    sink.deliver(&mails).unwrap();
+    assert_eq!(cloud.sequences()[5..], [5, 6, 7, 8]);
+}
+
+#[test]
+fn a_batch_that_is_not_the_one_that_failed_gets_sequences_of_its_own() {
+    let mut broken = false;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Data(..) if !std::mem::replace(&mut broken, true) => Answer::End(Vec::new()),
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    assert!(sink.deliver(&batch(&["1", "2"])).is_err());
+    sink.deliver(&batch(&["1", "3"])).unwrap();
+    assert_eq!(cloud.sequences(), [1, 3, 4]);
+}
+
+#[test]
+fn a_sensor_that_is_refused_is_a_wrong_setting_and_the_key_is_not_told() {
+    let cloud = Cloud::new(|message| match message {
+        Heard::Hello(_) => say(&[r#"{"v":"error","err":"bad key the-key"}"#]),
+        message => faithful(message),
+    });
+    let Err(DeliveryError::Configuration { reason }) = cloud.sink().deliver(&batch(&["1"])) else {
+        panic!("delivered")
+    };
+    assert!(
+        reason.contains("client_options.identity") && reason.contains("bad key (secret)"),
+        "{reason}"
+    );
+    assert!(cloud.sequences().is_empty());
+}
+
+#[test]
+fn nothing_is_sent_before_the_cloud_is_ready() {
+    let cloud = Cloud::new(|message| match message {
+        // The original takes any of these for "ready".
+        Heard::Hello(_) => say(&[r#"{"v":"fl","win":9}"#, r#"{"v":"bo","dur":0}"#, r#"{"v":"ack","x":0}"#]),
+        message => faithful(message),
+    });
+    let Err(DeliveryError::Retry { reason, .. }) = cloud.sink().deliver(&batch(&["1"])) else {
+        panic!("delivered")
+    };
+    assert!(reason.contains("not ready"), "{reason}");
+    assert!(cloud.sequences().is_empty());
+    assert_eq!(cloud.peer.clock.passed(), limits::USP_READY);
+}
+
+#[test]
+fn a_request_to_reconnect_and_an_acknowledgement_of_nothing_end_the_connection() {
+    for control in [r#"{"v":"re"}"#, r#"{"v":"ack","x":99}"#] {
+        let mut first = true;
+        let cloud = Cloud::new(move |message| match message {
+            Heard::Data(..) if std::mem::replace(&mut first, false) => say(&[control]),
+            message => faithful(message),
+        });
+        let mut sink = cloud.sink();
+        let mails = batch(&["1", "2"]);
+        assert!(
+            matches!(sink.deliver(&mails), Err(DeliveryError::Retry { .. })),
+            "{control}"
+        );
+        sink.deliver(&mails).unwrap();
+        assert_eq!(cloud.count(&Heard::Handshake), 2, "{control}");
+    }
+}
+
+#[test]
+fn an_error_after_ready_is_told_and_nothing_else() {
+    let cloud = Cloud::new(|message| match message {
+        Heard::Data(sequence, _) => {
+            let acknowledged = format!(r#"{{"v":"ack","x":{sequence}}}"#);
+            say(&[r#"{"v":"error","err":"odd"}"#, r#"{"v":"who knows"}"#, &acknowledged])
+        }
+        message => faithful(message),
+    });
+    cloud.sink().deliver(&batch(&["1", "2"])).unwrap();
+    assert_eq!(cloud.sequences(), [1, 2]);
+}
+
+#[test]
+fn a_cloud_that_acknowledges_nothing_is_left() {
+    let cloud = Cloud::new(|message| match message {
+        Heard::Data(..) => say(&[]),
+        message => faithful(message),
+    });
+    let Err(DeliveryError::Retry { reason, .. }) = cloud.sink().deliver(&batch(&["1"])) else {
+        panic!("delivered")
+    };
+    assert!(reason.contains("no acknowledgement"), "{reason}");
+    assert_eq!(cloud.count(&Heard::Ping), 3);
+}
+
+#[test]
+fn an_idle_connection_is_kept_alive_and_a_dead_one_replaced() {
+    let mut pongs = 0;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Ping => {
+            pongs += 1;
+            if pongs == 1 { faithful(message) } else { say(&[]) }
+        }
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    sink.tend().unwrap();
+    assert_eq!(
+        cloud.count(&Heard::Handshake),
+        1,
+        "the sensor is there before the first mail"
+    );
+    let mut pass = |by: Duration| {
+        cloud.peer.clock.advance(by);
+        sink.tend()
+    };
+    pass(limits::USP_PING).unwrap();
+    pass(limits::USP_PING).unwrap();
+    assert_eq!(cloud.count(&Heard::Ping), 2);
+    assert!(matches!(pass(limits::USP_PONG), Err(DeliveryError::Retry { .. })));
+    pass(Duration::ZERO).unwrap();
+    assert_eq!(cloud.count(&Heard::Handshake), 2);
+}
+
+#[test]
+fn a_refused_handshake_is_judged_by_its_status() {
+    let refuse = |line: &'static str| {
+        let answer = move |_: &Heard| Answer::Say(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes());
+        Cloud::new(answer).sink().deliver(&batch(&["1"])).unwrap_err()
+    };
+    assert!(matches!(refuse("403 Forbidden"), DeliveryError::Configuration { .. }));
+    assert!(matches!(refuse("200 OK"), DeliveryError::Configuration { .. }));
+    let DeliveryError::Retry { after, .. } = refuse("503 Busy\r\nRetry-After: 9") else {
+        panic!()
+    };
+    assert_eq!(after, Some(Duration::from_secs(9)));
+}
