@@ -38,6 +38,8 @@ pub enum Phase {
     Resolve,
     /// TCP connection, over all addresses.
     Connect,
+    /// A proxy's answer to CONNECT.
+    Proxy,
     /// TLS handshake.
     Tls,
     /// Sending.
@@ -65,6 +67,7 @@ impl fmt::Display for Phase {
         formatter.write_str(match self {
             Phase::Resolve => "name resolution",
             Phase::Connect => "connect",
+            Phase::Proxy => "proxy",
             Phase::Tls => "TLS handshake",
             Phase::Write => "write",
             Phase::Greeting => "IMAP greeting",

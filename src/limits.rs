@@ -8,12 +8,20 @@ use std::time::Duration;
 
 /// Looking a host name up. Reached: the attempt fails, backoff.
 pub const RESOLVE: Duration = Duration::from_secs(5);
-/// TCP connection over all addresses of a host. Reached: the attempt fails, backoff.
+/// TCP connection to an IMAP server, over all its addresses. Reached: the attempt fails, backoff.
 pub const CONNECT: Duration = Duration::from_secs(30);
 /// TLS handshake. Reached: the attempt fails, backoff.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 /// Addresses of one host that are tried, each with its fair share of [`CONNECT`]. Reached: the rest is not tried.
 pub const ADDRESSES: usize = 8;
+/// `connect_timeout` of a proxy: TCP connection to it, over all its addresses. Reached: the attempt fails, backoff.
+pub const PROXY_CONNECT: Duration = Duration::from_secs(10);
+/// `handshake_timeout` of a proxy: TLS with it, and CONNECT. Reached: the attempt fails, backoff.
+pub const PROXY_HANDSHAKE: Duration = Duration::from_secs(45);
+/// `read_write_timeout` of a proxy: its silence before CONNECT is answered. Reached: the attempt fails, backoff.
+pub const PROXY_SILENCE: Duration = Duration::from_secs(30);
+/// The longest of these three that can be configured. Reached: the configuration is refused.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// Names of a certificate that an error message lists. Reached: it says how many more there are.
 pub const CERTIFICATE_NAMES: usize = 5;
 
@@ -123,14 +131,20 @@ pub const HTTP_BODY_KEPT: usize = 64 * 1024;
 pub const HTTP_BODY_READ: u64 = 256 * 1024;
 /// What is written to a receiver before looking whether it has already answered.
 pub const HTTP_WRITE_PIECE: usize = 64 * 1024;
+/// TCP connection to a receiver, over all its addresses. Reached: the attempt fails, backoff.
+pub const HTTP_CONNECT: Duration = Duration::from_secs(10);
 /// One piece of a request that the receiver does not take. Reached: the attempt fails, backoff.
 pub const HTTP_WRITE_STALL: Duration = Duration::from_secs(30);
 /// From the end of the request to the first byte of the response. Reached: the attempt fails, backoff.
 pub const HTTP_FIRST_BYTE: Duration = Duration::from_secs(60);
 /// Silence within a response. Reached: the attempt fails, backoff.
 pub const HTTP_READ_STALL: Duration = Duration::from_secs(30);
-/// One request with its response, connecting included. Reached: the attempt fails, backoff.
+/// One request with its response, connecting included, and the time that [`HTTP_FLOOR_RATE`] gives its body. Reached: the
+/// attempt fails, backoff.
 pub const HTTP_TOTAL: Duration = Duration::from_secs(120);
+/// Bytes a second that a receiver must take on average. A full batch gets a minute more than [`HTTP_TOTAL`] by it, an
+/// event of 10 MiB eleven: over a slow line it would otherwise be sent, and given up, for ever.
+pub const HTTP_FLOOR_RATE: u64 = 16 * 1024;
 /// After the request could not be written: how long an answer that explains it (413) is waited for. Reached: the write
 /// error is reported.
 pub const HTTP_EARLY_RESPONSE: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver as Ends};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -19,6 +20,7 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Adapter, Receiver};
 use crate::mailbox::Mailbox;
 use crate::net::dial::TcpDialer;
+use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::sink::Sink;
 use crate::sink::stdout::Stdout;
@@ -178,10 +180,6 @@ impl Watch {
         directories: &BTreeMap<PathBuf, StateDirectory>,
     ) -> Result<Mailbox, String> {
         let adapter = &self.adapter;
-        let tls = self
-            .trust
-            .client_config(Protocol::Imap)
-            .map_err(|error| error.to_string())?;
         let directory = directories.get(&adapter.state_dir).ok_or("state_dir: not locked")?;
         let account = adapter.imap.account();
         Ok(Mailbox {
@@ -189,11 +187,7 @@ impl Watch {
             name: adapter.mailbox.clone(),
             event: adapter.event.clone(),
             from_zero: adapter.from_zero,
-            dial: Arc::new(TcpDialer::new(
-                tls,
-                Arc::clone(clock) as Arc<dyn Clock>,
-                Some(Arc::clone(stop)),
-            )),
+            dial: Arc::new(self.imap_dialer(clock, stop)?),
             sink: self.sink(clock)?,
             checkpoint: Box::new(directory.checkpoint(&account, adapter.mailbox.as_str())),
             clock: Arc::clone(clock) as Arc<dyn Clock>,
@@ -201,22 +195,45 @@ impl Watch {
         })
     }
 
+    /// Connections to the IMAP server. They end with the request to stop.
+    fn imap_dialer(&self, clock: &Arc<SystemClock>, stop: &Arc<Stop>) -> Result<TcpDialer, String> {
+        let pins = &self.adapter.tls_pins;
+        let pinned = (!pins.is_empty()).then(|| Trust::pinned(pins));
+        let tls = client_config(pinned.as_ref().unwrap_or(&self.trust), Protocol::Imap)?;
+        let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
+        self.through(dialer, self.adapter.proxy.as_ref())
+    }
+
+    /// Connections to the receiver. A request to stop lets the acknowledgement under way come in.
+    fn receiver_dialer(&self, clock: &Arc<SystemClock>) -> Result<TcpDialer, String> {
+        let tls = client_config(&self.trust, Protocol::Http)?;
+        let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
+        let dialer = dialer.connect_within(limits::HTTP_CONNECT);
+        self.through(dialer, self.adapter.receiver_proxy.as_ref())
+    }
+
+    fn through(&self, dialer: TcpDialer, proxy: Option<&proxy::Settings>) -> Result<TcpDialer, String> {
+        Ok(match proxy {
+            None => dialer,
+            Some(proxy) => dialer.through(proxy.clone(), client_config(&self.trust, Protocol::Http)?),
+        })
+    }
+
     fn sink(&self, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {
         match &self.adapter.receiver {
             Receiver::Stdout => Ok(Box::new(self.stdout.clone())),
             Receiver::Webhook(settings) => {
-                let tls = self
-                    .trust
-                    .client_config(Protocol::Http)
-                    .map_err(|error| error.to_string())?;
-                // Without `stop`: a request to stop lets the acknowledgement under way come in.
-                let dial = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
+                let dial = self.receiver_dialer(clock)?;
                 let webhook = Webhook::new(settings, Arc::new(dial), Arc::clone(clock) as Arc<dyn Clock>)
                     .map_err(|error| error.to_string())?;
                 Ok(Box::new(webhook))
             }
         }
     }
+}
+
+fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>, String> {
+    trust.client_config(protocol).map_err(|error| error.to_string())
 }
 
 /// For jitter only, nothing secret: the standard library seeds its hash maps from the system.

@@ -50,6 +50,8 @@ const IMAP_KEYS: &[Key] = &[
     ("unwrap_journal", Shape::Flag),
     ("starttls", Shape::Flag),
     ("ca_file", Shape::Text),
+    ("tls_pin_sha256", Shape::Text),
+    ("proxy", PROXY),
     ("state_dir", Shape::Text),
 ];
 

@@ -4,11 +4,13 @@
 //! are, `reference.rs` fetches secrets from elsewhere, `settings.rs` gives everything its meaning.
 
 mod document;
+pub mod duration;
 mod json;
 mod key_value;
 mod keys;
 mod nearest;
 mod node;
+mod proxy;
 mod receiver;
 mod reference;
 mod round_trip;
@@ -22,7 +24,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::imap::mailbox_name::MailboxName;
-use crate::{event, imap, limits, sink};
+use crate::net::tls::pin::Pin;
+use crate::{event, imap, limits, net, sink};
 
 pub(crate) use nearest::{nearest, shown};
 pub use reference::Environment;
@@ -41,6 +44,12 @@ pub struct Adapter {
     pub from_zero: bool,
     /// `ca_file`: certificate authorities trusted beside the public ones, for the IMAP server and the receiver.
     pub ca_file: Option<PathBuf>,
+    /// `tls_pin_sha256`: the keys of which the IMAP server must hold one, instead of a certificate that can be checked.
+    pub tls_pins: Vec<Pin>,
+    /// `proxy`: the way to the IMAP server.
+    pub proxy: Option<net::proxy::Settings>,
+    /// `client_options.proxy`: the way to the receiver.
+    pub receiver_proxy: Option<net::proxy::Settings>,
     /// `state_dir`: where the checkpoint lives.
     pub state_dir: PathBuf,
     /// What events say.

@@ -26,9 +26,6 @@ pub(super) fn receiver(options: &Section<'_>, is_insecure: bool) -> Result<(Rece
     if options.flag("is_compressed")? {
         return Err(options.fault("is_compressed", "compression is not built yet; remove it"));
     }
-    if options.is_set("proxy") {
-        return Err(options.fault("proxy", "connecting through a proxy is not built yet; remove it"));
-    }
     // These two change nothing here, but a reference in them that leads nowhere is still a mistake.
     options.section("identity").text("installation_key")?;
     options.text("platform")?;

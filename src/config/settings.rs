@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, keys, receiver, server};
+use super::{Adapter, Receiver, keys, proxy, receiver, server};
 use crate::imap::mailbox_name::MailboxName;
 use crate::net::Security;
 use crate::net::tls::Trust;
+use crate::net::tls::pin::Pin;
 use crate::secret::Secret;
 use crate::{event, imap};
 
@@ -114,11 +115,17 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     };
     let mailbox = MailboxName::new(section.text("inbox_name")?.as_deref().unwrap_or("INBOX"));
     let ca_file = ca_file(&section)?;
+    let tls_pins = tls_pins(&section, security)?;
+    let proxy = proxy::proxy(&section.section("proxy"), "proxy")?;
     let mut notices = refuse_artifacts(&section)?;
 
     let options = section.section("client_options");
     let (receiver, found) = receiver::receiver(&options, is_insecure)?;
     notices.extend(found);
+    let receiver_proxy = proxy::proxy(&options.section("proxy"), "client_options.proxy")?;
+    if receiver_proxy.is_some() && receiver == Receiver::Stdout {
+        notices.push(options.fault("proxy", "has no effect with stdout:"));
+    }
     let event = event::build::Settings {
         include_attachments: section.flag("include_attachments")?,
         max_body_size: section.number("max_body_size")?.unwrap_or(0),
@@ -136,6 +143,9 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         mailbox,
         from_zero: section.flag("from_zero")?,
         ca_file,
+        tls_pins,
+        proxy,
+        receiver_proxy,
         state_dir: match section.path("state_dir")? {
             Some(path) => path,
             None => default_state_dir(environment).ok_or_else(|| {
@@ -173,6 +183,26 @@ fn ca_file(section: &Section<'_>) -> Result<Option<PathBuf>, Finding> {
         Ok(_) => Ok(Some(path)),
         Err(error) => Err(section.fault("ca_file", &format!("{}: {}", path.display(), error.reason))),
     }
+}
+
+/// One or several, separated by commas or spaces, neither of which a pin holds.
+fn tls_pins(section: &Section<'_>, security: Security) -> Result<Vec<Pin>, Finding> {
+    let Some(text) = section.text("tls_pin_sha256")? else {
+        return Ok(Vec::new());
+    };
+    if security == Security::Plain {
+        return Err(section.fault(
+            "tls_pin_sha256",
+            "is_insecure is set: without TLS there is no key to compare",
+        ));
+    }
+    let pins = text.split([',', ' ', '\t', '\n', '\r']).filter(|pin| !pin.is_empty());
+    let pins: Option<Vec<Pin>> = pins.map(Pin::parse).collect();
+    pins.filter(|pins| !pins.is_empty()).ok_or_else(|| {
+        let reason = "expected the SHA-256 of a public key in base64 (44 characters) or hexadecimal (64), or several \
+                      separated by commas";
+        section.fault("tls_pin_sha256", reason)
+    })
 }
 
 /// Uploading attachments is not built yet. A retention alone changes nothing in the original either.

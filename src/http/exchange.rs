@@ -41,7 +41,7 @@ impl Exchange {
         request: &Request,
         body: &[u8],
     ) -> Result<Response, ExchangeError> {
-        let total = clock.deadline(Phase::Response, limits::HTTP_TOTAL);
+        let total = clock.deadline(Phase::Response, total(body.len()));
         if let Some(stream) = self.take_idle(clock, request.endpoint()) {
             match self.attempt(stream, clock, total, request, body) {
                 Err(Failure { begun: false, error }) if error.is_broken_connection() => {}
@@ -242,6 +242,13 @@ enum Written {
     Refused,
 }
 
+/// What a request with a body of `length` bytes may take in all.
+fn total(length: usize) -> Duration {
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let sending = Duration::from_secs(length / limits::HTTP_FLOOR_RATE);
+    limits::HTTP_TOTAL.saturating_add(sending)
+}
+
 fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
@@ -261,6 +268,17 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// Whether a setting must change before another attempt can do better.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            ExchangeError::Net(NetError {
+                kind: NetErrorKind::Proxy(_),
+                ..
+            })
+        )
+    }
+
     /// Whether something came that is not a response, rather than nothing or a part of one.
     fn is_malformed(&self) -> bool {
         match self {

@@ -50,7 +50,8 @@ pub(super) fn remedy(failure: &Failure) -> Remedy {
         Failure::Dial(error) | Failure::Session(SessionError::Net(error)) => match error.kind {
             NetErrorKind::Stopped => Remedy::Stop,
             // A certificate that is not trusted, or a port that does not speak TLS, is somebody's setting.
-            NetErrorKind::Tls(_) => again(backoff::CONFIGURATION),
+            // So is a proxy that refuses.
+            NetErrorKind::Tls(_) | NetErrorKind::Proxy(_) => again(backoff::CONFIGURATION),
             NetErrorKind::NotFound(_) | NetErrorKind::TimedOut(_) | NetErrorKind::Closed | NetErrorKind::Io(_) => {
                 again(backoff::NETWORK)
             }

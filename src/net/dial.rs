@@ -1,4 +1,4 @@
-//! Resolve, try addresses, connect, shake hands: each phase with its deadline, and all of it given up when the program stops.
+//! Resolve, try addresses, connect, ask the proxy if there is one, shake hands: each phase with its deadline, and all of it given up when the program stops.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use super::proxy;
 use super::socket::Socket;
 use super::start_tls::StartTls;
 use super::tls::TlsStream;
@@ -16,12 +17,15 @@ use super::{Dial, Endpoint, NetError, NetErrorKind, Security, Stream};
 use crate::clock::{Clock, Phase, Stop};
 use crate::limits;
 
-/// Opens TCP connections, with TLS where the endpoint asks for it.
+/// Opens TCP connections, through a proxy where there is one, with TLS where the endpoint asks for it. Every connection of
+/// the program is made here.
 pub struct TcpDialer {
     tls: Arc<ClientConfig>,
     clock: Arc<dyn Clock>,
     stop: Option<Arc<Stop>>,
     connect: Duration,
+    /// With the trust for a proxy that speaks TLS itself.
+    proxy: Option<(proxy::Settings, Arc<ClientConfig>)>,
 }
 
 impl TcpDialer {
@@ -35,6 +39,7 @@ impl TcpDialer {
             clock,
             stop,
             connect: limits::CONNECT,
+            proxy: None,
         }
     }
 
@@ -43,31 +48,32 @@ impl TcpDialer {
     pub fn connect_within(self, connect: Duration) -> TcpDialer {
         TcpDialer { connect, ..self }
     }
+
+    /// Lets `proxy` open the connections. `tls` is for a proxy that is spoken to in TLS; it is not the origin's.
+    #[must_use]
+    pub fn through(self, proxy: proxy::Settings, tls: Arc<ClientConfig>) -> TcpDialer {
+        TcpDialer {
+            proxy: Some((proxy, tls)),
+            ..self
+        }
+    }
 }
 
 impl Dial for TcpDialer {
     fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError> {
-        let addresses = self.resolve(endpoint)?;
-        let connected = self.connect(endpoint, &addresses)?;
-        // Commands and requests are written whole: waiting to fill a segment only delays them.
-        connected
-            .set_nodelay(true)
-            .map_err(|error| failed(endpoint, Phase::Connect, NetErrorKind::Io(error.to_string())))?;
-        let socket = Socket::new(
-            connected,
-            endpoint.to_string(),
-            Arc::clone(&self.clock),
-            self.stop.as_ref(),
-        );
+        let stream = match &self.proxy {
+            None => Box::new(self.open(endpoint, &endpoint.to_string(), self.connect)?),
+            Some((proxy, tls)) => self.dial_through(proxy, tls, endpoint)?,
+        };
         match endpoint.security {
-            Security::Plain => Ok(Box::new(socket)),
+            Security::Plain => Ok(stream),
             Security::StartTls => {
                 let tls = Arc::clone(&self.tls);
-                Ok(Box::new(StartTls::new(Box::new(socket), &endpoint.host, tls)))
+                Ok(Box::new(StartTls::new(stream, &endpoint.host, tls)))
             }
             Security::Tls => {
                 let deadline = self.clock.deadline(Phase::Tls, limits::TLS_HANDSHAKE);
-                let stream = TlsStream::connect(Box::new(socket), &endpoint.host, Arc::clone(&self.tls), deadline)?;
+                let stream = TlsStream::connect(stream, &endpoint.host, Arc::clone(&self.tls), deadline)?;
                 Ok(Box::new(stream))
             }
         }
@@ -75,7 +81,36 @@ impl Dial for TcpDialer {
 }
 
 impl TcpDialer {
-    fn resolve(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, NetError> {
+    fn dial_through(
+        &self,
+        proxy: &proxy::Settings,
+        tls: &Arc<ClientConfig>,
+        endpoint: &Endpoint,
+    ) -> Result<Box<dyn Stream>, NetError> {
+        let socket = self.open(&proxy.endpoint, &proxy.peer(), proxy.connect_timeout)?;
+        let mut stream: Box<dyn Stream> = Box::new(socket);
+        let deadline = self.clock.deadline(Phase::Tls, proxy.handshake_timeout);
+        if proxy.wants_tls() {
+            let tls = Arc::clone(tls);
+            stream = Box::new(TlsStream::connect(stream, &proxy.endpoint.host, tls, deadline)?);
+        }
+        proxy::tunnel(stream, proxy, endpoint, &*self.clock, deadline)
+    }
+
+    /// A TCP connection to `endpoint`, which messages call `peer`.
+    fn open(&self, endpoint: &Endpoint, peer: &str, connect: Duration) -> Result<Socket, NetError> {
+        let addresses = self.resolve(endpoint, peer)?;
+        let connected = self.connect(peer, &addresses, connect)?;
+        // Commands and requests are written whole: waiting to fill a segment only delays them. TCP keepalive would be good
+        // to have as well, but the standard library cannot set it, and IDLE's cycle and every deadline find a dead peer.
+        connected
+            .set_nodelay(true)
+            .map_err(|error| failed(peer, Phase::Connect, NetErrorKind::Io(error.to_string())))?;
+        let clock = Arc::clone(&self.clock);
+        Ok(Socket::new(connected, peer.to_owned(), clock, self.stop.as_ref()))
+    }
+
+    fn resolve(&self, endpoint: &Endpoint, peer: &str) -> Result<Vec<SocketAddr>, NetError> {
         if let Ok(address) = endpoint.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, endpoint.port)]);
         }
@@ -83,31 +118,23 @@ impl TcpDialer {
         let lookup = move || name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         match self.outside(limits::RESOLVE, lookup) {
             Outcome::Done(Ok(addresses)) if addresses.is_empty() => Err(failed(
-                endpoint,
+                peer,
                 Phase::Resolve,
                 NetErrorKind::NotFound("it has no address".to_owned()),
             )),
             Outcome::Done(Ok(addresses)) => Ok(interleave(&addresses)),
-            Outcome::Done(Err(error)) => Err(failed(
-                endpoint,
-                Phase::Resolve,
-                NetErrorKind::NotFound(error.to_string()),
-            )),
-            Outcome::TimedOut => Err(failed(
-                endpoint,
-                Phase::Resolve,
-                NetErrorKind::TimedOut(limits::RESOLVE),
-            )),
-            Outcome::Stopped => Err(failed(endpoint, Phase::Resolve, NetErrorKind::Stopped)),
-            Outcome::NotStarted(error) => Err(failed(endpoint, Phase::Resolve, NetErrorKind::Io(error.to_string()))),
+            Outcome::Done(Err(error)) => Err(failed(peer, Phase::Resolve, NetErrorKind::NotFound(error.to_string()))),
+            Outcome::TimedOut => Err(failed(peer, Phase::Resolve, NetErrorKind::TimedOut(limits::RESOLVE))),
+            Outcome::Stopped => Err(failed(peer, Phase::Resolve, NetErrorKind::Stopped)),
+            Outcome::NotStarted(error) => Err(failed(peer, Phase::Resolve, NetErrorKind::Io(error.to_string()))),
         }
     }
 
     /// Tries the addresses in turn under one deadline. Each gets an equal share of what is left, so that a first
     /// address that swallows packets leaves time for the others.
-    fn connect(&self, endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream, NetError> {
-        let deadline = self.clock.deadline(Phase::Connect, self.connect);
-        let mut last = NetErrorKind::TimedOut(self.connect);
+    fn connect(&self, peer: &str, addresses: &[SocketAddr], connect: Duration) -> Result<TcpStream, NetError> {
+        let deadline = self.clock.deadline(Phase::Connect, connect);
+        let mut last = NetErrorKind::TimedOut(connect);
         for (tried, &address) in addresses.iter().enumerate() {
             let Some(remaining) = deadline.remaining(self.clock.now()) else {
                 break;
@@ -115,7 +142,7 @@ impl TcpDialer {
             let share = fair_share(remaining, addresses.len().saturating_sub(tried));
             last = match self.outside(share, move || TcpStream::connect_timeout(&address, share)) {
                 Outcome::Done(Ok(connected)) => return Ok(connected),
-                Outcome::Stopped => return Err(failed(endpoint, Phase::Connect, NetErrorKind::Stopped)),
+                Outcome::Stopped => return Err(failed(peer, Phase::Connect, NetErrorKind::Stopped)),
                 Outcome::TimedOut => NetErrorKind::TimedOut(share),
                 Outcome::Done(Err(error)) if error.kind() == io::ErrorKind::TimedOut => NetErrorKind::TimedOut(share),
                 Outcome::Done(Err(error)) | Outcome::NotStarted(error) => NetErrorKind::Io(match addresses.len() {
@@ -124,7 +151,7 @@ impl TcpDialer {
                 }),
             };
         }
-        Err(failed(endpoint, Phase::Connect, last))
+        Err(failed(peer, Phase::Connect, last))
     }
 
     /// Runs blocking `work` on a thread of its own and waits for it up to `wait`: the system's resolver has no deadline,
@@ -185,9 +212,9 @@ fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     result
 }
 
-fn failed(endpoint: &Endpoint, phase: Phase, kind: NetErrorKind) -> NetError {
+fn failed(peer: &str, phase: Phase, kind: NetErrorKind) -> NetError {
     NetError {
-        peer: endpoint.to_string(),
+        peer: peer.to_owned(),
         phase,
         kind,
     }

@@ -1,9 +1,10 @@
 //! The network at its narrowest: a [`Stream`] of bytes and a [`Dial`] that opens one. A test implements both and is the network.
 //!
 //! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for encryption and `tls/trust.rs` for whom to trust;
-//! `start_tls.rs` is TLS in the middle of a conversation.
+//! `proxy.rs` is the way around a firewall, `start_tls.rs` TLS in the middle of a conversation.
 
 pub mod dial;
+pub mod proxy;
 mod socket;
 mod start_tls;
 pub mod tls;
@@ -115,6 +116,8 @@ pub enum NetErrorKind {
     Closed,
     /// TLS refused; the reason and, where known, the setting to change.
     Tls(String),
+    /// The proxy refuses or is none; why, and the setting to change.
+    Proxy(String),
     /// The program is stopping.
     Stopped,
     /// Anything else the operating system reported.
@@ -128,7 +131,9 @@ impl fmt::Display for NetError {
             NetErrorKind::NotFound(reason) => write!(formatter, "host not found ({reason})"),
             NetErrorKind::TimedOut(after) => write!(formatter, "nothing for {} s", after.as_secs()),
             NetErrorKind::Closed => formatter.write_str("the other side closed the connection"),
-            NetErrorKind::Tls(reason) | NetErrorKind::Io(reason) => formatter.write_str(reason),
+            NetErrorKind::Tls(reason) | NetErrorKind::Proxy(reason) | NetErrorKind::Io(reason) => {
+                formatter.write_str(reason)
+            }
             NetErrorKind::Stopped => formatter.write_str("stopping"),
         }
     }

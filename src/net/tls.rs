@@ -1,6 +1,7 @@
 //! TLS by rustls, around any other stream: a [`Stream`] that keeps little memory while it is idle.
 
 mod explain;
+pub mod pin;
 mod trust;
 
 pub use trust::{CaFileError, Protocol, Trust};

@@ -74,6 +74,9 @@ impl Sink for Webhook {
             .send(&*self.dial, &*self.clock, &self.request, batch.bytes());
         match answer {
             Ok(response) => self.judge(&response),
+            Err(error) if error.is_configuration() => Err(DeliveryError::Configuration {
+                reason: error.to_string(),
+            }),
             Err(error) => Err(DeliveryError::Retry {
                 reason: format!("client_options.dest_url: {error}"),
                 after: None,

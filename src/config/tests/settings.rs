@@ -1,13 +1,15 @@
 //! What every key means.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::super::{Adapter, Receiver, from_bytes, machine_name};
 use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
 use crate::imap::mailbox_name::MailboxName;
-use crate::net::{Endpoint, Security};
+use crate::net::tls::pin::Pin;
+use crate::net::{Endpoint, Security, proxy};
 use crate::secret::Secret;
-use crate::{event, imap, sink};
+use crate::{event, imap, limits, sink};
 
 /// A file as operators of the original have it, every key of the adapter in it, sent to a webhook.
 const EVERY_KEY: &str = r#"
@@ -60,10 +62,19 @@ imap:
     is_compressed: false
     buffer_options: {}
     dest_url: "https://receiver.example.com/hook"
-    proxy: {url: "", username: "", password: ""}
+    proxy:
+      url: "http://10.0.0.1:3128"
+      username: "mailtap"
+      password: "through"
+      handshake_timeout: "1m30s"
+      connect_timeout: "0s"
+      read_write_timeout: "2.5s"
     lc_secret: "shared"
   unwrap_journal: "off"
   ca_file: "CA_FILE"
+  starttls: false
+  tls_pin_sha256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=, 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
+  proxy: {url: "https://proxy.example", connect_timeout: "5s", read_write_timeout: ""}
   state_dir: "/var/lib/mailtap"
 "#;
 
@@ -83,6 +94,34 @@ fn every_setting() -> Adapter {
         mailbox: MailboxName::new("Archive/2024"),
         from_zero: true,
         ca_file: Some(PathBuf::from(CA_FILE)),
+        tls_pins: vec![Pin::of(b""); 2],
+        proxy: Some(proxy::Settings {
+            setting: "proxy",
+            endpoint: Endpoint {
+                host: "proxy.example".to_owned(),
+                port: 443,
+                security: Security::Tls,
+            },
+            credentials: None,
+            connect_timeout: Duration::from_secs(5),
+            handshake_timeout: limits::PROXY_HANDSHAKE,
+            read_write_timeout: limits::PROXY_SILENCE,
+        }),
+        receiver_proxy: Some(proxy::Settings {
+            setting: "client_options.proxy",
+            endpoint: Endpoint {
+                host: "10.0.0.1".to_owned(),
+                port: 3128,
+                security: Security::Plain,
+            },
+            credentials: Some(proxy::Credentials {
+                username: "mailtap".to_owned(),
+                password: Secret::new("through".to_owned()),
+            }),
+            connect_timeout: limits::PROXY_CONNECT,
+            handshake_timeout: Duration::from_secs(90),
+            read_write_timeout: Duration::from_millis(2500),
+        }),
         state_dir: PathBuf::from("/var/lib/mailtap"),
         event: event::build::Settings {
             include_attachments: true,
@@ -148,6 +187,16 @@ fn the_same_as_arguments_is_the_same() {
         "client_options.dest_url=https://receiver.example.com/hook",
         "client_options.lc_secret=shared",
         &ca_file,
+        "starttls=false",
+        "tls_pin_sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
+         47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "proxy.url=https://proxy.example/",
+        "proxy.connect_timeout=5000ms",
+        "client_options.proxy.url=http://10.0.0.1:3128",
+        "client_options.proxy.username=mailtap",
+        "client_options.proxy.password=through",
+        "client_options.proxy.handshake_timeout=90s",
+        "client_options.proxy.read_write_timeout=2500ms",
         "state_dir=/var/lib/mailtap",
     ])
     .unwrap();
@@ -178,6 +227,9 @@ fn what_is_not_set_has_its_default() {
             mailbox: MailboxName::new("INBOX"),
             from_zero: false,
             ca_file: None,
+            tls_pins: Vec::new(),
+            proxy: None,
+            receiver_proxy: None,
             state_dir: PathBuf::from("/home/mailtap/.local/state/mailtap"),
             event: event::build::Settings {
                 include_attachments: false,

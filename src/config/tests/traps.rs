@@ -219,10 +219,6 @@ fn trap_what_does_nothing_is_accepted_in_silence() {
             "imap.client_options.is_compressed: compression is not built yet",
         ),
         (
-            with_options("dest_url: 'stdout:', proxy: {url: 'http://p:3128'}"),
-            "imap.client_options.proxy: connecting through a proxy is not built yet",
-        ),
-        (
             with_options("dest_url: wss://x/usp"),
             "imap.client_options.dest_url: LimaCharlie's own protocol (USP, ws:// and wss://) is not built yet",
         ),

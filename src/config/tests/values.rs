@@ -70,6 +70,99 @@ fn starttls_is_tls_on_the_port_of_clear_text_and_excludes_is_insecure() {
 }
 
 #[test]
+fn a_pin_that_cannot_be_one_is_refused_and_clear_text_has_no_key() {
+    let pin = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let pins = |text: &str| load(&with(&[text])).map(|loaded| loaded.adapters[0].tls_pins.len());
+    assert_eq!(pins(&format!("tls_pin_sha256: {pin}")), Ok(1));
+    assert_eq!(pins(&format!("tls_pin_sha256: '{pin},{pin}  {pin}'")), Ok(3));
+    assert_eq!(pins("tls_pin_sha256: ''"), Ok(0));
+    for wrong in ["x", ",", &pin[..40], &format!("{pin},x"), &format!("{pin};{pin}")] {
+        let error = refused(&with(&[&format!("tls_pin_sha256: '{wrong}'")]));
+        assert!(
+            error.starts_with("c.yaml:5:19: imap.tls_pin_sha256: expected the SHA-256 of a public key"),
+            "{error}"
+        );
+    }
+    let error = refused(&with(&["is_insecure: true", &format!("tls_pin_sha256: {pin}")]));
+    assert!(error.contains("imap.tls_pin_sha256: is_insecure is set"), "{error}");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_one_is_refused_under_its_key() {
+    for (proxy, expected) in [
+        ("username: a, password: b", "url: missing"),
+        ("connect_timeout: 1s", "url: missing"),
+        (
+            "url: 'socks5://p:1080'",
+            "url: must begin with http:// or https:// (SOCKS is not spoken)",
+        ),
+        (
+            "url: 'p:3128'",
+            "url: must begin with http:// or https:// (SOCKS is not spoken)",
+        ),
+        (
+            "url: 'http://u:canary-hunter2@p:3128'",
+            "url: must not carry a user name or password; set username and password beside it",
+        ),
+        (
+            "url: 'http://p/path'",
+            "url: names a proxy, so nothing comes behind its host and port",
+        ),
+        (
+            "url: 'http://p:0'",
+            "url: the port in the URL is not a number from 1 to 65535",
+        ),
+        (
+            "url: 'http://p', username: a",
+            "password: missing beside username; set both or neither",
+        ),
+        (
+            "url: 'http://p', password: a",
+            "username: missing beside password; set both or neither",
+        ),
+        (
+            "url: 'http://p', username: 'a:b', password: c",
+            "username: has a colon, which the proxy would take for its end",
+        ),
+        (
+            "url: 'http://p', username: a, password: \"canary-hunter2\\r\\nX: y\"",
+            "password: has a control character",
+        ),
+        (
+            "url: 'http://p', handshake_timeout: 45",
+            "handshake_timeout: expected a duration with its unit, as in 45s or 1m30s, up to 1h",
+        ),
+        (
+            "url: 'http://p', connect_timeout: 3601s",
+            "connect_timeout: expected a duration with its unit, as in 45s or 1m30s, up to 1h",
+        ),
+        (
+            "url: 'http://p', read_write_timeout: -1s",
+            "read_write_timeout: expected a duration with its unit, as in 45s or 1m30s, up to 1h",
+        ),
+    ] {
+        let error = refused(&with(&[&format!("proxy: {{{proxy}}}")]));
+        assert!(error.ends_with(&format!("imap.proxy.{expected}")), "{error}");
+        let error = refused(&with_options(&format!("dest_url: 'stdout:', proxy: {{{proxy}}}")));
+        assert!(
+            error.ends_with(&format!("imap.client_options.proxy.{expected}")),
+            "{error}"
+        );
+    }
+    for timeout in ["1h", "3600s", "0", "1ms"] {
+        let text = with(&[&format!("proxy: {{url: 'http://p', connect_timeout: {timeout}}}")]);
+        assert!(load(&text).is_ok(), "{timeout}");
+    }
+    let notices = load(&with_options("dest_url: 'stdout:', proxy: {url: 'http://p'}"))
+        .unwrap()
+        .notices;
+    assert!(
+        notices[0].ends_with("imap.client_options.proxy: has no effect with stdout:"),
+        "{notices:?}"
+    );
+}
+
+#[test]
 fn flags_and_numbers_are_what_they_are_and_nothing_else() {
     let flag = |text: &str| load(&with(&[&format!("from_zero: {text}")])).map(|loaded| loaded.adapters[0].from_zero);
     for text in ["true", "True", "'true'", "yes", "on"] {

@@ -291,6 +291,30 @@ fn half_an_answer_then_the_end() {
 }
 
 #[test]
+fn the_total_grows_with_what_is_sent() {
+    let rate = usize::try_from(limits::HTTP_FLOOR_RATE).unwrap();
+    for (length, seconds) in [(0, 120), (rate - 1, 120), (rate, 121), (60 * rate, 180)] {
+        assert_eq!(super::total(length), Duration::from_secs(seconds), "{length}");
+    }
+    assert!(
+        super::total(limits::BATCH_BYTES) >= Duration::from_secs(180),
+        "a full batch"
+    );
+}
+
+#[test]
+fn a_proxy_that_refuses_is_a_matter_of_configuration() {
+    for (kind, configuration) in [
+        (NetErrorKind::Proxy("the proxy answers 407".to_owned()), true),
+        (NetErrorKind::Io("the proxy answers 502".to_owned()), false),
+    ] {
+        let network = Network::with_failures([Err(kind)]);
+        let error = send(&network, &mut Exchange::new(), b"x").unwrap_err();
+        assert_eq!(error.is_configuration(), configuration, "{error}");
+    }
+}
+
+#[test]
 fn a_byte_a_second_ends_at_the_total() {
     let mut script = vec![Step::Request];
     for byte in format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: {:200}\r\n\r\nok", "").chars() {

@@ -90,11 +90,11 @@ fn the_next_address_is_tried_when_the_first_refuses() {
     let open = listener.local_addr().expect("bound");
     let closed = SocketAddr::from(([127, 0, 0, 1], closed_port()));
     let connected = dialer(None)
-        .connect(&plain("a.example", 993), &[closed, open])
+        .connect("a.example:993", &[closed, open], limits::CONNECT)
         .expect("connected");
     assert_eq!(connected.peer_addr().expect("a peer"), open);
     let error = dialer(None)
-        .connect(&plain("a.example", 993), &[closed, closed])
+        .connect("a.example:993", &[closed, closed], limits::CONNECT)
         .expect_err("refused");
     assert!(error.to_string().contains("address 2 of 2"), "{error}");
 }

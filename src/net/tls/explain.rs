@@ -1,6 +1,6 @@
 //! TLS errors in an operator's words, with the setting to change where there is one.
 
-use rustls::{AlertDescription, CertificateError, Error as RustlsError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error as RustlsError, InvalidMessage, OtherError};
 
 use crate::limits;
 use crate::mime::date;
@@ -51,6 +51,8 @@ fn explain_certificate(error: &CertificateError) -> String {
             "the server's certificate is signed by an authority that is not trusted; set ca_file to the server's CA"
                 .to_owned()
         }
+        // Ours, of `pin.rs`.
+        CertificateError::Other(OtherError(reason)) => reason.to_string(),
         other => format!("the server's certificate is refused: {other}"),
     }
 }

@@ -1,3 +1,5 @@
+mod pinned;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -31,12 +33,20 @@ fn dial<R: Send + 'static>(
     host: &str,
     serve: impl FnOnce(TcpStream) -> R + Send + 'static,
 ) -> (Result<TlsStream, NetError>, JoinHandle<R>) {
+    let trust = Trust::load(ca_file.map(file).as_deref()).expect("trust");
+    dial_trusting(&trust, host, serve)
+}
+
+fn dial_trusting<R: Send + 'static>(
+    trust: &Trust,
+    host: &str,
+    serve: impl FnOnce(TcpStream) -> R + Send + 'static,
+) -> (Result<TlsStream, NetError>, JoinHandle<R>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let tcp = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
     let server = thread::spawn(move || serve(listener.accept().expect("a client").0));
     let clock = Arc::new(SystemClock::new(Stop::new()));
     let socket = Socket::new(tcp, format!("{host}:993"), clock, None);
-    let trust = Trust::load(ca_file.map(file).as_deref()).expect("trust");
     let config = trust.client_config(Protocol::Http).expect("a configuration");
     let mut deadline = deadline();
     deadline.phase = Phase::Tls;

@@ -9,12 +9,19 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, Error as RustlsError, RootCertStore};
 
+use super::pin::{Pin, PinnedKeys};
+
 /// Session tickets kept for later handshakes, per configuration: a collector speaks to a handful of hosts.
 const SESSIONS: usize = 32;
 
-/// Whom to trust: the public certificate authorities, and those of `ca_file`.
-pub struct Trust {
-    roots: Arc<RootCertStore>,
+/// Whom to trust.
+pub struct Trust(Whom);
+
+enum Whom {
+    /// Servers with a certificate of one of these authorities, for their name and not expired.
+    Authorities(Arc<RootCertStore>),
+    /// Servers that hold one of these keys.
+    Keys(Vec<Pin>),
 }
 
 /// What is spoken inside TLS, as the server is told (ALPN, RFC 7301), so that no other protocol's server can be meant.
@@ -27,7 +34,7 @@ pub enum Protocol {
 }
 
 impl Trust {
-    /// Reads the certificates of `ca_file`, if there is one.
+    /// The public certificate authorities, and those of `ca_file`, if there is one.
     pub fn load(ca_file: Option<&Path>) -> Result<Trust, CaFileError> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
@@ -38,17 +45,30 @@ impl Trust {
                 reason,
             })?;
         }
-        Ok(Trust { roots: Arc::new(roots) })
+        Ok(Trust(Whom::Authorities(Arc::new(roots))))
+    }
+
+    /// The holders of these keys, whatever their certificates say; see [`super::pin`].
+    pub fn pinned(pins: &[Pin]) -> Trust {
+        Trust(Whom::Keys(pins.to_vec()))
     }
 
     /// The configuration for connections that speak `protocol`. Make one and share it.
     pub fn client_config(&self, protocol: Protocol) -> Result<Arc<ClientConfig>, RustlsError> {
         // The provider is named here, not installed for the process: a library has no business with globals.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth();
+        let provider = rustls::crypto::ring::default_provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+        let builder = match &self.0 {
+            Whom::Authorities(roots) => builder.with_root_certificates(Arc::clone(roots)),
+            Whom::Keys(pins) => {
+                let pins = pins.clone();
+                let verifier = Arc::new(PinnedKeys { pins, algorithms });
+                builder.dangerous().with_custom_certificate_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_no_client_auth();
         config.alpn_protocols = match protocol {
             Protocol::Http => vec![b"http/1.1".to_vec()],
             // A server that knows other names only would refuse the handshake (RFC 7301, 3.2), and no mail client offers one.
@@ -99,21 +119,17 @@ impl std::error::Error for CaFileError {}
 mod tests {
     use std::path::Path;
 
-    use super::Trust;
+    use super::{Trust, Whom};
 
     #[test]
     fn a_ca_file_adds_to_the_public_authorities() {
-        let public = Trust::load(None).expect("trust").roots.len();
+        let authorities = |ca_file| match Trust::load(ca_file).expect("trust").0 {
+            Whom::Authorities(roots) => roots.len(),
+            Whom::Keys(_) => 0,
+        };
+        let public = authorities(None);
         assert!(public > 50);
-        assert_eq!(
-            Trust::load(Some(Path::new(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/testdata/tls/ca.pem"
-            ))))
-            .expect("trust")
-            .roots
-            .len(),
-            public + 1
-        );
+        let ca_file = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls/ca.pem");
+        assert_eq!(authorities(Some(Path::new(ca_file))), public + 1);
     }
 }
