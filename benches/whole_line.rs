@@ -27,6 +27,7 @@ use mailtap::clock::{Clock, Phase, Stop, SystemClock};
 use mailtap::event::build::{self, EventBuilder};
 use mailtap::event::{Origin, encode};
 use mailtap::imap::mailbox_name::MailboxName;
+use mailtap::imap::pace::Pace;
 use mailtap::imap::session::{Arrival, Body, Session};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
@@ -201,7 +202,7 @@ impl Line {
         session.examine(&MailboxName::new("INBOX")).unwrap();
         let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), self.mails as usize);
-        let mut fetch = session.fetch(&listed);
+        let mut fetch = session.fetch(&listed, Pace::default());
         let (mut bytes, mut mails) = (0, 0);
         let mut lines = Vec::new();
         while let Some(arrival) = fetch.next().unwrap() {

@@ -2,25 +2,27 @@
 //!
 //! The file is written beside its place, fsynced, renamed, and the folder fsynced: being killed at any instant leaves
 //! the old position or the new one. A file that is there and cannot be read is an error, never a fresh start: a fresh
-//! start from now would lose mail in silence.
+//! start from now would lose mail in silence. `checkpoint/layout.rs` says what is in the file.
+
+mod layout;
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::imap::resume::Position;
+use crate::event::encode::hexadecimal;
+use crate::imap::resume::Memory;
 
-/// The position of one mailbox, remembered.
+/// How far one mailbox is delivered, remembered.
 pub trait Checkpoint: Send {
     /// Where delivery was; `None` on the first run.
-    fn load(&self) -> Result<Option<Position>, CheckpointError>;
+    fn load(&self) -> Result<Option<Memory>, CheckpointError>;
 
-    /// Remembers `position`: when this returns, it survives a crash.
-    fn advance(&mut self, position: Position) -> Result<(), CheckpointError>;
+    /// Remembers `memory`: when this returns, it survives a crash.
+    fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError>;
 }
 
 /// The state directory could not be used; says which file and what to do.
@@ -90,11 +92,7 @@ fn file_name(account: &str, mailbox: &str) -> String {
     digest.update(account.as_bytes());
     digest.update([0]);
     digest.update(mailbox.as_bytes());
-    let unique = digest
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let unique = hexadecimal(digest.finalize().get(..8).unwrap_or_default());
     let plain = |text: &str| -> String {
         let kept = text.chars().take(60);
         kept.map(|character| {
@@ -122,21 +120,22 @@ pub struct FileCheckpoint {
     mailbox: String,
 }
 
-/// The layout of the file. A newer one is refused, so that an old program never misreads it.
-const VERSION: u64 = 1;
-
 impl Checkpoint for FileCheckpoint {
-    fn load(&self) -> Result<Option<Position>, CheckpointError> {
+    fn load(&self) -> Result<Option<Memory>, CheckpointError> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed(&error)),
         };
-        self.parse(&text).map(Some)
+        layout::read(&text).map(Some).map_err(|unread| CheckpointError {
+            path: self.path.clone(),
+            reason: unread.to_string(),
+        })
     }
 
-    fn advance(&mut self, position: Position) -> Result<(), CheckpointError> {
-        self.replace(&self.text(position)).map_err(|error| self.failed(&error))
+    fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
+        let text = layout::write(&self.account, &self.mailbox, memory);
+        self.replace(&text).map_err(|error| self.failed(&error))
     }
 }
 
@@ -149,49 +148,6 @@ impl FileCheckpoint {
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;
         File::open(&self.directory)?.sync_all()
-    }
-
-    fn text(&self, position: Position) -> String {
-        let mut text = json!({
-            "version": VERSION,
-            "account": self.account,
-            "mailbox": self.mailbox,
-            "uidvalidity": position.uid_validity,
-            "next_uid": position.next_uid,
-        })
-        .to_string();
-        text.push('\n');
-        text
-    }
-
-    fn parse(&self, text: &[u8]) -> Result<Position, CheckpointError> {
-        let refused = |reason: String| CheckpointError {
-            path: self.path.clone(),
-            reason,
-        };
-        let damaged = || {
-            refused(
-                "the checkpoint is damaged; restore it from a backup, or delete it to start over as on a first run \
-                 (with from_zero: true everything is delivered again and nothing is lost)"
-                    .to_owned(),
-            )
-        };
-        let value: Value = serde_json::from_slice(text).map_err(|_| damaged())?;
-        match value.get("version").and_then(Value::as_u64) {
-            Some(VERSION) => {}
-            Some(version) => {
-                return Err(refused(format!(
-                    "written by a newer mailtap (version {version}); use that one"
-                )));
-            }
-            None => return Err(damaged()),
-        }
-        let number = |key: &str| value.get(key).and_then(Value::as_u64);
-        let uid_validity = number("uidvalidity").and_then(|number| u32::try_from(number).ok());
-        let (Some(uid_validity), Some(next_uid)) = (uid_validity, number("next_uid")) else {
-            return Err(damaged());
-        };
-        Ok(Position { uid_validity, next_uid })
     }
 
     fn failed(&self, error: &io::Error) -> CheckpointError {

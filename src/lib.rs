@@ -55,6 +55,7 @@ pub mod mime;
 pub mod event;
 
 pub mod log;
+pub mod metrics;
 
 pub mod net;
 

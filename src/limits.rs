@@ -62,10 +62,16 @@ pub const IMAP_POLL: Duration = Duration::from_secs(60);
 pub const IMAP_SKIPPED_BODY: u64 = 16 * 1024 * 1024;
 /// FETCH commands in flight: with two, the server never waits for us.
 pub const IMAP_COMMANDS_IN_FLIGHT: usize = 2;
+/// FETCH commands in flight over a long way, where two do not fill the line.
+pub const IMAP_MOST_IN_FLIGHT: usize = 6;
 /// Mails in one FETCH.
 pub const IMAP_BATCH_MAILS: usize = 500;
 /// Bytes of mail in one FETCH, as far as the sizes are known. A larger mail goes alone.
 pub const IMAP_BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Between two commands' mails, with both commands sent: a longer silence means that the line ran empty.
+pub const IMAP_LINE_EMPTY: Duration = Duration::from_millis(5);
+/// What is left of [`IMAP_BATCH_BYTES`] for a server that goes away or refuses whatever it is asked for.
+pub const IMAP_LEAST_BATCH_BYTES: u64 = 64 * 1024;
 /// A set of UIDs in a command; servers take lines of 8,000 bytes (RFC 7162 section 4), tag and items included.
 pub const IMAP_SET_LENGTH: usize = 7_900;
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
@@ -249,6 +255,27 @@ pub const THROTTLE: Duration = Duration::from_secs(15 * 60);
 pub const REFUSALS: u32 = 3;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
+/// Mails that the checkpoint knows by size, date and hash. More recognise a renumbered mailbox no better; fewer repeat more
+/// of the mails of the last hour.
+pub const RECENT_MAILS: usize = 64;
+/// After a change of UIDVALIDITY: how much earlier than the last mail delivered others are looked at. A large mail may get
+/// its INTERNALDATE long before its UID.
+pub const RESCAN_MARGIN: Duration = Duration::from_secs(60 * 60);
+/// Ranges of UIDs above the position that the checkpoint knows to be done. Reached: the shortest are forgotten, and their
+/// mails delivered again after a restart.
+pub const DONE_RANGES: usize = 16;
+/// UIDs that are listed once more with what is new: a mail may become visible after one with a higher UID.
+pub const LOOK_BACK: usize = 32;
+/// UIDs between the position and the end of the mailbox from which on new mail goes before old.
+pub const LONG_BACKLOG: u64 = 1000;
+/// In a long backlog: how often new mail is looked for, whatever the server announces.
+pub const LIVE_LOOK: Duration = Duration::from_secs(10);
+/// In a long backlog: how soon after the last look an announced mail is fetched; each time the line runs empty.
+pub const LIVE_NEWS: Duration = Duration::from_secs(2);
+/// Mails refused one after another, and none given, until a session is ended: the server has lost its storage.
+pub const REFUSED_IN_A_ROW: usize = 16;
+/// After the last mail, how long a session must hold to count as a good one.
+pub const PROVEN: Duration = Duration::from_secs(60);
 /// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -1,9 +1,12 @@
 //! One mailbox's life, on one page: connect, log in, catch up, watch; after any failure wait and begin again.
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
-//! `mailbox/transfer.rs` fetches, `mailbox/delivery.rs` delivers and remembers, and `mailbox/failure.rs` is the single table
-//! that says what each failure leads to.
+//! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
+//! `mailbox/delivery.rs` delivers and remembers, and `mailbox/failure.rs` is the single table that says what each failure
+//! leads to.
 
+mod begin;
+mod catch_up;
 mod delivery;
 mod failure;
 mod frontier;
@@ -13,7 +16,7 @@ mod transfer;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
@@ -24,9 +27,11 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::event::build;
 use crate::imap::mailbox_name::MailboxName;
-use crate::imap::resume::{Position, Resume, resume};
-use crate::imap::session::{Listed, Selected, Session, Watched};
+use crate::imap::pace::Pace;
+use crate::imap::resume::{Known, Memory, Recent, Rescan};
+use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
+use crate::metrics::{Counter, Counters};
 use crate::net::Dial;
 use crate::sink::{Batch, Sink};
 use crate::{imap, limits};
@@ -47,6 +52,8 @@ pub struct Mailbox {
     pub sink: Box<dyn Sink>,
     /// Remembers how far delivery has come.
     pub checkpoint: Box<dyn Checkpoint>,
+    /// What is counted, for whoever asks.
+    pub counters: Arc<Counters>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Uniformly distributed numbers, for the jitter of delays.
@@ -72,11 +79,14 @@ struct Life {
     /// UIDVALIDITY of the mailbox as it was opened last.
     uid_validity: u32,
     /// What the checkpoint holds. The file is read once: should it vanish, this is no first start.
-    remembered: Option<Position>,
+    remembered: Option<Memory>,
     frontier: Frontier,
-    /// Events on their way, and the UIDs they are of.
+    recent: Recent,
+    rescan: Option<Rescan>,
+    /// Events on their way, and the mails they are of.
     batch: Batch,
-    batched: Vec<u32>,
+    batched: Vec<Known>,
+    pace: Pace,
     /// What the fetch of the moment asks for.
     underway: Vec<u32>,
     /// Mails at which sessions ended, and how many.
@@ -88,6 +98,12 @@ struct Life {
     came: bool,
     /// A mail that came before, to ask for where none came.
     witness: Option<Listed>,
+    /// When new mail was looked for last, while a backlog is read.
+    looked: Option<Instant>,
+    /// When this session had delivered everything.
+    caught_up: Option<Instant>,
+    /// Gmail's limit was told.
+    limit_told: bool,
     progress: Progress,
 }
 
@@ -101,14 +117,20 @@ impl Life {
             uid_validity: 0,
             remembered: None,
             frontier: Frontier::default(),
+            recent: Recent::default(),
+            rescan: None,
             batch: Batch::default(),
             batched: Vec::new(),
+            pace: Pace::default(),
             underway: Vec::new(),
             stumbles: BTreeMap::new(),
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
             came: false,
             witness: None,
+            looked: None,
+            caught_up: None,
+            limit_told: false,
             progress: Progress::default(),
         }
     }
@@ -121,6 +143,7 @@ impl Life {
 
     fn until_stopped(&mut self) {
         while !self.stopping() {
+            self.count(Counter::Sessions);
             let Err(failure) = self.session() else { continue };
             let failure = self.settle(failure);
             match remedy(&failure) {
@@ -136,27 +159,47 @@ impl Life {
         if remedy(&failure) == Remedy::Stop {
             return failure;
         }
+        self.count(Counter::Failures);
         if let Err(failure) = self.deliver() {
             return failure;
         }
         let underway = std::mem::take(&mut self.underway);
-        if let Some(uid) = underway.into_iter().find(|uid| self.frontier.is_open(*uid)) {
-            let stumbles = self.stumbles.entry(uid).or_default();
-            *stumbles = stumbles.saturating_add(1);
+        let stumbled = underway.into_iter().find(|uid| self.frontier.is_open(*uid));
+        if let Some(uid) = stumbled {
+            let times = self.stumbles.entry(uid).or_default();
+            *times = times.saturating_add(1);
+        }
+        let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
+        if throttled {
+            self.count(Counter::Throttled);
+        }
+        // A refusal has slowed the fetch down already.
+        if throttled || stumbled.is_some() && !matches!(failure, Failure::Refused { .. }) {
+            self.pace.slow_down();
         }
         failure
     }
 
     fn back_off(&mut self, failure: &Failure, backoff: Backoff, at_least: Duration) {
-        if self.last_backoff.replace(backoff) != Some(backoff) {
+        let now = self.mailbox.clock.now();
+        let served = self
+            .caught_up
+            .is_some_and(|since| now.saturating_duration_since(since) >= limits::PROVEN);
+        if served || self.last_backoff.replace(backoff) != Some(backoff) {
             self.attempt = 0;
         }
         let delay = backoff
             .delay(self.attempt, (self.mailbox.random)())
             .max(at_least.min(limits::THROTTLE));
         self.attempt = self.attempt.saturating_add(1);
+        // Servers end sessions now and then; that is no trouble.
+        let level = if served && failure.is_an_end() {
+            Level::Info
+        } else {
+            Level::Warn
+        };
         self.log(
-            Level::Warn,
+            level,
             "trying again",
             &[("reason", failure), ("in_seconds", &whole_seconds(delay))],
         );
@@ -167,25 +210,22 @@ impl Life {
     fn session(&mut self) -> Result<(), Failure> {
         self.came = false;
         self.refused.clear();
+        self.caught_up = None;
         let stream = self.mailbox.dial.dial(&self.mailbox.imap.endpoint)?;
         let mut session = Session::open(stream, Arc::clone(&self.mailbox.clock))?;
         session.log_in(&self.mailbox.imap)?;
         let selected = session.examine(&self.mailbox.name)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
-        let mut backlog_end = uid_next;
         let mut first = true;
         let mut watched = Watched::Quiet;
         while !self.stopping() {
             let listed = self.frontier.end();
-            self.catch_up(&mut session, backlog_end)?;
+            self.catch_up(&mut session)?;
             if watched == Watched::News && self.frontier.end() == listed {
                 self.mailbox.clock.wait(limits::IDLE_NEWS);
             }
-            // From here on there is only what is new, under whatever UID.
-            backlog_end = 0;
-            // Listing and fetching work: the session has proven itself.
-            self.attempt = 0;
+            self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
             watched = session.watch(limits::IDLE_CYCLE)?;
         }
@@ -193,120 +233,12 @@ impl Life {
         Ok(())
     }
 
-    /// Finds where to go on in the mailbox that was just opened.
-    fn begin(&mut self, session: &mut Session, selected: Selected, uid_next: u64) -> Result<(), Failure> {
-        let known = self.remembered.map(|position| Position {
-            next_uid: self.frontier.end(),
-            ..position
-        });
-        let before = match known {
-            Some(_) => known,
-            None => self.mailbox.checkpoint.load()?,
-        };
-        let mut mailbox_end = uid_next;
-        if before.is_some_and(|before| before.uid_validity == selected.uid_validity && uid_next < before.next_uid) {
-            // Some servers say any number; only the last mail tells.
-            mailbox_end = uid_next.max(u64::from(session.behind_last()?));
-        }
-        let resumed = resume(before, selected.uid_validity, mailbox_end, self.mailbox.from_zero);
-        match (resumed, known) {
-            (Resume::GoOn(_), Some(_)) => {}
-            (Resume::GoBack(end), Some(_)) => self.frontier.go_back(end),
-            (resumed, _) => {
-                self.frontier = Frontier::new(resumed.next_uid());
-                self.stumbles.clear();
-                self.refusals.clear();
-                self.witness = None;
-            }
-        }
-        self.remembered = self.remembered.or(before);
-        self.uid_validity = selected.uid_validity;
-        self.report(resumed, selected, uid_next, before);
-        self.move_on()
-    }
-
-    fn report(&self, resumed: Resume, selected: Selected, uid_next: u64, before: Option<Position>) {
-        let (level, what) = match resumed {
-            Resume::GoOn(next_uid) if next_uid > uid_next => (
-                Level::Error,
-                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): mails that get UIDs below \
-                 next_uid count as delivered",
-            ),
-            Resume::GoOn(_) => (Level::Info, "going on"),
-            Resume::FromNow(_) => (Level::Info, "first start: delivering what arrives from now on"),
-            Resume::FromZero => (Level::Info, "first start: delivering everything"),
-            Resume::GoBack(_) => (
-                Level::Error,
-                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): going back to it; mails that \
-                 got UIDs below next_uid meanwhile count as delivered",
-            ),
-            Resume::Renumbered { .. } => (
-                Level::Warn,
-                "UIDVALIDITY changed: the server has renumbered its mails; delivering all of them again",
-            ),
-        };
-        let before = before.map_or(0, |position| position.uid_validity);
-        self.log(
-            level,
-            what,
-            &[
-                ("mails", &selected.exists),
-                ("uidvalidity", &selected.uid_validity),
-                ("uidvalidity_before", &before),
-                ("next_uid", &self.frontier.position()),
-                ("uidnext", &uid_next),
-            ],
-        );
-    }
-
-    /// Delivers everything that is not done. UIDs below `backlog_end` are asked for in windows, so that a listing of a
-    /// long backlog is never in memory whole; the last window is open at its end and sees what has just arrived.
-    ///
-    /// Windows without a mail do not move the position: a server whose UIDNEXT is too high would hide what comes.
-    fn catch_up(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
-        let stumbling = self.stumbling();
-        let (last, open): (Vec<Listed>, Vec<Listed>) = self
-            .frontier
-            .open()
-            .into_iter()
-            .partition(|listed| stumbling.contains(&listed.uid));
-        self.transfer(session, &open)?;
-        self.list_and_transfer(session, backlog_end)?;
-        for listed in last {
-            self.transfer(session, &[listed])?;
-        }
-        self.pass_over(session)
-    }
-
-    fn list_and_transfer(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
-        let mut width = limits::LISTED_UIDS;
-        let mut next = self.frontier.end();
-        while let Ok(first) = u32::try_from(next) {
-            let window_end = next.saturating_add(width);
-            let last = if window_end < backlog_end {
-                u32::try_from(window_end.saturating_sub(1)).unwrap_or(u32::MAX)
-            } else {
-                u32::MAX
-            };
-            let listed = session.list(first, last)?;
-            self.frontier.listed(&listed);
-            self.transfer(session, &listed)?;
-            let whole = listed.len() < limits::LISTED_MAILS;
-            if whole && last == u32::MAX {
-                break;
-            }
-            next = if whole { window_end } else { self.frontier.end() };
-            width = if listed.is_empty() {
-                width.saturating_mul(2)
-            } else {
-                limits::LISTED_UIDS
-            };
-        }
-        Ok(())
-    }
-
     fn stopping(&self) -> bool {
         self.mailbox.clock.stopping()
+    }
+
+    fn count(&self, counter: Counter) {
+        self.mailbox.counters.count(counter);
     }
 
     /// A line about this mailbox. Server and mailbox alone would not tell which of a file's accounts it is.

@@ -19,6 +19,7 @@ use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Adapter, Receiver};
 use crate::mailbox::Mailbox;
+use crate::metrics::Counters;
 use crate::net::dial::TcpDialer;
 use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
@@ -40,6 +41,8 @@ struct Watch {
     trust: Trust,
     /// The one standard output that mailboxes share.
     stdout: Stdout<io::Stdout>,
+    /// They outlive a mailbox that panics.
+    counters: Arc<Counters>,
 }
 
 impl Supervisor {
@@ -55,6 +58,7 @@ impl Supervisor {
                 adapter,
                 trust,
                 stdout: stdout.clone(),
+                counters: Arc::default(),
             };
             watch.sink(&clock)?;
             mailboxes.push(watch);
@@ -190,6 +194,7 @@ impl Watch {
             dial: Arc::new(self.imap_dialer(clock, stop)?),
             sink: self.sink(clock)?,
             checkpoint: Box::new(directory.checkpoint(&account, adapter.mailbox.as_str())),
+            counters: Arc::clone(&self.counters),
             clock: Arc::clone(clock) as Arc<dyn Clock>,
             random,
         })

@@ -34,6 +34,7 @@ use base64::prelude::BASE64_STANDARD;
 use mailtap::clock::{Clock, Deadline};
 use mailtap::imap::Settings;
 use mailtap::imap::mailbox_name::MailboxName;
+use mailtap::imap::pace::Pace;
 use mailtap::imap::reader;
 use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
 use mailtap::limits;
@@ -201,7 +202,7 @@ fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Resu
             }
         })
         .collect();
-    let mut fetch = session.fetch(&listed);
+    let mut fetch = session.fetch(&listed, Pace::default());
     while let Some(arrival) = fetch.next()? {
         match arrival {
             Arrival::Message(mut body) => {
@@ -235,7 +236,7 @@ fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Resu
                 });
             }
             Arrival::Missing(uid) => lines.push(format!("missing {uid}")),
-            Arrival::Refused { uids, text } => lines.push(format!("refused {uids:?} {text}")),
+            Arrival::Refused { uid, text } => lines.push(format!("refused {uid} {text}")),
         }
     }
     Ok(())
@@ -365,13 +366,16 @@ impl Stream for Script {
     }
 }
 
-/// A server that lists what it is told to, and refuses every FETCH of bodies.
-struct Refuser {
+/// A server that lists what it is told to, gives empty mails, and says NO to every FETCH of bodies that asks for a bad one.
+struct Generous {
     listed: u32,
+    bad: Vec<u32>,
+    /// How many mails each FETCH of bodies asked for.
+    asked: Arc<Mutex<Vec<usize>>>,
     out: VecDeque<u8>,
 }
 
-impl Stream for Refuser {
+impl Stream for Generous {
     fn read(&mut self, buffer: &mut [u8], _deadline: Deadline) -> Result<usize, NetError> {
         let count = buffer.len().min(self.out.len());
         for (place, byte) in buffer.iter_mut().zip(self.out.drain(..count)) {
@@ -383,15 +387,30 @@ impl Stream for Refuser {
     fn write_all(&mut self, bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
         assert!(bytes.len() <= 8000, "a command of {} bytes", bytes.len());
         let command = std::str::from_utf8(bytes).unwrap();
-        let tag = command.split(' ').next().unwrap();
-        if command.contains("BODY.PEEK[]") {
-            self.out.extend(format!("{tag} NO no\r\n").bytes());
-        } else {
+        let words: Vec<&str> = command.split(' ').collect();
+        let tag = words[0];
+        if !command.contains("BODY.PEEK[]") {
             for uid in (1..=self.listed).rev() {
                 self.out.extend(format!("* 1 FETCH (UID {uid})\r\n").bytes());
             }
             self.out.extend(format!("{tag} OK\r\n").bytes());
+            return Ok(());
         }
+        let mut uids = Vec::new();
+        for run in words[3].split(',') {
+            let (first, last) = run.split_once(':').unwrap_or((run, run));
+            uids.extend(first.parse::<u32>().unwrap()..=last.parse().unwrap());
+        }
+        self.asked.lock().unwrap().push(uids.len());
+        if uids.iter().any(|uid| self.bad.contains(uid)) {
+            self.out.extend(format!("{tag} NO no\r\n").bytes());
+            return Ok(());
+        }
+        for uid in uids {
+            self.out
+                .extend(format!("* 1 FETCH (UID {uid} BODY[] \"\")\r\n").bytes());
+        }
+        self.out.extend(format!("{tag} OK\r\n").bytes());
         Ok(())
     }
 
@@ -400,25 +419,42 @@ impl Stream for Refuser {
     }
 }
 
-fn refuser(listed: u32) -> Session {
+fn generous(listed: u32, bad: &[u32]) -> (Session, Arc<Mutex<Vec<usize>>>) {
     let clock = Arc::new(FakeClock(Mutex::new(Instant::now())));
-    let out = b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n".to_vec().into();
-    Session::open(Box::new(Refuser { listed, out }), clock).unwrap()
+    let asked = Arc::default();
+    let server = Generous {
+        listed,
+        bad: bad.to_vec(),
+        asked: Arc::clone(&asked),
+        out: b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n".to_vec().into(),
+    };
+    (Session::open(Box::new(server), clock).unwrap(), asked)
+}
+
+/// The UIDs that come and those that are refused, and the pace afterwards.
+fn fetch_all(session: &mut Session, listed: &[Listed], pace: Pace) -> (Vec<u32>, Vec<u32>, Pace) {
+    let mut fetch = session.fetch(listed, pace);
+    let (mut came, mut refused) = (Vec::new(), Vec::new());
+    while let Some(arrival) = fetch.next().unwrap() {
+        match arrival {
+            Arrival::Message(body) => came.push(body.finish().unwrap().unwrap().uid),
+            Arrival::Refused { uid, .. } => refused.push(uid),
+            Arrival::Missing(uid) => panic!("{uid} is missing"),
+        }
+    }
+    let (pace, left) = fetch.end();
+    assert_eq!(left, []);
+    came.sort_unstable();
+    (came, refused, pace)
 }
 
 #[test]
 fn commands_are_as_large_as_their_three_bounds_allow() {
     let batches = |listed: &[Listed]| {
-        let mut session = refuser(0);
-        let mut fetch = session.fetch(listed);
-        let mut sizes = Vec::new();
-        while let Some(arrival) = fetch.next().unwrap() {
-            let Arrival::Refused { uids, .. } = arrival else {
-                panic!()
-            };
-            sizes.push(uids.len());
-        }
-        sizes
+        let (mut session, asked) = generous(0, &[]);
+        let (came, refused, _) = fetch_all(&mut session, listed, Pace::default());
+        assert_eq!((came.len(), refused.len()), (listed.len(), 0));
+        asked.lock().unwrap().clone()
     };
     let of = |count: u32, size: u64, step: u32| -> Vec<Listed> {
         let uid = |at: u32| 4_000_000_000 + at * step;
@@ -439,6 +475,55 @@ fn commands_are_as_large_as_their_three_bounds_allow() {
 }
 
 #[test]
+fn one_bad_mail_in_a_range_is_found_in_few_commands() {
+    let listed: Vec<Listed> = (1..=500).map(|uid| Listed { uid, size: 4000 }).collect();
+    for (bad, most) in [(vec![1], 19), (vec![237], 19), (vec![500], 19), (vec![7, 8, 400], 43)] {
+        let (mut session, asked) = generous(0, &bad);
+        let (came, refused, pace) = fetch_all(&mut session, &listed, Pace::default());
+        let good: Vec<u32> = (1..=500).filter(|uid| !bad.contains(uid)).collect();
+        assert_eq!((came, &refused), (good, &bad));
+        let commands = asked.lock().unwrap().len();
+        assert!(commands <= most, "{commands} commands for {bad:?}");
+        assert!(
+            pace.mails() < limits::IMAP_BATCH_MAILS,
+            "a server that refuses is asked for less"
+        );
+    }
+}
+
+#[test]
+fn a_slow_pace_asks_for_little_and_recovers() {
+    let listed: Vec<Listed> = (1..=500).map(|uid| Listed { uid, size: 4000 }).collect();
+    let mut pace = Pace::default();
+    for _ in 0..20 {
+        pace.slow_down();
+    }
+    let (mut session, asked) = generous(0, &[]);
+    let (came, _, pace) = fetch_all(&mut session, &listed, pace);
+    assert_eq!(came.len(), 500);
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked[0], 1);
+    assert!(pace.mails() > 10 && asked.iter().max() > asked.first(), "{asked:?}");
+}
+
+#[test]
+fn a_fetch_that_is_held_asks_for_no_more_and_loses_nothing() {
+    let listed: Vec<Listed> = (1..=5000).map(|uid| Listed { uid, size: 4000 }).collect();
+    let (mut session, _) = generous(0, &[]);
+    let mut fetch = session.fetch(&listed, Pace::default());
+    let mut came = Vec::new();
+    while let Some(arrival) = fetch.next().unwrap() {
+        let Arrival::Message(body) = arrival else { panic!() };
+        came.push(body.finish().unwrap().unwrap().uid);
+        fetch.hold();
+    }
+    let (pace, left) = fetch.end();
+    assert_eq!(came.len(), 2 * limits::IMAP_BATCH_MAILS, "what was in flight");
+    let (rest, _, _) = fetch_all(&mut session, &left, pace);
+    assert_eq!([came, rest].concat(), (1..=5000).collect::<Vec<u32>>());
+}
+
+#[test]
 fn a_listing_without_end_gives_its_lowest_uids() {
     let limit = limits::LISTED_MAILS;
     for (sent, expected) in [
@@ -447,7 +532,8 @@ fn a_listing_without_end_gives_its_lowest_uids() {
         (limit + 1, limit),
         (2 * limit + 1, limit),
     ] {
-        let listed = refuser(u32::try_from(sent).unwrap()).list(1, u32::MAX).unwrap();
+        let (mut session, _) = generous(u32::try_from(sent).unwrap(), &[]);
+        let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), expected);
         assert_eq!((listed[0].uid, listed[expected - 1].uid as usize), (1, expected));
     }

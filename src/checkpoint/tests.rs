@@ -2,12 +2,40 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Checkpoint, StateDirectory};
-use crate::imap::resume::Position;
+use crate::imap::resume::{Known, Memory, Position, Rescan};
 
-const POSITION: Position = Position {
-    uid_validity: 4_000_000_000,
-    next_uid: 54,
-};
+fn at(next_uid: u64) -> Memory {
+    Memory::at(Position {
+        uid_validity: 4_000_000_000,
+        next_uid,
+    })
+}
+
+/// With everything that a checkpoint can hold.
+fn full() -> Memory {
+    let known = |uid| Known {
+        uid,
+        size: Some(u64::MAX),
+        internal_date_ms: Some(-1000),
+        sha256: Some([0xa5; 32]),
+    };
+    let unknown = Known {
+        size: None,
+        internal_date_ms: None,
+        sha256: None,
+        ..known(8)
+    };
+    Memory {
+        done: vec![60..70, 80..80],
+        recent: [known(7), unknown].into_iter().collect(),
+        rescan: Some(Rescan {
+            since_ms: Some(1_700_000_000_000),
+            below: 1 << 32,
+            delivered: vec![[1; 32], [0xff; 32]],
+        }),
+        ..at(54)
+    }
+}
 
 /// A directory of this test's own, removed at its end.
 struct Scratch(PathBuf);
@@ -32,13 +60,9 @@ fn what_was_advanced_is_loaded_again() {
     let directory = StateDirectory::open(&scratch.0.join("made/on/demand")).unwrap();
     let mut checkpoint = directory.checkpoint("u@h:993", "INBOX");
     assert_eq!(checkpoint.load(), Ok(None));
-    checkpoint.advance(POSITION).unwrap();
-    let next = Position {
-        next_uid: 55,
-        ..POSITION
-    };
-    checkpoint.advance(next).unwrap();
-    assert_eq!(directory.checkpoint("u@h:993", "INBOX").load(), Ok(Some(next)));
+    checkpoint.advance(&at(54)).unwrap();
+    checkpoint.advance(&full()).unwrap();
+    assert_eq!(directory.checkpoint("u@h:993", "INBOX").load(), Ok(Some(full())));
     assert_eq!(
         directory.checkpoint("u@h:993", "Sent").load(),
         Ok(None),
@@ -69,7 +93,7 @@ fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
     let scratch = Scratch::new("cut");
     let directory = StateDirectory::open(&scratch.0).unwrap();
     let mut checkpoint = directory.checkpoint("u", "INBOX");
-    checkpoint.advance(POSITION).unwrap();
+    checkpoint.advance(&full()).unwrap();
     let whole = fs::read(&checkpoint.path).unwrap();
     for cut in 0..whole.len() - 1 {
         fs::write(&checkpoint.path, &whole[..cut]).unwrap();
@@ -81,9 +105,30 @@ fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
     }
     for (hostile, expected) in [
         (&b"null"[..], "damaged"),
-        (b"{\"version\":2}", "newer"),
+        (b"{\"version\":3}", "newer"),
+        (b"{\"version\":0}", "damaged"),
         (b"{\"version\":1,\"uidvalidity\":4294967296,\"next_uid\":1}", "damaged"),
         (b"{\"version\":1,\"uidvalidity\":-1,\"next_uid\":1}", "damaged"),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":1,\"done\":[[5]]}",
+            "damaged",
+        ),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":9,\"done\":[[20,30],[5,6]]}",
+            "damaged",
+        ),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":1,\"done\":[[7,5]]}",
+            "damaged",
+        ),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":1,\"recent\":[{\"sha256\":\"00\"}]}",
+            "damaged",
+        ),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":1,\"rescan\":{}}",
+            "damaged",
+        ),
     ] {
         fs::write(&checkpoint.path, hostile).unwrap();
         assert!(checkpoint.load().unwrap_err().to_string().contains(expected));
@@ -95,16 +140,11 @@ fn a_crash_before_the_rename_leaves_the_old_position() {
     let scratch = Scratch::new("crash");
     let directory = StateDirectory::open(&scratch.0).unwrap();
     let mut checkpoint = directory.checkpoint("u", "INBOX");
-    checkpoint.advance(POSITION).unwrap();
+    checkpoint.advance(&at(54)).unwrap();
     fs::write(checkpoint.path.with_extension("new"), b"{\"vers").unwrap();
-    assert_eq!(checkpoint.load(), Ok(Some(POSITION)));
-    checkpoint
-        .advance(Position {
-            next_uid: 99,
-            ..POSITION
-        })
-        .unwrap();
-    assert_eq!(checkpoint.load().unwrap().unwrap().next_uid, 99);
+    assert_eq!(checkpoint.load(), Ok(Some(at(54))));
+    checkpoint.advance(&at(99)).unwrap();
+    assert_eq!(checkpoint.load(), Ok(Some(at(99))));
 }
 
 #[test]
@@ -121,10 +161,20 @@ fn hostile_names_stay_inside_the_directory() {
     let scratch = Scratch::new("names");
     let directory = StateDirectory::open(&scratch.0).unwrap();
     let mut checkpoint = directory.checkpoint("../../etc/passwd\0", &"/..".repeat(500));
-    checkpoint.advance(POSITION).unwrap();
+    checkpoint.advance(&at(54)).unwrap();
     assert_eq!(
         fs::read_dir(&scratch.0).unwrap().count(),
         2,
         "the lock and the checkpoint"
     );
+}
+
+#[test]
+fn the_file_of_an_older_version_is_read() {
+    let scratch = Scratch::new("older");
+    let directory = StateDirectory::open(&scratch.0).unwrap();
+    let checkpoint = directory.checkpoint("u", "INBOX");
+    let older = br#"{"account":"u","mailbox":"INBOX","next_uid":54,"uidvalidity":4000000000,"version":1}"#;
+    fs::write(&checkpoint.path, older).unwrap();
+    assert_eq!(checkpoint.load(), Ok(Some(at(54))));
 }

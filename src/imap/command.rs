@@ -38,6 +38,8 @@ pub enum Command {
     List(u32, u32),
     /// The UID of the last mail.
     LastUid,
+    /// By what these mails can be recognised; of none, the last mail.
+    Describe(UidSet),
     /// Mails, without setting `\Seen`.
     Fetch(UidSet),
     /// Which of these are there?
@@ -69,7 +71,7 @@ impl Command {
             Command::Id => "ID",
             Command::Examine(_) => "EXAMINE",
             Command::Status(_) => "STATUS",
-            Command::List(..) | Command::LastUid | Command::Fetch(_) => "UID FETCH",
+            Command::List(..) | Command::LastUid | Command::Describe(_) | Command::Fetch(_) => "UID FETCH",
             Command::Search(_) | Command::SearchRange(..) => "UID SEARCH",
             Command::Noop => "NOOP",
             Command::Idle => "IDLE",
@@ -118,6 +120,14 @@ impl Command {
             }
             Command::List(first, last) => parts.word(&format!("UID FETCH {first}:{last} (UID RFC822.SIZE)")),
             Command::LastUid => parts.word("UID FETCH * (UID)"),
+            Command::Describe(uids) => {
+                let mails = if uids.is_empty() {
+                    "*".to_owned()
+                } else {
+                    uids.written()
+                };
+                parts.word(&format!("UID FETCH {mails} (UID RFC822.SIZE INTERNALDATE)"));
+            }
             // Attributes before the body, so that nearly every server says the UID first.
             Command::Fetch(uids) => parts.word(&format!(
                 "UID FETCH {} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])",
@@ -225,6 +235,14 @@ mod tests {
             ),
             (Command::List(1, 100), "A1 UID FETCH 1:100 (UID RFC822.SIZE)\r\n"),
             (Command::LastUid, "A1 UID FETCH * (UID)\r\n"),
+            (
+                Command::Describe(UidSet::new()),
+                "A1 UID FETCH * (UID RFC822.SIZE INTERNALDATE)\r\n",
+            ),
+            (
+                Command::Describe(uids.clone()),
+                "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE)\r\n",
+            ),
             (
                 Command::Fetch(uids.clone()),
                 "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\r\n",

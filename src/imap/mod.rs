@@ -3,7 +3,7 @@
 //! ```text
 //! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
 //!                      ↓
-//!                    session (log_in, fetch, watch) → command, uid, mailbox_name, auth → stream
+//!                    session (log_in, fetch, watch) → command, uid, pace, mailbox_name, auth → stream
 //! ```
 //! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for
 //! a response. `testdata/imap` holds the conversations that are tested.
@@ -14,6 +14,7 @@ pub mod fetch_items;
 pub mod framing;
 pub mod lexer;
 pub mod mailbox_name;
+pub mod pace;
 pub mod reader;
 pub mod response;
 pub mod resume;

@@ -1,5 +1,10 @@
 //! Where to go on: what the checkpoint remembers, compared with what the mailbox says now. Pure.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::limits;
+
 /// How far a mailbox has been delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -8,6 +13,49 @@ pub struct Position {
     /// Everything below this UID has been acknowledged, or was reported as a gap. One more than the highest UID is
     /// possible: UIDs have 32 bits, this has more.
     pub next_uid: u64,
+}
+
+/// All that outlives the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// How far everything is delivered.
+    pub position: Position,
+    /// UIDs above `next_uid` that are done as well, ascending: live mail that did not wait for the end of a backlog. The
+    /// last one may be empty: live mail begins there. Without them, or with some missing, mails are delivered again.
+    pub done: Vec<Range<u64>>,
+    /// The mails delivered last, to know the mailbox by when UIDVALIDITY changes.
+    pub recent: Recent,
+    /// What a change of UIDVALIDITY has left to do.
+    pub rescan: Option<Rescan>,
+}
+
+/// A mail as it can be recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its UID.
+    pub uid: u32,
+    /// RFC822.SIZE in bytes, where the server said it.
+    pub size: Option<u64>,
+    /// INTERNALDATE in milliseconds since 1970, where the server said it.
+    pub internal_date_ms: Option<i64>,
+    /// SHA-256 of the mail; `None` for one that was there before the first start.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// The last [`limits::RECENT_MAILS`] mails delivered, in the order of their delivery.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recent(VecDeque<Known>);
+
+/// Mails that a changed UIDVALIDITY made strangers are looked at anew, but for those that were delivered by all that is
+/// known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rescan {
+    /// Mails with an earlier INTERNALDATE (in milliseconds since 1970) count as delivered.
+    pub since_ms: Option<i64>,
+    /// This is about mails with lower UIDs; the others came later.
+    pub below: u64,
+    /// SHA-256 of mails that were delivered.
+    pub delivered: Vec<[u8; 32]>,
 }
 
 /// What to do with a mailbox that was just opened.
@@ -22,12 +70,147 @@ pub enum Resume {
     /// The mailbox ends at this UID, below what was delivered (a server restored from a backup, say): the UIDs from
     /// here on are given again, against RFC 3501, and what comes under them is new.
     GoBack(u64),
-    /// UIDVALIDITY is another (RFC 3501, 2.3.1.1): remembered UIDs mean nothing. Everything is delivered again, because
-    /// nothing tells which of these mails were: repeats, never loss.
+    /// UIDVALIDITY is another (RFC 3501, 2.3.1.1): remembered UIDs mean nothing, unless the mails under them are the same
+    /// ([`Recent::compare`]).
     Renumbered {
         /// UIDVALIDITY as remembered.
         before: u32,
     },
+}
+
+/// What the mails under remembered UIDs tell of a mailbox with another UIDVALIDITY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sameness {
+    /// Other mails, or none of those remembered.
+    Other,
+    /// The same mails, by all that is known without their bytes.
+    Same,
+    /// The same so far; this one's bytes can prove it.
+    Prove(Known),
+}
+
+impl Memory {
+    /// Nothing but a position.
+    pub fn at(position: Position) -> Memory {
+        Memory {
+            position,
+            done: Vec::new(),
+            recent: Recent::default(),
+            rescan: None,
+        }
+    }
+
+    /// One more than the highest UID that is done.
+    pub fn top(&self) -> u64 {
+        let ends = self
+            .done
+            .iter()
+            .filter(|range| !range.is_empty())
+            .map(|range| range.end);
+        ends.fold(self.position.next_uid, u64::max)
+    }
+
+    /// What is left to look at when the mailbox, which now has mails below `below`, turned out to be another one. Dates are
+    /// taken from the mails below the position: those above it may have been delivered before older ones.
+    pub fn rescan(&self, below: u64) -> Rescan {
+        let last = self
+            .recent
+            .0
+            .iter()
+            .filter(|known| u64::from(known.uid) < self.position.next_uid);
+        let last = last
+            .max_by_key(|known| known.uid)
+            .and_then(|known| known.internal_date_ms);
+        let margin = i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap_or(i64::MAX);
+        let before = self.rescan.clone().unwrap_or_default();
+        // A rescan that was not over had older mails to look at.
+        let since_ms = match &self.rescan {
+            Some(before) => before.since_ms,
+            None => last.map(|last| last.saturating_sub(margin)),
+        };
+        let recent = self.recent.0.iter().rev().filter_map(|known| known.sha256);
+        let mut delivered: Vec<[u8; 32]> = recent.chain(before.delivered).collect();
+        delivered.truncate(limits::RECENT_MAILS.saturating_mul(2));
+        Rescan {
+            since_ms,
+            below,
+            delivered,
+        }
+    }
+}
+
+impl Recent {
+    /// The mails, in the order of their delivery.
+    pub fn mails(&self) -> impl Iterator<Item = &Known> {
+        self.0.iter()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `known` was delivered last.
+    pub fn push(&mut self, known: Known) {
+        if self.0.len() >= limits::RECENT_MAILS {
+            self.0.pop_front();
+        }
+        self.0.push_back(known);
+    }
+
+    /// Compares with the mails that have these UIDs `now`. One that is not there any more says nothing; one that differs
+    /// says that UIDs have another meaning.
+    pub fn compare(&self, now: &[Known]) -> Sameness {
+        let mut same = Vec::new();
+        for known in &self.0 {
+            match now.iter().find(|mail| mail.uid == known.uid) {
+                None => {}
+                Some(mail) if known.agrees_with(mail) => same.push(*known),
+                Some(_) => return Sameness::Other,
+            }
+        }
+        let smallest = same
+            .iter()
+            .filter(|known| known.sha256.is_some())
+            .min_by_key(|known| known.size);
+        match (same.is_empty(), smallest) {
+            (true, _) => Sameness::Other,
+            (false, None) => Sameness::Same,
+            (false, Some(known)) => Sameness::Prove(*known),
+        }
+    }
+}
+
+impl FromIterator<Known> for Recent {
+    fn from_iter<I: IntoIterator<Item = Known>>(mails: I) -> Recent {
+        let mut recent = Recent::default();
+        for known in mails {
+            recent.push(known);
+        }
+        recent
+    }
+}
+
+impl Known {
+    /// Nothing that both know differs.
+    fn agrees_with(&self, other: &Known) -> bool {
+        let sizes = self.size.zip(other.size);
+        let dates = self.internal_date_ms.zip(other.internal_date_ms);
+        sizes.is_none_or(|(size, other)| size == other) && dates.is_none_or(|(date, other)| date == other)
+    }
+}
+
+impl Rescan {
+    /// Whether a mail with this INTERNALDATE counts as delivered.
+    pub fn presumes(&self, known: &Known) -> bool {
+        let dates = self.since_ms.zip(known.internal_date_ms);
+        u64::from(known.uid) < self.below && dates.is_some_and(|(since, date)| date < since)
+    }
+
+    /// Whether a mail was delivered, by its hash.
+    pub fn recognises(&self, uid: u32, sha256: &[u8; 32]) -> bool {
+        u64::from(uid) < self.below && self.delivered.contains(sha256)
+    }
 }
 
 impl Resume {
@@ -40,15 +223,15 @@ impl Resume {
     }
 }
 
-/// Compares `remembered` with the mailbox's `uid_validity` and `uid_next` of now. No mail may have `uid_next` or a higher
-/// UID: going back to it then repeats nothing.
-pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
+/// Compares what is remembered, and the UID behind all that was listed, with the mailbox's `uid_validity` and `uid_next` of
+/// now. No mail may have `uid_next` or a higher UID: going back to it then repeats nothing.
+pub fn resume(remembered: Option<(Position, u64)>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
     match remembered {
-        Some(position) if position.uid_validity == uid_validity && uid_next < position.next_uid => {
+        Some((position, top)) if position.uid_validity == uid_validity && uid_next < top => {
             Resume::GoBack(uid_next.max(1))
         }
-        Some(position) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),
-        Some(position) => Resume::Renumbered {
+        Some((position, _)) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),
+        Some((position, _)) => Resume::Renumbered {
             before: position.uid_validity,
         },
         None if from_zero => Resume::FromZero,
@@ -57,38 +240,4 @@ pub fn resume(remembered: Option<Position>, uid_validity: u32, uid_next: u64, fr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Position, Resume, resume};
-
-    const REMEMBERED: Option<Position> = Some(Position {
-        uid_validity: 7,
-        next_uid: 54,
-    });
-
-    #[test]
-    fn the_first_start_is_from_now_or_from_zero() {
-        assert_eq!(resume(None, 7, 54, false), Resume::FromNow(54));
-        assert_eq!(resume(None, 7, 54, true), Resume::FromZero);
-        assert_eq!(resume(None, 7, 0, false).next_uid(), 1, "UIDNEXT 0, as Courier says it");
-    }
-
-    #[test]
-    fn a_restart_goes_on_where_it_was_whatever_from_zero_says() {
-        assert_eq!(resume(REMEMBERED, 7, 60, false), Resume::GoOn(54));
-        assert_eq!(resume(REMEMBERED, 7, 60, true), Resume::GoOn(54));
-        assert_eq!(resume(REMEMBERED, 7, 54, false), Resume::GoOn(54));
-    }
-
-    #[test]
-    fn uidnext_goes_down() {
-        assert_eq!(resume(REMEMBERED, 7, 53, false), Resume::GoBack(53));
-        assert_eq!(resume(REMEMBERED, 7, 0, true).next_uid(), 1);
-    }
-
-    #[test]
-    fn uidvalidity_changes() {
-        let changed = resume(REMEMBERED, 8, 3, false);
-        assert_eq!(changed, Resume::Renumbered { before: 7 });
-        assert_eq!(changed.next_uid(), 1);
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ use std::time::Duration;
 use self::connection::{Connection, Patience, trouble};
 use super::command::{CANCEL, Command};
 use super::mailbox_name::MailboxName;
+use super::pace::Pace;
 use super::reader::Event;
 use super::response::{Capabilities, Code, Condition, Response, State, Status};
 use crate::clock::{Clock, Phase};
@@ -189,15 +190,27 @@ impl Session {
         }
     }
 
-    /// Fetches the bodies of `listed`, two commands in flight. Run it until it has nothing more: a session whose fetch was
+    /// Fetches the bodies of `listed` at this pace. Run it until it has nothing more: a session whose fetch was
     /// dropped before its end refuses every other command.
-    pub fn fetch<'s>(&'s mut self, listed: &[Listed]) -> Fetch<'s> {
-        Fetch::new(self, listed)
+    pub fn fetch<'s>(&'s mut self, listed: &[Listed], pace: Pace) -> Fetch<'s> {
+        Fetch::new(self, listed, pace)
     }
 
     /// Waits up to `patience` for news: IDLE, or NOOP now and then where IDLE is missing.
     pub fn watch(&mut self, patience: Duration) -> Result<Watched, SessionError> {
         self.wait_for_news(patience)
+    }
+
+    /// Asks (NOOP) whether mails have come that no listing has seen.
+    pub fn has_new_mail(&mut self) -> Result<bool, SessionError> {
+        self.ask_for_news()
+    }
+
+    /// Whether this is Gmail, which gives 2,500 MB a day.
+    pub fn is_gmail(&self) -> bool {
+        self.capabilities
+            .as_ref()
+            .is_some_and(|capabilities| capabilities.has("X-GM-EXT-1"))
     }
 
     /// Says goodbye, without insisting.

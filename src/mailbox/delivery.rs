@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::{Life, whole_seconds};
 use crate::backoff;
-use crate::imap::resume::Position;
+use crate::imap::resume::{Known, Memory, Position};
 use crate::log::Level;
+use crate::metrics::Counter;
 use crate::sink::{Batch, DeliveryError};
 
 impl Life {
@@ -25,12 +26,13 @@ impl Life {
         Ok(())
     }
 
-    fn deliver_batch(&mut self, later: &mut Vec<(Batch, Vec<u32>)>) -> Result<(), Failure> {
+    fn deliver_batch(&mut self, later: &mut Vec<(Batch, Vec<Known>)>) -> Result<(), Failure> {
         let mut attempt: u32 = 0;
         while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
             if self.stopping() {
                 return Err(Failure::Stopping);
             }
+            self.count(Counter::Undelivered);
             let half = self.batch.count().div_ceil(2).min(self.batched.len());
             if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
                 let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", &error)];
@@ -52,7 +54,7 @@ impl Life {
                 "not delivered, trying again",
                 &[
                     ("events", &self.batch.count()),
-                    ("first_uid", &self.batched.first().copied().unwrap_or_default()),
+                    ("first_uid", &self.batched.first().map_or(0, |known| known.uid)),
                     ("reason", &error),
                     ("in_seconds", &whole_seconds(delay)),
                 ],
@@ -66,8 +68,10 @@ impl Life {
             self.log(Level::Info, "delivering again", &[]);
         }
         self.progress.delivered(self.batch.count());
-        for uid in std::mem::take(&mut self.batched) {
-            self.done(uid);
+        self.mailbox.counters.add(Counter::Delivered, self.batch.count() as u64);
+        for known in std::mem::take(&mut self.batched) {
+            self.recent.push(known);
+            self.done(known.uid);
         }
         self.batch.clear();
         self.move_on()?;
@@ -97,28 +101,42 @@ impl Life {
         }
     }
 
-    /// Remembers the position, if it is another.
+    /// Remembers how far delivery has come, if that is another place.
     pub(super) fn move_on(&mut self) -> Result<(), Failure> {
-        let position = Position {
-            uid_validity: self.uid_validity,
-            next_uid: self.frontier.position(),
-        };
-        if self.remembered == Some(position) {
+        let memory = self.memory();
+        if self.remembered.as_ref() == Some(&memory) {
             return Ok(());
         }
-        self.remember(position)?;
-        let before = self.remembered.replace(position);
+        self.remember(&memory)?;
+        let got_on = self.remembered.as_ref().is_some_and(|before| {
+            let (position, before_it) = (memory.position, before.position);
+            position.uid_validity == before_it.uid_validity
+                && (position.next_uid > before_it.next_uid || memory.recent != before.recent)
+        });
+        self.remembered = Some(memory);
         // Sessions that get on are no failures, however they end.
-        if before.is_some_and(|before| before.uid_validity == position.uid_validity) {
+        if got_on {
             self.attempt = 0;
         }
         Ok(())
     }
 
+    pub(super) fn memory(&self) -> Memory {
+        Memory {
+            position: Position {
+                uid_validity: self.uid_validity,
+                next_uid: self.frontier.position(),
+            },
+            done: self.frontier.done_ranges(),
+            recent: self.recent.clone(),
+            rescan: self.rescan.clone(),
+        }
+    }
+
     /// Writes the checkpoint. A disk that is full stops the mailbox here, where nothing is delivered twice meanwhile.
-    fn remember(&mut self, position: Position) -> Result<(), Failure> {
+    fn remember(&mut self, memory: &Memory) -> Result<(), Failure> {
         let mut attempt: u32 = 0;
-        while let Err(error) = self.mailbox.checkpoint.advance(position) {
+        while let Err(error) = self.mailbox.checkpoint.advance(memory) {
             let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
             attempt = attempt.saturating_add(1);
             self.log(

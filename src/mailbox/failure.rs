@@ -74,6 +74,17 @@ pub(super) fn remedy(failure: &Failure) -> Remedy {
     }
 }
 
+impl Failure {
+    /// Whether this is how a session ends that was served well.
+    pub(super) fn is_an_end(&self) -> bool {
+        match self {
+            Failure::Session(SessionError::Bye(_)) => true,
+            Failure::Session(SessionError::Net(error)) => error.kind == NetErrorKind::Closed,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

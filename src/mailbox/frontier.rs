@@ -1,9 +1,18 @@
 //! Which of the mails under way are done, in whatever order they come, and up to where *all* are. Kept from session to
 //! session, so that a mail that holds the position back makes no other mail come twice.
+//!
+//! ```text
+//! 1 ······ position ······ end ························ ahead ········ ahead ··· 2³²
+//!   done     listed, some     the rest of a backlog,    live mail, listed while
+//!            of it open       not listed yet            the backlog is not done
+//! ```
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::imap::session::Listed;
+use crate::limits;
 
 /// The mails that were listed and are not done yet.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -12,28 +21,152 @@ pub struct Frontier {
     open: BTreeMap<u32, u64>,
     /// Everything below has been listed: the position when nothing is open.
     end: u64,
+    /// Above `end`, ascending and apart: ranges that have been listed as well. The last one may be empty: live mail begins
+    /// there.
+    ahead: Vec<Range<u64>>,
+    /// The highest UIDs that were listed.
+    latest: BTreeSet<u32>,
+    /// From the position on: runs of mails that are done, with nothing open in between. First to last.
+    done: BTreeMap<u32, u32>,
 }
 
 impl Frontier {
-    /// Everything below `next_uid` is done.
-    pub fn new(next_uid: u64) -> Frontier {
-        Frontier {
-            open: BTreeMap::new(),
+    /// Everything below `next_uid` is done, and these ranges above it.
+    pub fn new(next_uid: u64, done: &[Range<u64>]) -> Frontier {
+        let mut frontier = Frontier {
             end: next_uid,
+            ..Frontier::default()
+        };
+        for range in done.iter().filter(|range| range.start >= next_uid) {
+            frontier.ahead.push(range.clone());
+            let last = u32::try_from(range.end.saturating_sub(1)).unwrap_or(u32::MAX);
+            if let Ok(first) = u32::try_from(range.start)
+                && !range.is_empty()
+            {
+                frontier.done.insert(first, last);
+            }
+        }
+        frontier
+    }
+
+    /// Live mail begins at `uid_next`, and what is below it is backlog, if that is a long one.
+    pub fn divide(&mut self, uid_next: u64) {
+        // Behind live mail, what came while we were away is live mail as well, unless a listing of it would be too long.
+        let long = if self.ahead.is_empty() {
+            limits::LONG_BACKLOG
+        } else {
+            limits::LISTED_UIDS
+        };
+        if uid_next.saturating_sub(self.top()) > long {
+            self.ahead.push(uid_next..uid_next);
         }
     }
 
-    /// These are to be done; the listing goes on behind them.
+    /// Where the backlog that is to be listed ends; `None` when all that is left is what comes.
+    pub fn backlog_end(&self) -> Option<u64> {
+        self.ahead.first().map(|range| range.start)
+    }
+
+    /// The mails of the backlog from [`Frontier::end`] on; the listing goes on behind them.
     pub fn listed(&mut self, listed: &[Listed]) {
         for listed in listed {
-            self.open.insert(listed.uid, listed.size);
-            self.end = self.end.max(u64::from(listed.uid).saturating_add(1));
+            self.open(*listed);
+            self.end = self.end.max(behind(listed.uid));
+        }
+    }
+
+    /// Mails from [`Frontier::top`] on, before the backlog is done.
+    pub fn listed_ahead(&mut self, listed: &[Listed]) {
+        for listed in listed {
+            self.open(*listed);
+            if let Some(range) = self.ahead.last_mut() {
+                range.end = range.end.max(behind(listed.uid));
+            }
+        }
+    }
+
+    /// The backlog has been listed up to its end, and so has what is behind that. Where no mail was seen behind it, nothing
+    /// is certain about its end: UIDNEXT may be too high.
+    pub fn pass_backlog(&mut self) {
+        if !self.ahead.is_empty() {
+            let range = self.ahead.remove(0);
+            if !range.is_empty() {
+                self.end = self.end.max(range.end);
+            }
+        }
+    }
+
+    /// Mails from [`Frontier::look_back`] on: gives those that are new, of which the first `usize` are late, which means
+    /// that a mail with a higher UID was listed before them.
+    pub fn listed_at_end(&mut self, listed: Vec<Listed>) -> (Vec<Listed>, usize) {
+        let fresh: Vec<Listed> = listed
+            .into_iter()
+            .filter(|listed| !self.latest.contains(&listed.uid))
+            .collect();
+        let late = fresh.iter().filter(|listed| u64::from(listed.uid) < self.end).count();
+        self.listed(&fresh);
+        (fresh, late)
+    }
+
+    /// Where a listing begins that sees what is new, and mails that became visible after later ones. Never below what was
+    /// listed in this process: older mails are none of our business.
+    pub fn look_back(&self) -> u64 {
+        self.latest
+            .first()
+            .map_or(self.end, |uid| u64::from(*uid).min(self.end))
+    }
+
+    fn open(&mut self, listed: Listed) {
+        self.open.insert(listed.uid, listed.size);
+        self.latest.insert(listed.uid);
+        if self.latest.len() > limits::LOOK_BACK {
+            self.latest.pop_first();
+        }
+        // A late mail in a run that was thought whole.
+        if let Some((first, last)) = self.run_before(listed.uid.saturating_add(1))
+            && last >= listed.uid
+        {
+            self.done.remove(&first);
+            if first < listed.uid {
+                self.done.insert(first, listed.uid.saturating_sub(1));
+            }
+            if last > listed.uid {
+                self.done.insert(listed.uid.saturating_add(1), last);
+            }
         }
     }
 
     /// `uid` was acknowledged, or reported as a gap.
     pub fn done(&mut self, uid: u32) {
-        self.open.remove(&uid);
+        if self.open.remove(&uid).is_none() {
+            return;
+        }
+        let (mut first, mut last) = (uid, uid);
+        if let Some(before) = self.run_before(uid).filter(|(_, end)| self.is_closed(*end, uid)) {
+            self.done.remove(&before.0);
+            first = before.0;
+        }
+        let next = self.done.range(uid..).next().map(|(&start, &end)| (start, end));
+        if let Some((start, end)) = next.filter(|(start, _)| self.is_closed(uid, *start)) {
+            self.done.remove(&start);
+            last = end;
+        }
+        self.done.insert(first, last);
+        let position = self.position();
+        while let Some(run) = self.done.first_entry().filter(|run| u64::from(*run.get()) < position) {
+            run.remove();
+        }
+    }
+
+    /// The run of mails done that begins last before `uid`.
+    fn run_before(&self, uid: u32) -> Option<(u32, u32)> {
+        self.done.range(..uid).next_back().map(|(&first, &last)| (first, last))
+    }
+
+    /// Whether nothing between two UIDs is open, or not listed yet.
+    fn is_closed(&self, low: u32, high: u32) -> bool {
+        let listed_with = |uid: u32| self.ahead.iter().position(|range| range.contains(&u64::from(uid)));
+        self.open.range(low..high).next().is_none() && listed_with(low) == listed_with(high)
     }
 
     /// Whether `uid` was listed and is not done.
@@ -42,7 +175,7 @@ impl Frontier {
     }
 
     /// What was listed and is not done, by UID.
-    pub fn open(&self) -> Vec<Listed> {
+    pub fn open_mails(&self) -> Vec<Listed> {
         self.open.iter().map(|(&uid, &size)| Listed { uid, size }).collect()
     }
 
@@ -56,9 +189,31 @@ impl Frontier {
         self.end
     }
 
+    /// Where live mail is listed from.
+    pub fn top(&self) -> u64 {
+        self.ahead.last().map_or(self.end, |range| range.end)
+    }
+
+    /// Behind the highest UID that is known to have been given.
+    pub fn given(&self) -> u64 {
+        let ranges = self.ahead.iter().filter(|range| !range.is_empty());
+        ranges.map(|range| range.end).fold(self.end, u64::max)
+    }
+
+    /// These need not be done, nor listed again.
+    pub fn pass(&mut self, uids: impl Iterator<Item = u32>) {
+        self.end = uids.map(behind).fold(self.end, u64::max);
+    }
+
     /// The mailbox ends at `end`, below what was listed: UIDs from there on will be, or were, given again.
     pub fn go_back(&mut self, end: u64) {
         self.end = self.end.min(end);
+        self.ahead.retain(|range| range.start < end);
+        if let Some(range) = self.ahead.last_mut() {
+            range.end = range.end.min(end);
+        }
+        self.latest.retain(|uid| u64::from(*uid) < end);
+        self.done.retain(|_, last| u64::from(*last) < end);
     }
 
     /// The lowest UID that is not done.
@@ -67,57 +222,30 @@ impl Frontier {
             .first_key_value()
             .map_or(self.end, |(&uid, _)| u64::from(uid).min(self.end))
     }
+
+    /// What is done above the position, ascending; where there are too many ranges, the longest. The last may be empty: it
+    /// tells where live mail begins.
+    pub fn done_ranges(&self) -> Vec<Range<u64>> {
+        let mut done: Vec<Range<u64>> = self
+            .done
+            .iter()
+            .map(|(&first, &last)| u64::from(first)..behind(last))
+            .collect();
+        done.sort_by_key(|range| Reverse(range.end.saturating_sub(range.start)));
+        done.truncate(limits::DONE_RANGES);
+        done.sort_by_key(|range| range.start);
+        let live = self.ahead.last().map(|range| range.start);
+        if let Some(live) = live.filter(|live| done.last().is_none_or(|last| last.end <= *live)) {
+            done.push(live..live);
+        }
+        done
+    }
+}
+
+/// One more than `uid`.
+fn behind(uid: u32) -> u64 {
+    u64::from(uid).saturating_add(1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Frontier;
-    use crate::imap::session::Listed;
-
-    fn listed(uids: &[u32]) -> Vec<Listed> {
-        uids.iter().map(|&uid| Listed { uid, size: 0 }).collect()
-    }
-
-    #[test]
-    fn mails_that_come_as_3_1_2_lose_neither_1_nor_2() {
-        let mut frontier = Frontier::new(1);
-        frontier.listed(&listed(&[1, 2, 3, 9]));
-        let mut positions = vec![(frontier.position(), frontier.left())];
-        for uid in [3, 1, 2, 2, 77, 9] {
-            frontier.done(uid);
-            positions.push((frontier.position(), frontier.left()));
-        }
-        assert_eq!(positions, [(1, 4), (1, 3), (2, 2), (9, 1), (9, 1), (9, 1), (10, 0)]);
-    }
-
-    #[test]
-    fn an_empty_listing_moves_nothing() {
-        let mut frontier = Frontier::new(41);
-        frontier.listed(&[]);
-        assert_eq!((frontier.position(), frontier.end()), (41, 41));
-    }
-
-    #[test]
-    fn what_one_listing_left_open_holds_the_position_and_not_the_next_listing() {
-        let mut frontier = Frontier::new(1);
-        frontier.listed(&listed(&[5, 7]));
-        frontier.done(7);
-        frontier.listed(&listed(&[u32::MAX]));
-        frontier.done(u32::MAX);
-        assert_eq!((frontier.position(), frontier.end()), (5, 1 << 32));
-        assert_eq!(frontier.open(), listed(&[5]));
-        frontier.done(5);
-        assert_eq!(frontier.position(), 1 << 32);
-    }
-
-    #[test]
-    fn a_mailbox_that_ends_earlier_takes_the_position_back() {
-        let mut frontier = Frontier::new(50);
-        frontier.go_back(60);
-        assert_eq!(frontier.position(), 50);
-        frontier.listed(&listed(&[55]));
-        frontier.go_back(45);
-        assert_eq!((frontier.position(), frontier.end()), (45, 45));
-        assert!(frontier.is_open(55), "the server will say that it is gone");
-    }
-}
+mod tests;

@@ -6,64 +6,91 @@ use super::Life;
 use super::failure::Failure;
 use crate::event::Origin;
 use crate::event::build::{self, EventBuilder};
+use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
 use crate::limits;
 use crate::log::Level;
+use crate::metrics::Counter;
+
+/// Whether fetching waits for new mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// New mail: nothing comes between.
+    Live,
+    /// A backlog: interrupted where new mail has come.
+    Old,
+}
 
 impl Life {
     /// Fetches and delivers `listed`, but for what the server refuses.
-    pub(super) fn transfer(&mut self, session: &mut Session, listed: &[Listed]) -> Result<(), Failure> {
-        let mut refused = self.fetch(session, listed)?;
-        // NO to many mails says nothing of each: one bad mail makes some servers refuse a whole range.
-        if listed.len() > 1 {
-            let alone = listed.iter().filter(|listed| refused.contains_key(&listed.uid));
-            let alone: Vec<Listed> = alone.copied().collect();
-            refused.clear();
-            for listed in alone {
-                refused.extend(self.fetch(session, &[listed])?);
+    pub(super) fn transfer(
+        &mut self,
+        session: &mut Session,
+        listed: &[Listed],
+        urgency: Urgency,
+    ) -> Result<(), Failure> {
+        let mut left = self.fetch(session, listed, urgency)?;
+        while !left.is_empty() {
+            if session.has_new_mail()? {
+                self.look_ahead(session)?;
             }
-        }
-        for (uid, text) in refused {
-            let refusals = self.refusals.entry(uid).or_default();
-            *refusals = refusals.saturating_add(1);
-            self.refused.insert(uid, text);
+            self.looked = Some(self.mailbox.clock.now());
+            left = self.fetch(session, &left, urgency)?;
         }
         self.move_on()
     }
 
-    /// Fetches mails and delivers them in batches; gives back what the server refused, with its words.
-    fn fetch(&mut self, session: &mut Session, listed: &[Listed]) -> Result<BTreeMap<u32, String>, Failure> {
-        let mut refused = BTreeMap::new();
+    /// Fetches mails and delivers them in batches; gives back what was not asked for because it is time to look for new
+    /// mail.
+    fn fetch(&mut self, session: &mut Session, listed: &[Listed], urgency: Urgency) -> Result<Vec<Listed>, Failure> {
+        let mut in_a_row: usize = 0;
         self.underway = listed.iter().map(|listed| listed.uid).collect();
-        let mut fetch = session.fetch(listed);
+        let mut fetch = session.fetch(listed, self.pace);
         while let Some(arrival) = fetch.next()? {
             match arrival {
                 Arrival::Message(mut body) => {
+                    let length = body.length();
                     let mut builder = EventBuilder::new(&self.mailbox.event);
                     while let Some(chunk) = body.chunk()? {
                         builder.feed(chunk);
                     }
                     let Some(fetched) = body.finish()? else { continue };
+                    in_a_row = 0;
+                    self.count(Counter::FetchedMails);
+                    self.mailbox.counters.add(Counter::FetchedBytes, length);
                     self.add(builder, fetched);
                     if self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
                         self.deliver()?;
                     }
                 }
                 Arrival::Missing(uid) => {
+                    self.count(Counter::Expunged);
                     self.gap(Level::Warn, "the mail was expunged before it was fetched", uid, "");
                     self.done(uid);
                 }
-                Arrival::Refused { uids, text } => {
-                    refused.extend(uids.into_iter().map(|uid| (uid, text.clone())));
+                Arrival::Refused { uid, text } => {
+                    let refusals = self.refusals.entry(uid).or_default();
+                    *refusals = refusals.saturating_add(1);
+                    self.refused.insert(uid, text.clone());
+                    in_a_row = in_a_row.saturating_add(1);
+                    if in_a_row >= limits::REFUSED_IN_A_ROW && !self.came {
+                        let mails = self.frontier.left();
+                        return Err(Failure::Refused { mails, uid, text });
+                    }
                 }
             }
+            if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news()) {
+                fetch.hold();
+            }
         }
+        let (pace, left) = fetch.end();
+        self.pace = pace;
         self.underway.clear();
         self.deliver()?;
-        Ok(refused)
+        Ok(left)
     }
 
-    /// The mail is whole: its event joins the batch.
+    /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
     fn add(&mut self, builder: EventBuilder, fetched: Fetched) {
         let arrival = build::Arrival {
             origin: Origin::Mailbox {
@@ -76,18 +103,31 @@ impl Life {
             now: self.mailbox.clock.unix_milliseconds(),
         };
         let event = builder.finish(&self.mailbox.event, arrival);
-        self.batch.push(|output| self.mailbox.sink.encode(&event, output));
-        self.batched.push(fetched.uid);
+        let known = Known {
+            uid: fetched.uid,
+            size: fetched.size,
+            internal_date_ms: fetched.internal_date_ms,
+            sha256: Some(event.routing.sha256),
+        };
         self.came = true;
         if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
             self.witness = Some(Listed { uid: fetched.uid, size });
         }
+        let rescan = self.rescan.as_ref();
+        if rescan.is_some_and(|rescan| rescan.recognises(fetched.uid, &event.routing.sha256)) {
+            self.count(Counter::Recognised);
+            self.recent.push(known);
+            self.done(fetched.uid);
+            return;
+        }
+        self.batch.push(|output| self.mailbox.sink.encode(&event, output));
+        self.batched.push(known);
     }
 
-    /// Mails at which sessions end again and again: asked for last, so that they hold up no other.
-    pub(super) fn stumbling(&self) -> BTreeSet<u32> {
+    /// Mails at which sessions end again and again, or that were refused: asked for last, so that they hold up no other.
+    pub(super) fn doubtful(&self) -> BTreeSet<u32> {
         let stumbling = self.stumbles.iter().filter(|(_, times)| **times >= limits::STUMBLES);
-        stumbling.map(|(uid, _)| *uid).collect()
+        stumbling.chain(&self.refusals).map(|(uid, _)| *uid).collect()
     }
 
     /// Mails that the server would not give in this session are asked for in later ones, then passed over, loudly; but
@@ -104,6 +144,7 @@ impl Life {
         } else {
             for (uid, text) in due {
                 let reason = "the server refuses this mail; it is passed over";
+                self.count(Counter::Refused);
                 self.gap(Level::Error, reason, uid, &text);
                 self.done(uid);
             }
@@ -119,7 +160,7 @@ impl Life {
     /// Whether a mail came in this session, if only one that is known.
     fn gives_mails(&mut self, session: &mut Session) -> Result<bool, Failure> {
         if let Some(witness) = self.witness.take_if(|_| !self.came) {
-            let mut fetch = session.fetch(&[witness]);
+            let mut fetch = session.fetch(&[witness], self.pace);
             while let Some(arrival) = fetch.next()? {
                 if let Arrival::Message(body) = arrival
                     && body.finish()?.is_some()

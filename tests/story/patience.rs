@@ -10,8 +10,9 @@ use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
-use mailtap::imap::resume::Position;
+use mailtap::imap::resume::Memory;
 use mailtap::mailbox::Mailbox;
+use mailtap::metrics::Counters;
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -31,8 +32,9 @@ struct Watch {
     stop: Arc<Stop>,
     /// Whether reads of the phase in question give up at once.
     impatient: Arc<AtomicBool>,
-    /// Every position that was remembered.
-    positions: Arc<Mutex<Vec<Position>>>,
+    /// Everything that was remembered.
+    memories: Arc<Mutex<Vec<Memory>>>,
+    counters: Arc<Counters>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -49,7 +51,8 @@ impl Watch {
             glass: Sandglass::new(),
             stop: Stop::new(),
             impatient: Arc::new(AtomicBool::new(false)),
-            positions: Arc::default(),
+            memories: Arc::default(),
+            counters: Arc::default(),
             thread: None,
         }
     }
@@ -85,7 +88,8 @@ impl Watch {
                 active: Arc::clone(&self.impatient),
             }),
             sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
-            checkpoint: Box::new(Memory(Arc::clone(&self.positions))),
+            checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
+            counters: Arc::clone(&self.counters),
             clock: Arc::clone(&clock),
             random: || u64::MAX / 3,
         };
@@ -98,7 +102,8 @@ impl Watch {
 
     /// The UID below which everything counts as delivered.
     fn next_uid(&self) -> Option<u64> {
-        self.positions.lock().unwrap().last().map(|position| position.next_uid)
+        let memories = self.memories.lock().unwrap();
+        memories.last().map(|memory| memory.position.next_uid)
     }
 
     fn wait_for_events(&self, count: usize) {
@@ -123,15 +128,15 @@ impl Drop for Watch {
 }
 
 /// A checkpoint that keeps all that it was ever told.
-struct Memory(Arc<Mutex<Vec<Position>>>);
+struct Notebook(Arc<Mutex<Vec<Memory>>>);
 
-impl Checkpoint for Memory {
-    fn load(&self) -> Result<Option<Position>, CheckpointError> {
-        Ok(self.0.lock().unwrap().last().copied())
+impl Checkpoint for Notebook {
+    fn load(&self) -> Result<Option<Memory>, CheckpointError> {
+        Ok(self.0.lock().unwrap().last().cloned())
     }
 
-    fn advance(&mut self, position: Position) -> Result<(), CheckpointError> {
-        self.0.lock().unwrap().push(position);
+    fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
+        self.0.lock().unwrap().push(memory.clone());
         Ok(())
     }
 }

@@ -1,4 +1,7 @@
-//! Bodies by UID, two commands in flight, so that the server never waits for us between two commands.
+//! Bodies by UID, two commands or more in flight, so that the server never waits for us between two commands.
+//!
+//! What a server refuses (NO, BAD) is asked for again in halves, down to the one mail that is meant: one bad mail makes some
+//! servers refuse a whole range.
 //!
 //! Only UIDs count. A body is taken when its UID is in flight and did not come before; everything else that a server may
 //! say meanwhile (flags, EXPUNGE, a body twice, a body unasked) changes nothing.
@@ -10,6 +13,7 @@ use super::{Listed, Session, SessionError, unknown_tag};
 use crate::clock::Phase;
 use crate::imap::command::Command;
 use crate::imap::fetch_items::BodyItem;
+use crate::imap::pace::Pace;
 use crate::imap::reader::Event;
 use crate::imap::response::{Condition, Response};
 use crate::imap::uid::UidSet;
@@ -20,6 +24,13 @@ pub struct Fetch<'s> {
     session: &'s mut Session,
     /// Not asked for yet, ascending.
     waiting: VecDeque<Listed>,
+    pace: Pace,
+    /// A command has ended, another is in flight, and nothing of it has come yet.
+    between: bool,
+    /// No more of them are asked for.
+    held: bool,
+    /// Parts of commands that were refused, each to be asked for by itself.
+    parts: VecDeque<Vec<u32>>,
     /// Asked for once; the command succeeded, and they did not come.
     again: VecDeque<u32>,
     /// Asked for twice. SEARCH will tell whether they are gone.
@@ -34,10 +45,10 @@ pub enum Arrival<'f> {
     Message(Body<'f>),
     /// The mail of this UID is gone: it was asked for twice, and the server says that it does not exist.
     Missing(u32),
-    /// NO or BAD to the command that asked for these. Fetched one by one, the others come.
+    /// NO or BAD to the command that asked for this mail alone; or it did not come, twice, though SEARCH finds it.
     Refused {
-        /// Those of the command that did not come.
-        uids: Vec<u32>,
+        /// Which one.
+        uid: u32,
         /// The server's words.
         text: String,
     },
@@ -65,13 +76,17 @@ pub struct Fetched {
 }
 
 impl<'s> Fetch<'s> {
-    pub(super) fn new(session: &'s mut Session, listed: &[Listed]) -> Fetch<'s> {
+    pub(super) fn new(session: &'s mut Session, listed: &[Listed], pace: Pace) -> Fetch<'s> {
         let mut waiting = listed.to_vec();
         waiting.sort_unstable();
         waiting.dedup_by_key(|listed| listed.uid);
         Fetch {
             session,
             waiting: waiting.into(),
+            pace,
+            between: false,
+            held: false,
+            parts: VecDeque::new(),
             again: VecDeque::new(),
             unproven: Vec::new(),
             flights: Flights(Vec::new()),
@@ -98,7 +113,8 @@ impl<'s> Fetch<'s> {
                 self.prove()?;
                 continue;
             }
-            match self.session.connection.event(&mut patience)? {
+            let event = self.event(&mut patience)?;
+            match event {
                 Event::Body { attributes, length } if self.flights.may_want(attributes.uid) => {
                     return Ok(Some(Arrival::Message(Body {
                         session: self.session,
@@ -118,12 +134,48 @@ impl<'s> Fetch<'s> {
         }
     }
 
-    /// Keeps two commands in flight.
+    /// The next event. If it lets us wait though a command is in flight, the line ran empty.
+    fn event(&mut self, patience: &mut Patience) -> Result<Event, SessionError> {
+        let between = std::mem::take(&mut self.between);
+        if !between {
+            return self.session.connection.event(patience);
+        }
+        let before = self.session.connection.clock().now();
+        let event = self.session.connection.event(patience)?;
+        let waited = self.session.connection.clock().now().saturating_duration_since(before);
+        if waited > limits::IMAP_LINE_EMPTY {
+            self.pace.fill_line();
+        }
+        Ok(event)
+    }
+
+    /// Asks for no more. What is in flight still comes; the rest is in [`Fetch::end`].
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Whether the server has announced mails that no listing has seen.
+    pub fn has_news(&self) -> bool {
+        self.session.announced > 0
+    }
+
+    /// The pace that this fetch came to, and what was not asked for.
+    pub fn end(self) -> (Pace, Vec<Listed>) {
+        (self.pace, self.waiting.into())
+    }
+
+    /// Keeps the line full.
     fn ask(&mut self) -> Result<(), SessionError> {
         self.session.expect_in_flight(self.flights.0.len())?;
-        while self.flights.0.len() < limits::IMAP_COMMANDS_IN_FLIGHT {
+        while self.flights.0.len() < self.pace.commands() {
             let again = !self.again.is_empty();
-            let set = if again { self.next_again() } else { self.next_batch() };
+            let set = if again {
+                self.next_again()
+            } else if let Some(part) = self.parts.pop_front() {
+                part.into_iter().collect()
+            } else {
+                self.next_batch()
+            };
             if set.is_empty() {
                 break;
             }
@@ -131,6 +183,7 @@ impl<'s> Fetch<'s> {
             let tag = self.session.send(&Command::Fetch(set))?;
             self.flights.0.push(Flight {
                 tag,
+                asked: uids.len(),
                 missing: uids,
                 again,
             });
@@ -142,9 +195,9 @@ impl<'s> Fetch<'s> {
     fn next_batch(&mut self) -> UidSet {
         let mut set = UidSet::new();
         let mut size = 0_u64;
-        while let Some(listed) = self.waiting.front() {
+        while let Some(listed) = self.waiting.front().filter(|_| !self.held) {
             size = size.saturating_add(listed.size);
-            let full = set.uids().len() >= limits::IMAP_BATCH_MAILS || size > limits::IMAP_BATCH_BYTES;
+            let full = set.uids().len() >= self.pace.mails() || size > self.pace.bytes();
             if full && !set.is_empty() || !set.push(listed.uid, limits::IMAP_SET_LENGTH) {
                 break;
             }
@@ -171,7 +224,9 @@ impl<'s> Fetch<'s> {
         };
         let flight = self.flights.0.remove(at);
         self.session.in_flight = self.session.in_flight.saturating_sub(1);
+        self.between = !self.flights.0.is_empty();
         if condition.is_ok() || says_expunged(condition) {
+            self.pace.speed_up();
             if flight.again {
                 self.unproven.extend(flight.missing);
             } else {
@@ -186,14 +241,28 @@ impl<'s> Fetch<'s> {
         {
             return Err(error);
         }
-        self.refuse(flight.missing, condition.to_string());
+        self.pace.slow_down();
+        self.halve(&flight, condition);
         Ok(())
     }
 
-    fn refuse(&mut self, uids: Vec<u32>, text: String) {
-        if !uids.is_empty() {
-            self.verdicts.push_back(Arrival::Refused { uids, text });
+    /// NO to many mails says nothing of each.
+    fn halve(&mut self, flight: &Flight, condition: &Condition) {
+        if let ([uid], 1) = (flight.missing.as_slice(), flight.asked) {
+            self.refuse(*uid, condition.to_string());
+            return;
         }
+        let (first, second) = flight
+            .missing
+            .split_at_checked(flight.missing.len().div_ceil(2))
+            .unwrap_or_default();
+        for part in [second, first].into_iter().filter(|part| !part.is_empty()) {
+            self.parts.push_front(part.to_vec());
+        }
+    }
+
+    fn refuse(&mut self, uid: u32, text: String) {
+        self.verdicts.push_back(Arrival::Refused { uid, text });
     }
 
     /// Asks which of the mails that did not come twice are there at all.
@@ -213,16 +282,18 @@ impl<'s> Fetch<'s> {
             if let Some(error) = trouble(&condition) {
                 return Err(error);
             }
-            self.refuse(asked, condition.to_string());
+            for uid in asked {
+                self.refuse(uid, condition.to_string());
+            }
             return Ok(());
         }
         found.sort_unstable();
         let (there, gone): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|uid| found.binary_search(uid).is_ok());
         self.verdicts.extend(gone.into_iter().map(Arrival::Missing));
-        self.refuse(
-            there,
-            "the server says that it has the mail, and does not send it".to_owned(),
-        );
+        for uid in there {
+            let text = "the server says that it has the mail, and does not send it";
+            self.refuse(uid, text.to_owned());
+        }
         Ok(())
     }
 }
@@ -274,6 +345,8 @@ struct Flights(Vec<Flight>);
 /// One command in flight.
 struct Flight {
     tag: String,
+    /// How many were asked for.
+    asked: usize,
     /// What was asked for and did not come, ascending.
     missing: Vec<u32>,
     /// Whether it asks for the second time.

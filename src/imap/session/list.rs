@@ -8,6 +8,8 @@ use super::fetch::says_expunged;
 use super::{Session, SessionError, refusal, slow, trouble};
 use crate::imap::command::Command;
 use crate::imap::response::Response;
+use crate::imap::resume::Known;
+use crate::imap::uid::UidSet;
 use crate::{limits, log};
 
 /// One mail of a listing.
@@ -27,8 +29,14 @@ impl Session {
         if first > last {
             return Ok(listed);
         }
+        let open_end = last == u32::MAX;
+        let exists = self.exists;
         // Those announced from now on will be news.
-        let (announced, exists) = (std::mem::take(&mut self.announced), self.exists);
+        let announced = if open_end {
+            std::mem::take(&mut self.announced)
+        } else {
+            0
+        };
         let mut numbers = Numbers::default();
         let command = Command::List(first, last);
         let condition = self.run(&command, slow(), |response| {
@@ -52,7 +60,6 @@ impl Session {
         {
             return Err(error);
         }
-        let open_end = last == u32::MAX;
         let few = open_end && listed.len() < usize::try_from(announced).unwrap_or(usize::MAX);
         let holes = numbers.have_holes(first == 1, open_end.then_some(self.exists.min(exists)));
         if refused || few || holes {
@@ -64,6 +71,41 @@ impl Session {
             }
         }
         Ok(listed)
+    }
+
+    /// By what mails with these UIDs can be recognised, of those that are there; without UIDs, the last mail. A refusal
+    /// tells nothing of any mail, and is no reason to end a session.
+    pub fn describe(&mut self, uids: &[u32]) -> Result<Vec<Known>, SessionError> {
+        let mut described = Vec::new();
+        let mut asked = uids.to_vec();
+        asked.sort_unstable();
+        let mut left = asked.clone();
+        loop {
+            let mut set = UidSet::new();
+            left.retain(|uid| !set.push(*uid, limits::IMAP_SET_LENGTH));
+            let last = left.is_empty();
+            let condition = self.run(&Command::Describe(set), slow(), |response| {
+                if let Response::Fetch(attributes) = response
+                    && let Some(uid) = attributes.uid
+                    && (asked.is_empty() || asked.binary_search(&uid).is_ok())
+                {
+                    described.push(Known {
+                        uid,
+                        size: attributes.size,
+                        internal_date_ms: attributes.internal_date_ms,
+                        sha256: None,
+                    });
+                }
+            })?;
+            if !condition.has_code("SERVERBUG")
+                && let Some(error) = trouble(&condition)
+            {
+                return Err(error);
+            }
+            if last {
+                return Ok(described);
+            }
+        }
     }
 
     /// Adds what SEARCH finds and the listing left out, and says how many that were; `None` when SEARCH is refused.

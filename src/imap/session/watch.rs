@@ -39,6 +39,13 @@ impl Session {
         Ok(if news { Watched::News } else { Watched::Quiet })
     }
 
+    pub(super) fn ask_for_news(&mut self) -> Result<bool, SessionError> {
+        if self.announced == 0 {
+            self.noop()?;
+        }
+        Ok(self.announced > 0)
+    }
+
     fn idle(&mut self, patience: Duration) -> Result<Idled, SessionError> {
         self.expect_in_flight(0)?;
         let tag = self.send(&Command::Idle)?;
@@ -90,15 +97,14 @@ impl Session {
             if self.connection.clock().stopping() {
                 return Ok(());
             }
-            let condition = self.run(
-                &Command::Noop,
-                Patience::new(Phase::Command, limits::IMAP_COMMAND),
-                |_| {},
-            )?;
-            if let Some(error) = trouble(&condition) {
-                return Err(error);
-            }
+            self.noop()?;
         }
         Ok(())
+    }
+
+    fn noop(&mut self) -> Result<(), SessionError> {
+        let patience = Patience::new(Phase::Command, limits::IMAP_COMMAND);
+        let condition = self.run(&Command::Noop, patience, |_| {})?;
+        trouble(&condition).map_or(Ok(()), Err)
     }
 }

@@ -1,0 +1,177 @@
+use super::{Known, Memory, Position, Recent, Rescan, Resume, Sameness, resume};
+use crate::limits;
+
+fn remembered() -> Memory {
+    Memory::at(Position {
+        uid_validity: 7,
+        next_uid: 54,
+    })
+}
+
+fn known(uid: u32) -> Known {
+    Known {
+        uid,
+        size: Some(1000 + u64::from(uid)),
+        internal_date_ms: Some(1_700_000_000_000 + i64::from(uid) * 60_000),
+        sha256: Some([u8::try_from(uid).unwrap(); 32]),
+    }
+}
+
+fn again(memory: &Memory, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
+    resume(Some((memory.position, memory.top())), uid_validity, uid_next, from_zero)
+}
+
+#[test]
+fn the_first_start_is_from_now_or_from_zero() {
+    assert_eq!(resume(None, 7, 54, false), Resume::FromNow(54));
+    assert_eq!(resume(None, 7, 54, true), Resume::FromZero);
+    assert_eq!(resume(None, 7, 0, false).next_uid(), 1, "UIDNEXT 0, as Courier says it");
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was_whatever_from_zero_says() {
+    let memory = remembered();
+    assert_eq!(again(&memory, 7, 60, false), Resume::GoOn(54));
+    assert_eq!(again(&memory, 7, 60, true), Resume::GoOn(54));
+    assert_eq!(again(&memory, 7, 54, false), Resume::GoOn(54));
+}
+
+#[test]
+fn uidnext_goes_down() {
+    let mut memory = remembered();
+    assert_eq!(again(&memory, 7, 53, false), Resume::GoBack(53));
+    assert_eq!(again(&memory, 7, 0, true).next_uid(), 1);
+    memory.done = vec![70..80, 90..90];
+    assert_eq!(
+        again(&memory, 7, 80, false),
+        Resume::GoOn(54),
+        "an empty range says nothing"
+    );
+    assert_eq!(
+        again(&memory, 7, 79, false),
+        Resume::GoBack(79),
+        "live mail was delivered beyond it"
+    );
+}
+
+#[test]
+fn uidvalidity_changes() {
+    let changed = again(&remembered(), 8, 3, false);
+    assert_eq!(changed, Resume::Renumbered { before: 7 });
+    assert_eq!(changed.next_uid(), 1);
+}
+
+#[test]
+fn the_same_mails_are_known_whatever_uidvalidity_says() {
+    let recent: Recent = (40..50).map(known).collect();
+    let there = |uids: std::ops::Range<u32>| -> Vec<Known> {
+        uids.map(|uid| Known {
+            sha256: None,
+            ..known(uid)
+        })
+        .collect()
+    };
+    assert_eq!(
+        recent.compare(&there(30..60)),
+        Sameness::Prove(known(40)),
+        "the smallest costs least"
+    );
+    assert_eq!(
+        recent.compare(&there(47..60)),
+        Sameness::Prove(known(47)),
+        "some were expunged"
+    );
+    assert_eq!(recent.compare(&there(50..60)), Sameness::Other, "none is left");
+    assert_eq!(
+        Recent::default().compare(&there(50..60)),
+        Sameness::Other,
+        "nothing is remembered"
+    );
+
+    for change in [
+        |known: &mut Known| known.size = Some(1),
+        |known: &mut Known| known.internal_date_ms = Some(1),
+    ] {
+        let mut other = there(40..50);
+        change(&mut other[9]);
+        assert_eq!(recent.compare(&other), Sameness::Other, "one that differs is enough");
+    }
+    let mut silent = there(40..50);
+    silent[3].size = None;
+    silent[4].internal_date_ms = None;
+    assert_eq!(recent.compare(&silent), Sameness::Prove(known(40)));
+
+    let without_hashes: Recent = there(40..50).into_iter().collect();
+    assert_eq!(without_hashes.compare(&there(40..50)), Sameness::Same);
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_the_newest() {
+    let recent: Recent = (0..250).map(known).collect();
+    let uids: Vec<u32> = recent.mails().map(|known| known.uid).collect();
+    assert_eq!(uids.len(), limits::RECENT_MAILS);
+    assert_eq!(uids.last(), Some(&249));
+}
+
+#[test]
+fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
+    let mut memory = remembered();
+    memory.position.next_uid = 50;
+    // 60 is a live mail that was delivered before the backlog was.
+    memory.recent = [known(48), known(60), known(49)].into_iter().collect();
+    let rescan = memory.rescan(30);
+    let since = known(49).internal_date_ms.unwrap() - i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap();
+    assert_eq!((rescan.since_ms, rescan.below), (Some(since), 30));
+    let dated = |uid, internal_date_ms| Known {
+        uid,
+        internal_date_ms,
+        ..known(1)
+    };
+    assert!(rescan.presumes(&dated(29, Some(since - 1))));
+    assert!(!rescan.presumes(&dated(29, Some(since))));
+    assert!(!rescan.presumes(&dated(29, None)), "repeats, never loss");
+    assert!(!rescan.presumes(&dated(30, Some(0))), "it came after the change");
+    assert!(rescan.recognises(29, &[60; 32]));
+    assert!(
+        !rescan.recognises(30, &[60; 32]),
+        "the same mail sent again is another mail"
+    );
+    assert!(!rescan.recognises(29, &[61; 32]));
+
+    // Changed again before the rescan was over.
+    memory.rescan = Some(rescan);
+    memory.recent = [known(2)].into_iter().collect();
+    memory.position.next_uid = 3;
+    let second = memory.rescan(99);
+    assert_eq!((second.since_ms, second.below), (Some(since), 99));
+    assert!(second.recognises(29, &[60; 32]) && second.recognises(29, &[2; 32]));
+}
+
+#[test]
+fn without_a_date_to_begin_at_everything_is_delivered_again() {
+    let mut memory = remembered();
+    assert_eq!(
+        memory.rescan(30),
+        Rescan {
+            below: 30,
+            ..Rescan::default()
+        }
+    );
+    memory.recent = [Known {
+        internal_date_ms: None,
+        ..known(40)
+    }]
+    .into_iter()
+    .collect();
+    assert_eq!(memory.rescan(30).since_ms, None);
+}
+
+#[test]
+fn hashes_do_not_pile_up_over_many_changes() {
+    let mut memory = remembered();
+    for _ in 0..10 {
+        memory.recent = (0..200).map(known).collect();
+        memory.rescan = Some(memory.rescan(9));
+    }
+    assert_eq!(memory.rescan.unwrap().delivered.len(), limits::RECENT_MAILS * 2);
+}

@@ -1,0 +1,171 @@
+//! A mailbox was opened: where to go on in it, and whether it is the one that we know.
+
+use sha2::{Digest as _, Sha256};
+
+use super::Life;
+use super::failure::Failure;
+use super::frontier::Frontier;
+use crate::imap::resume::{Memory, Position, Recent, Resume, Sameness, resume};
+use crate::imap::session::{Arrival, Listed, Selected, Session};
+use crate::log::Level;
+use crate::metrics::Counter;
+
+impl Life {
+    /// Finds where to go on in the mailbox that was just opened.
+    pub(super) fn begin(&mut self, session: &mut Session, selected: Selected, uid_next: u64) -> Result<(), Failure> {
+        // What this process knows is more than the file does.
+        let (mut before, mut given) = (None, 0);
+        if self.remembered.is_some() {
+            (before, given) = (Some(self.memory()), self.frontier.given());
+        } else if let Some(memory) = self.mailbox.checkpoint.load()? {
+            given = memory.top();
+            self.frontier = Frontier::new(memory.position.next_uid, &memory.done);
+            self.recent = memory.recent.clone();
+            self.rescan.clone_from(&memory.rescan);
+            self.remembered = Some(memory.clone());
+            before = Some(memory);
+        }
+        let uid_validity = selected.uid_validity;
+        if let Some(memory) = before
+            .as_mut()
+            .filter(|memory| memory.position.uid_validity != uid_validity)
+        {
+            self.count(Counter::Renumbered);
+            if self.has_same_mails(session, memory)? {
+                self.report_same_mails(memory.position.uid_validity, uid_validity);
+                memory.position.uid_validity = uid_validity;
+            }
+        }
+        let position = before.as_ref().map(|memory| memory.position);
+        let mut mailbox_end = uid_next;
+        if position.is_some_and(|position| position.uid_validity == uid_validity && uid_next < given) {
+            // Some servers say any number; only the last mail tells.
+            mailbox_end = uid_next.max(u64::from(session.behind_last()?));
+        }
+        let known = position.map(|position| (position, given));
+        let resumed = resume(known, uid_validity, mailbox_end, self.mailbox.from_zero);
+        match resumed {
+            Resume::GoOn(_) => {}
+            Resume::GoBack(end) => self.frontier.go_back(end),
+            Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
+            Resume::Renumbered { .. } => {
+                let rescan = before.as_ref().map(|memory| memory.rescan(uid_next));
+                self.start_over(resumed.next_uid());
+                self.rescan = rescan;
+            }
+        }
+        self.frontier.divide(uid_next);
+        self.uid_validity = uid_validity;
+        self.report(resumed, selected, uid_next, position);
+        self.tell_limit(session, selected, resumed);
+        self.move_on()?;
+        self.remember_last_mail(session, selected)?;
+        self.move_on()
+    }
+
+    fn start_over(&mut self, next_uid: u64) {
+        self.frontier = Frontier::new(next_uid, &[]);
+        self.recent = Recent::default();
+        self.rescan = None;
+        self.stumbles.clear();
+        self.refusals.clear();
+        self.witness = None;
+    }
+
+    /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says. Some servers make up a new
+    /// one at every opportunity.
+    fn has_same_mails(&self, session: &mut Session, memory: &Memory) -> Result<bool, Failure> {
+        if memory.recent.is_empty() {
+            return Ok(false);
+        }
+        let uids: Vec<u32> = memory.recent.mails().map(|known| known.uid).collect();
+        let now = session.describe(&uids)?;
+        let known = match memory.recent.compare(&now) {
+            Sameness::Other => return Ok(false),
+            Sameness::Same => return Ok(true),
+            Sameness::Prove(known) => known,
+        };
+        let listed = Listed {
+            uid: known.uid,
+            size: known.size.unwrap_or(0),
+        };
+        let mut same = false;
+        let mut fetch = session.fetch(&[listed], self.pace);
+        while let Some(arrival) = fetch.next()? {
+            if let Arrival::Message(mut body) = arrival {
+                let mut hash = Sha256::new();
+                while let Some(chunk) = body.chunk()? {
+                    hash.update(chunk);
+                }
+                same = body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
+            }
+        }
+        Ok(same)
+    }
+
+    /// Where nothing was delivered yet, the last mail that never will be is what the mailbox can be known by.
+    fn remember_last_mail(&mut self, session: &mut Session, selected: Selected) -> Result<(), Failure> {
+        let position = self.frontier.position();
+        if self.recent.is_empty() && selected.exists > 0 && position > 1 {
+            let last = session.describe(&[])?;
+            let done = last.into_iter().filter(|known| u64::from(known.uid) < position);
+            self.recent = done.collect();
+        }
+        Ok(())
+    }
+
+    fn report_same_mails(&self, before: u32, now: u32) {
+        self.log(
+            Level::Warn,
+            "UIDVALIDITY changed, and the mails under their UIDs are the same: going on",
+            &[("uidvalidity", &now), ("uidvalidity_before", &before)],
+        );
+    }
+
+    fn report(&self, resumed: Resume, selected: Selected, uid_next: u64, before: Option<Position>) {
+        let (level, what) = match resumed {
+            Resume::GoOn(next_uid) if next_uid > uid_next => (
+                Level::Error,
+                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): mails that get UIDs below \
+                 next_uid count as delivered",
+            ),
+            Resume::GoOn(_) => (Level::Info, "going on"),
+            Resume::FromNow(_) => (Level::Info, "first start: delivering what arrives from now on"),
+            Resume::FromZero => (Level::Info, "first start: delivering everything"),
+            Resume::GoBack(_) => (
+                Level::Error,
+                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): going back to it; mails that \
+                 got UIDs below next_uid meanwhile count as delivered",
+            ),
+            Resume::Renumbered { .. } => (
+                Level::Warn,
+                "UIDVALIDITY changed: the server has renumbered its mails, or they are others; delivering what is not \
+                 known to be delivered",
+            ),
+        };
+        let before = before.map_or(0, |position| position.uid_validity);
+        self.log(
+            level,
+            what,
+            &[
+                ("mails", &selected.exists),
+                ("uidvalidity", &selected.uid_validity),
+                ("uidvalidity_before", &before),
+                ("next_uid", &self.frontier.position()),
+                ("uidnext", &uid_next),
+            ],
+        );
+    }
+
+    /// Who reads years of mail from Gmail should know from the start how long that takes.
+    fn tell_limit(&mut self, session: &Session, selected: Selected, resumed: Resume) {
+        let history = self.frontier.backlog_end().is_some() || resumed == Resume::FromZero && selected.exists > 0;
+        if history && session.is_gmail() && !std::mem::replace(&mut self.limit_told, true) {
+            self.log(
+                Level::Info,
+                "Gmail gives 2,500 MB a day and then locks the account out for a while: 26 GB of history take ten days",
+                &[("mails", &selected.exists)],
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What is there and not done: listed, then fetched. New mail goes before old.
+//!
+//! A long backlog is listed in windows, so that a listing is never in memory whole, and read in pieces, so that a mail that
+//! arrives meanwhile is delivered within seconds and not when the backlog is done.
+
+use std::collections::BTreeSet;
+
+use super::Life;
+use super::failure::Failure;
+use super::transfer::Urgency;
+use crate::imap::session::{Listed, Session};
+use crate::limits;
+use crate::log::Level;
+use crate::metrics::Counter;
+
+impl Life {
+    /// Delivers everything that is not done.
+    pub(super) fn catch_up(&mut self, session: &mut Session) -> Result<(), Failure> {
+        if self.frontier.backlog_end().is_some() {
+            self.look_ahead(session)?;
+        }
+        let (last, open): (Vec<Listed>, Vec<Listed>) = {
+            let doubtful = self.doubtful();
+            let open = self.frontier.open_mails().into_iter();
+            open.partition(|listed| doubtful.contains(&listed.uid))
+        };
+        self.transfer(session, &open, Urgency::Old)?;
+        while let Some(backlog_end) = self.frontier.backlog_end() {
+            self.read_backlog(session, backlog_end)?;
+            self.frontier.pass_backlog();
+            self.move_on()?;
+        }
+        self.read_end(session)?;
+        for listed in last {
+            self.transfer(session, &[listed], Urgency::Live)?;
+        }
+        self.pass_over(session)?;
+        if self.frontier.left() == 0 {
+            self.rescan = None;
+        }
+        self.move_on()
+    }
+
+    /// UIDs up to `backlog_end`, in windows. Windows without a mail do not move the position: a server whose UIDNEXT is too
+    /// high would hide what comes.
+    fn read_backlog(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
+        let mut width = limits::LISTED_UIDS;
+        let mut next = self.frontier.end();
+        while next < backlog_end {
+            let window_end = next.saturating_add(width).min(backlog_end);
+            let Ok(first) = u32::try_from(next) else { break };
+            let last = u32::try_from(window_end.saturating_sub(1)).unwrap_or(u32::MAX);
+            let listed = session.list(first, last)?;
+            let (whole, empty) = (listed.len() < limits::LISTED_MAILS, listed.is_empty());
+            let listed = self.without_presumed(session, listed)?;
+            self.frontier.listed(&listed);
+            self.transfer(session, &listed, Urgency::Old)?;
+            next = if whole { window_end } else { self.frontier.end() };
+            width = if empty {
+                width.saturating_mul(2)
+            } else {
+                limits::LISTED_UIDS
+            };
+        }
+        Ok(())
+    }
+
+    /// What is behind the backlog, whatever UIDNEXT says, and what became visible late.
+    fn read_end(&mut self, session: &mut Session) -> Result<(), Failure> {
+        while let Ok(first) = u32::try_from(self.frontier.look_back()) {
+            let listed = session.list(first, u32::MAX)?;
+            let whole = listed.len() < limits::LISTED_MAILS;
+            let listed = self.without_presumed(session, listed)?;
+            let (listed, late) = self.frontier.listed_at_end(listed);
+            if late > 0 {
+                self.mailbox.counters.add(Counter::Late, late as u64);
+                self.log(
+                    Level::Warn,
+                    "mails became visible behind others with higher UIDs",
+                    &[("mails", &late)],
+                );
+            }
+            self.transfer(session, &listed, Urgency::Live)?;
+            if whole {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// While a backlog is read: is there new mail? Then it goes first.
+    pub(super) fn look_ahead(&mut self, session: &mut Session) -> Result<(), Failure> {
+        self.looked = Some(self.mailbox.clock.now());
+        if let Ok(first) = u32::try_from(self.frontier.top()) {
+            let listed = session.list(first, u32::MAX)?;
+            self.frontier.listed_ahead(&listed);
+            self.transfer(session, &listed, Urgency::Live)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is time to look: seldom of ourselves, sooner where the server has announced something.
+    pub(super) fn is_time_to_look(&self, announced: bool) -> bool {
+        let pause = if announced {
+            limits::LIVE_NEWS
+        } else {
+            limits::LIVE_LOOK
+        };
+        let now = self.mailbox.clock.now();
+        self.frontier.backlog_end().is_some()
+            && self
+                .looked
+                .is_none_or(|looked| now.saturating_duration_since(looked) >= pause)
+    }
+
+    /// After a change of UIDVALIDITY: without the mails that are older than what was delivered last.
+    fn without_presumed(&mut self, session: &mut Session, listed: Vec<Listed>) -> Result<Vec<Listed>, Failure> {
+        let Some(rescan) = self.rescan.take_if(|rescan| rescan.since_ms.is_some()) else {
+            return Ok(listed);
+        };
+        let uids: Vec<u32> = listed.iter().map(|listed| listed.uid).collect();
+        let described = if uids.is_empty() {
+            Ok(Vec::new())
+        } else {
+            session.describe(&uids)
+        };
+        let known = described.map(|described| {
+            let presumed = described.into_iter().filter(|known| rescan.presumes(known));
+            presumed.map(|known| known.uid).collect::<BTreeSet<u32>>()
+        });
+        self.rescan = Some(rescan);
+        let presumed = known?;
+        if !presumed.is_empty() {
+            self.mailbox.counters.add(Counter::Presumed, presumed.len() as u64);
+            self.log(
+                Level::Warn,
+                "gap",
+                &[
+                    ("reason", &"UIDVALIDITY changed; these mails are older than the last one delivered, and count as delivered"),
+                    ("mails", &presumed.len()),
+                ],
+            );
+        }
+        self.frontier.pass(presumed.iter().copied());
+        Ok(listed
+            .into_iter()
+            .filter(|listed| !presumed.contains(&listed.uid))
+            .collect())
+    }
+}
