@@ -1,5 +1,7 @@
 //! Boundary lines (RFC 2046, 5.1.1).
 
+use memchr::{memchr, memmem};
+
 /// What a line is to one boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
@@ -35,13 +37,23 @@ pub fn innermost<'b>(line: &[u8], open: impl Iterator<Item = (usize, &'b [u8])>)
     best.map(|(position, _, found)| (position, found))
 }
 
+/// Where the first line of `block` that delimits parts of `boundary` begins. The first line of all is not asked.
+pub fn first_within(block: &[u8], boundary: &[u8]) -> Option<usize> {
+    let mut lines = memmem::find_iter(block, b"\n--").map(|position| position.saturating_add(1));
+    lines.find(|start| {
+        let line = block.get(*start..).unwrap_or_default();
+        let end = memchr(b'\n', line).unwrap_or(line.len());
+        delimiter(line.get(..end).unwrap_or(line), boundary).is_some()
+    })
+}
+
 fn is_white(rest: &[u8]) -> bool {
     rest.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Delimiter, delimiter, innermost};
+    use super::{Delimiter, delimiter, first_within, innermost};
 
     #[test]
     fn only_white_space_may_follow_a_delimiter() {
@@ -71,5 +83,18 @@ mod tests {
         assert_eq!(find(b"--x----\r\n"), Some((1, Delimiter::Close)));
         assert_eq!(find(b"--x\r\n"), Some((3, Delimiter::Part)));
         assert_eq!(find(b"--z\r\n"), None);
+    }
+
+    #[test]
+    fn a_boundary_line_inside_a_block_is_found_where_it_begins() {
+        for (block, expected) in [
+            (&b"A: 1\r\n--b\r\nB: 2\r\n"[..], Some(6)),
+            (b"A: 1\n--bX\n--b--", Some(10)),
+            (b"A: --b\n --b\n--bX\n", None),
+            (b"--b\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(first_within(block, b"b"), expected, "{}", block.escape_ascii());
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::mem;
 use memchr::memchr;
 
 use super::anomaly::Flag;
-use super::boundary::Delimiter;
+use super::boundary::{Delimiter, first_within};
 use super::declared::{Declared, Nature, Place};
 use super::header::{Fields, end_of_fields, examine};
 use super::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
@@ -218,6 +218,19 @@ impl<V: Visitor> Machine<V> {
             _ => Place::Ordinary,
         };
         let numbered = self.number(layer);
+        let mut declared = Declared::read(Fields::new(&block), place);
+        // The boundary that a header declares, in a line of that header: its parts have begun without a blank line.
+        if let Nature::Multipart(Some(boundary)) = &declared.nature
+            && !boundary.is_empty()
+            && let Some(at) = first_within(&block, boundary)
+        {
+            let before = Declared::read(Fields::new(block.get(..at).unwrap_or_default()), place);
+            if before.nature == declared.nature {
+                self.find(Flag::BoundaryInsideHeaders, offset);
+                body.splice(..0, block.drain(at..));
+                declared = before;
+            }
+        }
         let fields = Fields::new(&block);
         examine(&block, &mut |flag, at| {
             self.find(flag, offset.saturating_add(u64::try_from(at).unwrap_or(0)));
@@ -229,7 +242,6 @@ impl<V: Visitor> Machine<V> {
             layer.survey.feed(blank);
         }
         self.report_survey(layer);
-        let declared = Declared::read(fields, place);
         for flag in &declared.flags {
             self.find(*flag, offset);
         }

@@ -133,6 +133,29 @@ fn a_boundary_inside_a_header_block_ends_it_and_is_flagged() {
 }
 
 #[test]
+fn parts_that_begin_inside_the_header_that_declares_their_boundary_are_read() {
+    let calls = read(
+        b"Content-Type: multipart/mixed; boundary=b\r\nA: 1\r\n--b\r\nContent-Type: text/html\r\n\r\none\r\n--b--\r\n",
+    );
+    assert_eq!(
+        calls
+            .iter()
+            .filter(|call| call.contains("BoundaryInsideHeaders"))
+            .count(),
+        1
+    );
+    assert!(calls.contains(&r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type", "A"]"#.to_owned()));
+    assert!(calls.contains(&r#"begin Leaf root=false [1] "text/html" ["Content-Type"]"#.to_owned()));
+    assert!(calls.contains(&"end one".to_owned()));
+    // The boundary is declared behind its line: that line is none of it.
+    let calls = read(b"A: 1\n--b\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b--\n");
+    assert!(
+        !calls.iter().any(|call| call.contains("BoundaryInsideHeaders")),
+        "{calls:#?}"
+    );
+}
+
+#[test]
 fn an_encoded_mail_is_decoded_and_descended() {
     // base64 of "Subject: in\r\n\r\nbody\r\n"
     let calls =

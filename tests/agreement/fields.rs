@@ -1,0 +1,59 @@
+//! stalwartlabs/mail-parser: single header fields and what is read in them.
+
+use mailtap::mime::date::parse_mail_date;
+use mailtap::mime::encoded_word;
+use mailtap::mime::header::{Fields, unfold};
+use mailtap::mime::parameter::Parameterized;
+use serde_json::Value;
+
+use crate::set::Set;
+use crate::shared::shared;
+use crate::stalwart::{instant, missing, ours_parameterized, parameterized, plain};
+
+#[test]
+fn the_fields_that_stalwart_expects() {
+    let Some(folder) = shared("corpus/stalwartlabs+mail-parser/resources") else {
+        return;
+    };
+    let mut set = Set::new("stalwart-fields");
+    for file in ["address", "content_type", "date", "unstructured"] {
+        let cases = std::fs::read(folder.join(file).with_extension("json")).unwrap();
+        let cases: Value = serde_json::from_slice(&cases).unwrap();
+        for (number, case) in cases.as_array().unwrap().iter().enumerate() {
+            let field = format!("X:{}", case["header"].as_str().unwrap());
+            let expected = &case["expected"];
+            let value = value(field.as_bytes());
+            let (case, question) = (&format!("{file} {number}"), "value");
+            match file {
+                "address" => set.ask(case, question, &None, &missing(expected, &decoded(&value))),
+                "content_type" if expected.is_null() => continue,
+                "content_type" => {
+                    let ours = ours_parameterized(&Parameterized::parse(&value));
+                    set.ask(case, question, &parameterized(expected), &ours)
+                }
+                "date" => {
+                    let expected = expected.is_object().then(|| instant(expected));
+                    set.ask(case, question, &expected, &parse_mail_date(&value))
+                }
+                _ => {
+                    let expected = plain(expected.as_str().unwrap_or_default());
+                    set.ask(case, question, &expected, &plain(&decoded(&value)))
+                }
+            };
+        }
+    }
+    set.finish();
+}
+
+/// The first field's, unfolded.
+fn value(block: &[u8]) -> Vec<u8> {
+    let mut unfolded = Vec::new();
+    unfold(Fields::new(block).first("x").unwrap(), &mut unfolded);
+    unfolded
+}
+
+fn decoded(value: &[u8]) -> String {
+    let mut text = String::new();
+    encoded_word::decode(value, None, &mut text);
+    text
+}
