@@ -46,9 +46,20 @@ pub enum Body<'e> {
 pub struct Scanner {
     state: State,
     lines: Lines,
-    /// Whether lines of uuencode are data without a first line too.
-    bare: bool,
+    place: Place,
     decoded: Vec<u8>,
+}
+
+/// What is searched.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Text of a part.
+    #[default]
+    Text,
+    /// Content under uuencode: its lines are data without a first line too.
+    Uuencoded,
+    /// Text before the first part or behind the last: fields of a part's header are found as well.
+    Outside,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +81,16 @@ impl Scanner {
     /// For content whose transfer encoding is uuencode.
     pub fn uuencoded() -> Scanner {
         Scanner {
-            bare: true,
+            place: Place::Uuencoded,
+            ..Scanner::default()
+        }
+    }
+
+    /// For text before the first part of a multipart or behind its last. Fields of a part's header are a finding there,
+    /// [`Flag::PreamblePart`], wherever it is.
+    pub fn outside() -> Scanner {
+        Scanner {
+            place: Place::Outside,
             ..Scanner::default()
         }
     }
@@ -181,7 +201,13 @@ impl Scanner {
             Some(b'-') if line.starts_with(b"-----BEGIN PGP MESSAGE") => {
                 found(Enclosed::Finding(Flag::Encrypted));
             }
-            _ if self.bare && matches!(self.state, State::Text) && uuencode::is_data(line, Form::Historical) => {
+            Some(b'C' | b'c') if self.place == Place::Outside && is_content_field(line) => {
+                found(Enclosed::Finding(Flag::PreamblePart));
+            }
+            _ if self.place == Place::Uuencoded
+                && matches!(self.state, State::Text)
+                && uuencode::is_data(line, Form::Historical) =>
+            {
                 self.begin(State::Uuencode { ending: false }, b"", found);
                 self.line(line, found);
             }
@@ -219,6 +245,19 @@ impl Scanner {
             self.give(found);
         }
     }
+}
+
+/// Whether a line is a field that makes what follows a part (RFC 2045, section 4; RFC 2183).
+fn is_content_field(line: &[u8]) -> bool {
+    let Some(colon) = memchr(b':', line) else { return false };
+    let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
+    [
+        &b"content-type"[..],
+        b"content-transfer-encoding",
+        b"content-disposition",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn data(form: Form) -> State {
@@ -280,9 +319,10 @@ pub fn fuzz(data: &[u8]) {
         return;
     };
     let read = |size: usize| {
-        let mut scanner = Scanner {
-            bare: choice & 1 == 1,
-            ..Scanner::default()
+        let mut scanner = match choice & 3 {
+            1 => Scanner::uuencoded(),
+            2 => Scanner::outside(),
+            _ => Scanner::default(),
         };
         let mut record = Record::default();
         for piece in data.chunks(size) {

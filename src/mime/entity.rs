@@ -143,6 +143,7 @@ impl<V: Visitor> Machine<V> {
             }
         }
         self.report_near_miss(&mut layer);
+        self.report_outside(&mut layer);
         self.report_survey(&mut layer);
         self.close_down_to(level, &mut layer, 0);
         self.layers.truncate(level);
@@ -435,6 +436,7 @@ impl<V: Visitor> Machine<V> {
     fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter, line: &[u8]) {
         layer.survey.boundary(mem::take(&mut layer.held).bytes(), line);
         self.report_near_miss(layer);
+        self.report_outside(layer);
         self.report_survey(layer);
         self.close_down_to(level, layer, position.saturating_add(1));
         layer.survey.go_on(Rules::NOBODY, self.path.len());

@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
+use super::embedded::{Enclosed, Scanner};
 use super::pkcs7;
 use super::survey::Survey;
 use super::transfer::Decoder;
@@ -42,6 +43,8 @@ pub(super) struct Layer {
     pub(super) near: NearMiss,
     /// What its bytes are made of.
     pub(super) survey: Survey,
+    /// The search in what stands before the first part or behind the last.
+    pub(super) outside: Option<Box<Outside>>,
     /// Reused for decoded bytes.
     pub(super) scratch: Vec<u8>,
     /// Reused for the content of an S/MIME object.
@@ -112,6 +115,38 @@ impl NearMiss {
     /// A line has ended: no boundary goes across.
     pub(super) fn line_end(&mut self) {
         self.carry.clear();
+    }
+}
+
+/// Looks for a part in what is in none: a reader that takes another boundary, or none, sees it.
+pub(super) struct Outside {
+    scanner: Scanner,
+    found: bool,
+}
+
+impl Default for Outside {
+    fn default() -> Outside {
+        Outside {
+            scanner: Scanner::outside(),
+            found: false,
+        }
+    }
+}
+
+impl Outside {
+    /// The text goes on with `bytes`.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        let found = &mut self.found;
+        self.scanner
+            .feed(bytes, &mut |item| *found |= matches!(item, Enclosed::Finding(_)));
+    }
+
+    /// The text is over: whether there was something in it.
+    pub(super) fn finish(mut self) -> bool {
+        let found = &mut self.found;
+        self.scanner
+            .finish(&mut |item| *found |= matches!(item, Enclosed::Finding(_)));
+        self.found
     }
 }
 

@@ -196,6 +196,9 @@ impl<V: Visitor> Machine<V> {
         self.look_for_header(layer, held.bytes());
         self.look_for_header(layer, bytes);
         if layer.state == State::Skip {
+            let outside = layer.outside.get_or_insert_default();
+            outside.feed(held.bytes());
+            outside.feed(bytes);
             return;
         }
         for bytes in [held.bytes(), bytes] {

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::Machine;
 use crate::mime::anomaly::Flag;
-use crate::mime::layer::{Layer, Multipart};
+use crate::mime::layer::{Content, Layer, Multipart, Open};
 use crate::mime::transfer::Faults;
 use crate::mime::{Finding, Visitor};
 
@@ -28,6 +28,25 @@ impl<V: Visitor> Machine<V> {
     pub(super) fn report_near_miss(&mut self, layer: &mut Layer) {
         if mem::take(&mut layer.near).found() {
             self.find(Flag::BoundaryNearMiss, layer.header_offset);
+        }
+    }
+
+    /// What is in no part ends: was a part in it?
+    pub(super) fn report_outside(&mut self, layer: &mut Layer) {
+        let found = layer.outside.take().is_some_and(|outside| outside.finish());
+        if let Some(Open {
+            content: Content::Multipart(multipart),
+            offset,
+            ..
+        }) = layer.open.last().filter(|_| found)
+        {
+            let preamble = multipart.parts == 0 && !multipart.closed;
+            let flag = if preamble {
+                Flag::PreamblePart
+            } else {
+                Flag::PartAfterClose
+            };
+            self.find(flag, *offset);
         }
     }
 

@@ -442,3 +442,35 @@ fn parts_after_the_end_and_headers_after_a_blank_line_are_flagged() {
 fn a_second_blank_line_before_fields_reads_the_same_in_every_split() {
     read(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\nContent-Type: a/b\r\n\r\n--b--\r\n");
 }
+
+#[test]
+fn what_can_be_taken_for_a_part_outside_of_all_parts_is_flagged() {
+    let flags = |preamble: &str, epilogue: &str| {
+        let calls = read(
+            format!(
+                "Content-Type: multipart/mixed; boundary=bound\n\n{preamble}\n--bound\n\none\n--bound--\n{epilogue}"
+            )
+            .as_bytes(),
+        );
+        let flags = ["PreamblePart", "PartAfterClose", "BoundaryGuessed"];
+        flags.map(|flag| calls.iter().filter(|call| call.contains(flag)).count())
+    };
+    let ordinary = "This is a multi-part message in MIME format.\nContent-Type is missing\nbegin 644 words\n";
+    assert_eq!(flags(ordinary, ordinary), [0, 0, 0]);
+    for part in [
+        "Content-Type: text/html\n\n<script>",
+        "x\ncontent-disposition : attachment\n",
+        "Content-Transfer-Encoding: base64\n\nQUJD",
+        "begin 644 a\n#0V%T\n`\nend\n",
+        "=ybegin line=9 name=a\n\u{8b}\n=yend\n",
+        "(This file must be converted with BinHex 4.0)\n:x",
+    ] {
+        assert_eq!(flags(part, ""), [1, 0, 0], "{part}");
+        assert_eq!(flags("", part), [0, 1, 0], "{part}");
+    }
+    assert_eq!(
+        flags("--other\nContent-Type: text/html\n\nx", ""),
+        [0, 0, 1],
+        "it is read as a part"
+    );
+}
