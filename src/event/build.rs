@@ -257,6 +257,10 @@ impl Content {
         if name.cut {
             self.anomalies.add(Flag::LimitHeader, entity.header_path(), 0);
         }
+        // The field that it stands in may have said so; not where RFC 2231 escapes it.
+        if name.bidi && !self.anomalies.has(Flag::BidiControl, entity.header_path()) {
+            self.anomalies.add(Flag::BidiControl, entity.header_path(), 0);
+        }
         name
     }
 

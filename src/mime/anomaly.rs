@@ -118,6 +118,8 @@ flags! {
     EncodedWordOver75 "ew_over_75" Info "an encoded-word longer than 75 characters"
     EncodedWordYieldsEncodedWord "ew_yields_encoded_word" Medium "an encoded-word that decodes to another one; it is decoded once"
     EncodedWordYieldsControl "ew_yields_control" Medium "an encoded-word that decodes to CR, LF, NUL or another control character"
+    HeaderRepeated "dup_header" Medium "a field twice that RFC 5322 allows once"
+    BidiControl "bidi_control" Medium "characters that turn the direction of text, in a header or a file name: it reads other than it is"
     RawEightBitHeader "raw_8bit_header" Medium "header text beyond ASCII without an encoded-word"
     ControlInHeader "hdr_ctl_in_value" Medium "a control character in a field's value"
     NulInBody "nul_in_body" Medium "NUL in content that is no binary data, or in decoded text: the end of it for some readers"
@@ -153,6 +155,7 @@ impl From<Note> for Flag {
             Note::YieldsControl => Flag::EncodedWordYieldsControl,
             Note::RawControl => Flag::ControlInHeader,
             Note::StatefulCharset => Flag::CharsetStateful,
+            Note::BidiControl => Flag::BidiControl,
             Note::Replaced => Flag::ReplacementCharacters,
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Declared {
     pub(super) typed: bool,
     /// What was found; in no order, some perhaps twice.
     pub(super) flags: Vec<Flag>,
+    /// Fields that are there again, and where in the block.
+    pub(super) repeated: Vec<(Flag, usize)>,
 }
 
 /// What content is declared to be.
@@ -54,7 +56,8 @@ impl Declared {
     pub(super) fn read(fields: Fields<'_>, place: Place) -> Declared {
         let mut flags = Vec::new();
         let mut unfolded = Vec::new();
-        let [content_type, disposition, encodings] = conflicts(fields, &mut flags);
+        let mut repeated = Vec::new();
+        let [content_type, disposition, encodings] = conflicts(fields, &mut repeated);
         let typed = content_type.is_some();
         let mut parse = |value: &[u8]| {
             // `Content-Type:: a/b`: the second colon is flagged with the header and read over here.
@@ -102,6 +105,7 @@ impl Declared {
             nature,
             typed,
             flags,
+            repeated,
         }
     }
 }
@@ -148,10 +152,11 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
     })
 }
 
-/// The first Content-Type, Content-Disposition and Content-Transfer-Encoding; and of these and the fields that people
-/// see, those that are there twice with different values.
-fn conflicts<'b>(fields: Fields<'b>, flags: &mut Vec<Flag>) -> [Option<&'b [u8]>; 3] {
-    const ONCE: [(&str, Flag); 8] = [
+/// The first Content-Type, Content-Disposition and Content-Transfer-Encoding; and those that are there again of these and
+/// of the fields that RFC 5322, section 3.6 allows once. It is a conflict where people or programs go by the field and the
+/// values differ.
+fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<(Flag, usize)>) -> [Option<&'b [u8]>; 3] {
+    const ONCE: [(&str, Flag); 14] = [
         ("content-type", Flag::ConflictContentType),
         ("content-disposition", Flag::ConflictDisposition),
         ("content-transfer-encoding", Flag::ConflictTransferEncoding),
@@ -160,15 +165,23 @@ fn conflicts<'b>(fields: Fields<'b>, flags: &mut Vec<Flag>) -> [Option<&'b [u8]>
         ("date", Flag::ConflictDate),
         ("to", Flag::ConflictTo),
         ("message-id", Flag::ConflictMessageId),
+        ("sender", Flag::HeaderRepeated),
+        ("reply-to", Flag::HeaderRepeated),
+        ("cc", Flag::HeaderRepeated),
+        ("bcc", Flag::HeaderRepeated),
+        ("in-reply-to", Flag::HeaderRepeated),
+        ("references", Flag::HeaderRepeated),
     ];
-    let mut first: [Option<&[u8]>; 8] = [None; 8];
+    let mut first: [Option<&[u8]>; 14] = [None; 14];
     for field in fields {
         let named = ONCE.iter().zip(&mut first).find(|((name, _), _)| field.is(name));
         match named {
             None => {}
             Some((_, first @ None)) => *first = Some(field.value),
-            Some((_, Some(first))) if first.trim_ascii() == field.value.trim_ascii() => {}
-            Some(((_, flag), _)) => flags.push(*flag),
+            Some((_, Some(first))) if first.trim_ascii() == field.value.trim_ascii() => {
+                repeated.push((Flag::HeaderRepeated, field.at));
+            }
+            Some(((_, flag), _)) => repeated.push((*flag, field.at)),
         }
     }
     let [content_type, disposition, encoding, ..] = first;
@@ -264,7 +277,8 @@ mod tests {
 
     fn read(block: &str) -> (Declared, Vec<&'static str>) {
         let declared = Declared::read(Fields::new(block.as_bytes()), Place::Ordinary);
-        let mut flags: Vec<_> = declared.flags.iter().map(|flag| flag.name()).collect();
+        let repeated = declared.repeated.iter().map(|(flag, _)| flag);
+        let mut flags: Vec<_> = declared.flags.iter().chain(repeated).map(|flag| flag.name()).collect();
         flags.sort_unstable();
         flags.dedup();
         (declared, flags)
@@ -277,7 +291,7 @@ mod tests {
             "Content-Type: text/plain; charset=\"utf-8\"; format=flowed\n",
             "Content-Type: multipart/mixed;\r\n\tboundary=\"----=_NextPart_000_01\"\r\n",
             "Content-Type: application/pdf; name=\"=?utf-8?Q?a?=\"\nContent-Disposition: attachment;\n filename=\"=?utf-8?Q?a?=\"\nContent-Transfer-Encoding: BASE64\n",
-            "From: a@b\nFrom: a@b\nTo: x\nSubject: y\n",
+            "From: a@b\nTo: x\nSubject: y\nReceived: a\nReceived: b\n",
         ] {
             assert_eq!(read(block).1, Vec::<&str>::new(), "{block}");
         }
@@ -321,6 +335,33 @@ mod tests {
             ("Content-Type: message/external-body; access-type=x\n", "external_body"),
         ] {
             assert!(read(block).1.contains(&expected), "{block}: {:?}", read(block).1);
+        }
+    }
+
+    #[test]
+    fn a_field_that_may_be_there_once_is_flagged_each_time_it_comes_again() {
+        let block = "Cc: a\nFrom: a@b\nCC: b\nFrom: a@b\nX: 1\ncc: c\nFrom: c@d\n";
+        let (declared, _) = read(block);
+        let repeated: Vec<_> = declared.repeated.iter().map(|(flag, at)| (flag.name(), *at)).collect();
+        assert_eq!(
+            repeated,
+            [
+                ("dup_header", 16),
+                ("dup_header", 22),
+                ("dup_header", 37),
+                ("conflict_header:from", 43)
+            ]
+        );
+        for name in [
+            "Date",
+            "Sender",
+            "Reply-To",
+            "Bcc",
+            "In-Reply-To",
+            "References",
+            "Subject",
+        ] {
+            assert_eq!(read(&format!("{name}: a\n{name}:  a\n")).1, ["dup_header"], "{name}");
         }
     }
 

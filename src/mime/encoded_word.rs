@@ -41,6 +41,9 @@ pub enum Note {
     Replaced,
     /// A charset in which ASCII is not ASCII after an escape: UTF-7, ISO-2022-JP and its like.
     StatefulCharset,
+    /// A character that turns the direction of the text around it: an embedding, an override or an isolate (Unicode,
+    /// UAX #9). Marks of direction, which ordinary Arabic and Hebrew have, turn nothing.
+    BidiControl,
 }
 
 /// The set of [`Note`]s of a value.
@@ -49,7 +52,7 @@ pub struct Notes(u16);
 
 impl Notes {
     /// Every note there is.
-    pub const ALL: [Note; 11] = [
+    pub const ALL: [Note; 12] = [
         Note::Raw8Bit,
         Note::Malformed,
         Note::UnknownCharset,
@@ -61,6 +64,7 @@ impl Notes {
         Note::RawControl,
         Note::Replaced,
         Note::StatefulCharset,
+        Note::BidiControl,
     ];
 
     /// Whether nothing was odd.
@@ -110,11 +114,11 @@ pub fn decode(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) ->
     };
     decoding.value(value);
     let mut notes = decoding.notes;
-    if has_word
-        && Scanner::new(output.as_bytes().get(start..).unwrap_or_default())
-            .word_after(0)
-            .is_some()
-    {
+    let text = output.get(start..).unwrap_or_default();
+    if !text.is_ascii() && text.contains(turns_direction) {
+        notes.add(Note::BidiControl);
+    }
+    if has_word && Scanner::new(text.as_bytes()).word_after(0).is_some() {
         notes.add(Note::YieldsEncodedWord);
     }
     notes
@@ -291,6 +295,10 @@ pub(super) fn push_without_controls(text: &str, output: &mut String) -> bool {
         }
     }
     found
+}
+
+fn turns_direction(character: char) -> bool {
+    matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn is_plain(byte: u8) -> bool {

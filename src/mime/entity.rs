@@ -246,6 +246,9 @@ impl<V: Visitor> Machine<V> {
         for flag in &declared.flags {
             self.find(*flag, offset);
         }
+        for (flag, at) in &declared.repeated {
+            self.find(*flag, offset.saturating_add(u64::try_from(*at).unwrap_or(0)));
+        }
         if !body.is_empty() {
             self.find(Flag::HeaderNoSeparator, offset);
         }

@@ -27,13 +27,18 @@ impl<'b> IntoIterator for Fields<'b> {
     type IntoIter = FieldIterator<'b>;
 
     fn into_iter(self) -> FieldIterator<'b> {
-        FieldIterator { rest: self.block }
+        FieldIterator {
+            block: self.block,
+            rest: self.block,
+        }
     }
 }
 
 /// One header field, as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'b> {
+    /// Where it begins in the block.
+    pub at: usize,
     /// Before the colon, without white space behind it.
     pub name: &'b [u8],
     /// After the colon: folded lines, still with their line ends.
@@ -50,6 +55,7 @@ impl Field<'_> {
 /// Yields [`Field`]s.
 #[derive(Debug, Clone)]
 pub struct FieldIterator<'b> {
+    block: &'b [u8],
     rest: &'b [u8],
 }
 
@@ -74,9 +80,11 @@ impl<'b> Iterator for FieldIterator<'b> {
                 end = end.saturating_add(line.len());
                 rest = after;
             }
+            let at = self.block.len().saturating_sub(self.rest.len());
             let value = self.rest.get(name.len().saturating_add(1)..end).unwrap_or_default();
             self.rest = rest;
             return Some(Field {
+                at,
                 name: name.trim_ascii_end(),
                 value,
             });

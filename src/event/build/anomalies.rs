@@ -50,6 +50,13 @@ impl Anomalies {
         }
     }
 
+    /// Whether `flag` is there for a part.
+    pub(super) fn has(&self, flag: Flag, path: &[u32]) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.flag == flag && entry.path == path)
+    }
+
     /// Many small oddities must not push a HIGH one out: it takes the place of the last that is not HIGH.
     fn make_room(&mut self, entry: Entry) {
         let is_high = |entry: &Entry| entry.flag.severity() == Severity::High;

@@ -43,6 +43,9 @@ impl Files {
                     if name.cut {
                         anomalies.add(Flag::LimitHeader, path, 0);
                     }
+                    if name.bidi {
+                        anomalies.add(Flag::BidiControl, path, 0);
+                    }
                     file.set_name(name);
                 }
             }

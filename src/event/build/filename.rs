@@ -13,6 +13,8 @@ pub(super) struct FileName {
     pub(super) filename_raw: Option<String>,
     /// Whether it was longer than the limit; its end was kept.
     pub(super) cut: bool,
+    /// Whether there were characters in it that turn the direction of text.
+    pub(super) bidi: bool,
 }
 
 impl FileName {
@@ -32,10 +34,12 @@ impl FileName {
             raw.drain(..start.unwrap_or_default());
         }
         let filename = clean(&raw);
+        let bidi = !raw.is_ascii() && raw.contains(is_bidi_control);
         FileName {
             filename_raw: (filename != raw).then_some(raw),
             filename: (!filename.is_empty()).then_some(filename),
             cut: excess > 0,
+            bidi,
         }
     }
 }
@@ -64,12 +68,19 @@ fn bare(component: &str) -> &str {
         .trim_end_matches(|character: char| character == '.' || character.is_whitespace())
 }
 
-/// Control characters, and those that turn the direction of text (Unicode's `Bidi_Control`), end lines or take no room.
+/// Unicode's `Bidi_Control`. In a name even the marks of direction move a dot.
+fn is_bidi_control(character: char) -> bool {
+    matches!(character, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Control characters, and those that turn the direction of text, end lines or take no room.
 fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(character,
-            '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
-            | '\u{2028}' | '\u{2029}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}')
+        || is_bidi_control(character)
+        || matches!(
+            character,
+            '\u{2028}' | '\u{2029}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}'
+        )
 }
 
 #[cfg(test)]
@@ -121,6 +132,7 @@ mod tests {
                 filename: Some(name.to_owned()),
                 filename_raw: Some(raw.to_owned()),
                 cut: false,
+                bidi: raw.contains(['\u{202E}', '\u{2066}']),
             };
             assert_eq!(found, expected);
             assert_eq!(

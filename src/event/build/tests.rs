@@ -336,3 +336,33 @@ fn many_small_oddities_do_not_push_a_high_one_out() {
     assert_eq!(event.message.anomalies.len(), limits::ANOMALIES);
     assert!(flags(&event).contains(&"b64_junk"), "{:?}", flags(&event));
 }
+
+#[test]
+fn a_name_that_turns_the_direction_of_text_is_flagged_once_for_each_field_wherever_it_is_escaped() {
+    for (field, count) in [
+        ("Content-Disposition: attachment; filename*=utf-8''a%E2%80%AEgpj.exe", 1),
+        (
+            "Content-Disposition: attachment; filename=\"=?utf-8?B?YeKArmdwai5leGU=?=\"",
+            1,
+        ),
+        ("Content-Disposition: attachment; filename=\"a\u{202E}gpj.exe\"", 1),
+        ("Content-Disposition: attachment; filename*=utf-8''a%E2%80%8Fgpj.exe", 1),
+        (
+            "Content-Disposition: attachment; filename=a.exe\nSubject: a\u{202E}b",
+            1,
+        ),
+        (
+            "Content-Type: text/plain\n\nbegin 644 a\u{202E}gpj.exe\n#0V%T\n`\nend",
+            1,
+        ),
+        ("Content-Disposition: attachment; filename=a.exe", 0),
+    ] {
+        let event = build(&format!("{field}\n\nx\n"));
+        let found = event
+            .message
+            .anomalies
+            .iter()
+            .find(|anomaly| anomaly.flag == "bidi_control");
+        assert_eq!(found.map_or(0, |found| found.count), count, "{field}");
+    }
+}

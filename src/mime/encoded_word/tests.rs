@@ -307,3 +307,22 @@ fn utf_16_without_a_byte_order_mark_is_read_by_its_zero_bytes() {
         ("=?utf-16?B?Ti1lhw==?=", "中文", &[]),
     ]);
 }
+
+#[test]
+fn what_turns_the_direction_of_text_is_noted_and_marks_of_direction_are_not() {
+    let turns = |value: &str| {
+        let mut text = String::new();
+        decode(value.as_bytes(), None, &mut text).contains(Note::BidiControl)
+    };
+    for value in [
+        "\u{202E}gpj.exe",
+        "=?utf-8?B?4oCu?=",
+        "a \u{2066}b\u{2069}",
+        "=?utf-8?Q?=E2=80=AA?=",
+    ] {
+        assert!(turns(value), "{value:?}");
+    }
+    for value in ["שלום\u{200F}!", "\u{200E}x", "=?utf-8?B?4oCP?=", "\u{2022} \u{2028}"] {
+        assert!(!turns(value), "{value:?}");
+    }
+}
