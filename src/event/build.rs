@@ -11,7 +11,7 @@ use crate::mime::charset::TextDecoder;
 use crate::mime::embedded::Enclosed;
 use crate::mime::entity::Machine;
 use crate::mime::extract::Extractor;
-use crate::mime::header::{Field, unfold};
+use crate::mime::header::unfold;
 use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
 use anomalies::Anomalies;
 use extract::Files;
@@ -110,7 +110,7 @@ impl<V: Visitor> EventBuilder<V> {
         let (message, mut anomalies) = content.message();
         let event_time = arrival
             .internal_date
-            .or_else(|| date::parse_mail_date(message.headers.get("date")?.first()?.as_bytes()))
+            .or_else(|| date::parse_mail_date(message.headers.first("date")?.as_bytes()))
             .unwrap_or(arrival.now);
         let event_id = event_id(&arrival, &sha256);
         let routing = Routing {
@@ -226,8 +226,8 @@ impl Content {
     }
 
     fn headers(&mut self, entity: &Entity<'_>) -> Headers {
-        let mut headers = Headers::new();
-        let charset = entity.content_type.parameter("charset").map(<[u8]>::to_vec);
+        let mut headers = Headers::default();
+        let charset = entity.content_type.parameter("charset");
         for field in entity.fields {
             let cost = field.name.len().saturating_add(field.value.len());
             let Some(left) = self.headers_left.checked_sub(cost) else {
@@ -235,21 +235,14 @@ impl Content {
                 break;
             };
             self.headers_left = left;
-            let value = self.value(field, charset.as_deref(), entity.header_path());
-            let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
-            headers.entry(name).or_default().push(value);
+            let value = unfold(field.value, &mut self.unfolded);
+            let name = String::from_utf8_lossy(field.name);
+            let notes = headers.add(&name, |text| encoded_word::decode(value, charset, text));
+            for note in notes.iter() {
+                self.anomalies.add(Flag::from(note), entity.header_path(), 0);
+            }
         }
         headers
-    }
-
-    fn value(&mut self, field: Field<'_>, charset: Option<&[u8]>, path: &[u32]) -> String {
-        unfold(field.value, &mut self.unfolded);
-        let mut value = String::with_capacity(self.unfolded.len());
-        let notes = encoded_word::decode(&self.unfolded, charset, &mut value);
-        for note in notes.iter() {
-            self.anomalies.add(Flag::from(note), path, 0);
-        }
-        value
     }
 
     fn file_name(&mut self, entity: &Entity<'_>) -> FileName {
@@ -299,14 +292,14 @@ impl Visitor for Content {
         let headers = if described || entity.root {
             self.headers(entity)
         } else {
-            Headers::new()
+            Headers::default()
         };
         let headers = if entity.root {
             self.messages.push(Message {
                 headers,
                 ..Message::default()
             });
-            Headers::new()
+            Headers::default()
         } else {
             headers
         };

@@ -52,7 +52,7 @@ struct Reading {
 
 /// Reads `mail` as a report; `None` if it is none. Without the mark, which gateways may remove, only a perfect one is.
 fn exchange(mail: &Message) -> Option<Reading> {
-    let marked = mail.headers.contains_key(MARK);
+    let marked = mail.headers.first(MARK).is_some();
     let original = original(&mail.parts);
     if !marked && original.is_none() {
         return None; // nearly every mail: its text need not be read as an envelope
@@ -158,12 +158,12 @@ fn envelope_of(part: &Part) -> Option<Envelope> {
 
 /// Content-Type's type and subtype; empty where there is none.
 fn essence(headers: &Headers) -> String {
-    let value = headers.get("content-type").and_then(|values| values.first());
+    let value = headers.first("content-type");
     value.map_or_else(String::new, |value| Parameterized::parse(value.as_bytes()).value)
 }
 
 fn message_id(message: &Message) -> Option<&str> {
-    let value = message.headers.get("message-id")?.first()?.trim();
+    let value = message.headers.first("message-id")?.trim();
     (!value.is_empty()).then_some(value)
 }
 

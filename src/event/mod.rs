@@ -13,9 +13,10 @@
 
 pub mod build;
 pub mod encode;
+mod headers;
 pub mod journal;
 
-use std::collections::BTreeMap;
+pub use headers::Headers;
 
 /// One mail, as it is delivered: `{"routing": …, "event": …}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +79,6 @@ pub struct Message {
     /// `journal`: the envelope, if the mail is a journal report; on the outermost message only.
     pub journal: Option<Box<Journal>>,
 }
-
-/// Lower-case field name → values in order.
-pub type Headers = BTreeMap<String, Vec<String>>;
 
 /// `parts[]`: one leaf of the MIME tree, or a mail inside the mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -62,8 +62,8 @@ impl Declared {
         let mut parse = |value: &[u8]| {
             // `Content-Type:: a/b`: the second colon is flagged with the header and read over here.
             let value = value.trim_ascii_start();
-            unfold(value.strip_prefix(b":").unwrap_or(value), &mut unfolded);
-            Parameterized::parse(&unfolded)
+            let value = value.strip_prefix(b":").unwrap_or(value);
+            Parameterized::parse(unfold(value, &mut unfolded))
         };
         let content_type = match content_type {
             Some(value) => parse(value),
@@ -215,9 +215,8 @@ fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> 
         flags.push(Flag::TransferSplit);
     }
     let mut unfolded = Vec::new();
-    unfold(value, &mut unfolded);
     let mut text = String::new();
-    encoded_word::decode(&unfolded, None, &mut text);
+    encoded_word::decode(unfold(value, &mut unfolded), None, &mut text);
     (Encoding::make_out(&text), Data::EightBit)
 }
 

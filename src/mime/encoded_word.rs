@@ -96,9 +96,9 @@ fn bit(note: Note) -> u16 {
 /// Raw 8-bit text is read by [`decode_header_bytes`] with `part_charset`. No control character but TAB comes out: those
 /// that end or separate lines become a space, others U+FFFD. The output is at most three times `value`, plus a little.
 pub fn decode(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) -> Notes {
-    let has_word = memmem::find(value, b"=?").is_some();
+    let has_word = has_word_mark(value);
     if !has_word
-        && value.iter().copied().all(is_plain)
+        && is_plain(value)
         && let Ok(text) = std::str::from_utf8(value)
     {
         output.push_str(text);
@@ -301,8 +301,17 @@ fn turns_direction(character: char) -> bool {
     matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~' | b'\t')
+/// Whether `=?` is in it. This and the next one do not stop at the first, so that the compiler makes them look at many bytes
+/// at once: nearly every value there is goes through here.
+fn has_word_mark(value: &[u8]) -> bool {
+    let pairs = value.iter().zip(value.get(1..).unwrap_or_default());
+    pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'=' && *pair.1 == b'?')) != 0
+}
+
+/// Whether all of it is ASCII that shows, spaces and TAB.
+fn is_plain(value: &[u8]) -> bool {
+    let odd = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\t');
+    value.iter().fold(0, |found, byte| found | u8::from(odd(byte))) == 0
 }
 
 fn stands_alone(neighbour: Option<&u8>, allowed: &[u8]) -> bool {

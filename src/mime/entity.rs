@@ -7,6 +7,7 @@
 //! Always true, whatever the bytes: the same calls for every split of the input (pieces of `body` apart), `begin` and
 //! `end` nest, memory is bounded, decoded bytes are at most as many as came in.
 
+mod begin;
 mod content;
 mod findings;
 mod record;
@@ -15,18 +16,13 @@ pub use record::fuzz;
 
 use std::mem;
 
-use memchr::memchr;
-
 use super::anomaly::Flag;
-use super::boundary::{Delimiter, first_within};
-use super::declared::{Declared, Nature, Place};
-use super::header::{Fields, end_of_fields, examine};
-use super::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
-use super::parameter::Parameterized;
-use super::pkcs7::{self, Outcome};
+use super::boundary::Delimiter;
+use super::header::{ordinary_lines, split_line};
+use super::layer::{Content, Layer, Multipart, State, Watch};
+use super::pkcs7::Outcome;
 use super::survey::Rules;
-use super::transfer::{Decoder, Encoding};
-use super::{Entity, Kind, Visitor};
+use super::{Kind, Visitor};
 use crate::limits;
 
 /// Reads one mail. `feed` as its bytes come, then `finish`.
@@ -151,36 +147,34 @@ impl<V: Visitor> Machine<V> {
 
     // ---- header blocks ----
 
-    /// Takes one line of a header block, or what there is of it.
+    /// Takes lines of a header block that are nothing else, or one line, or what there is of it.
     fn header_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
         if layer.outermost && !self.counted && layer.tail.is_empty() && layer.header.is_empty() {
             layer.header_offset = self.offset;
         }
-        let end = memchr(b'\n', input).map(|position| position.saturating_add(1));
-        let (line, rest) = input
-            .split_at_checked(end.unwrap_or(input.len()))
-            .unwrap_or((input, &[]));
         if !layer.line_start {
             // In the middle of a line too long to be kept whole.
+            let (line, rest) = split_line(input);
             layer.keep_header(line);
-            layer.line_start = end.is_some();
+            layer.line_start = line.ends_with(b"\n");
             return rest;
         }
-        if end.is_none() || !layer.tail.is_empty() {
-            layer.tail.extend_from_slice(line);
-            if end.is_none() {
-                if layer.tail.len() > limits::BOUNDARY_LINE {
-                    let tail = mem::take(&mut layer.tail);
-                    layer.keep_header(&tail);
-                    layer.line_start = false;
-                }
+        if layer.tail.is_empty() {
+            let (lines, rest) = ordinary_lines(input);
+            if !lines.is_empty() {
+                layer.keep_header(lines);
                 return rest;
             }
-            let line = mem::take(&mut layer.tail);
-            self.header_line(level, layer, &line);
-            layer.recycle_tail(line);
-        } else {
-            self.header_line(level, layer, line);
+        }
+        let (line, rest) = layer.whole_line(input);
+        if let Some(line) = line {
+            if line.ends_with(b"\n") {
+                self.header_line(level, layer, &line);
+            } else {
+                layer.keep_header(&line);
+                layer.line_start = false;
+            }
+            layer.recycle(line);
         }
         rest
     }
@@ -199,241 +193,7 @@ impl<V: Visitor> Machine<V> {
         }
     }
 
-    /// The header block is complete, ended by the line `blank` if there was one: an entity begins. If it is a mail, so
-    /// does that mail's own header.
-    fn header_ends(&mut self, level: usize, layer: &mut Layer, blank: &[u8]) {
-        let mut block = mem::take(&mut layer.header);
-        let root = mem::replace(&mut layer.root, false);
-        let offset = layer.header_offset;
-        if block.len() > limits::HEADER_BLOCK {
-            block.truncate(limits::HEADER_BLOCK);
-            self.find(Flag::LimitHeader, offset);
-        }
-        // A line that is no field, and no field behind it: the body has begun without a blank line.
-        let mut body = block.split_off(end_of_fields(&block));
-        let place = match layer.open.last() {
-            Some(Open {
-                content: Content::Multipart(Multipart { digest: true, .. }),
-                ..
-            }) => Place::InDigest,
-            _ => Place::Ordinary,
-        };
-        let numbered = self.number(layer);
-        let mut declared = Declared::read(Fields::new(&block), place);
-        // The boundary that a header declares, in a line of that header: its parts have begun without a blank line.
-        if let Nature::Multipart(Some(boundary)) = &declared.nature
-            && !boundary.is_empty()
-            && let Some(at) = first_within(&block, boundary)
-        {
-            let before = Declared::read(Fields::new(block.get(..at).unwrap_or_default()), place);
-            if before.nature == declared.nature {
-                self.find(Flag::BoundaryInsideHeaders, offset);
-                body.splice(..0, block.drain(at..));
-                declared = before;
-            }
-        }
-        let fields = Fields::new(&block);
-        examine(&block, &mut |flag, at| {
-            self.find(flag, offset.saturating_add(u64::try_from(at).unwrap_or(0)));
-        });
-        let still = !layer.outermost || self.counted;
-        layer.survey.begin(Rules::HEADER, self.path.len(), offset, still);
-        layer.survey.feed(&block);
-        if body.is_empty() {
-            layer.survey.feed(blank);
-        }
-        self.report_survey(layer);
-        for flag in &declared.flags {
-            self.find(*flag, offset);
-        }
-        for (flag, at) in &declared.repeated {
-            self.find(*flag, offset.saturating_add(u64::try_from(*at).unwrap_or(0)));
-        }
-        if !body.is_empty() {
-            self.find(Flag::HeaderNoSeparator, offset);
-        }
-        let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
-        self.begin(level, layer, root, numbered, fields, declared);
-        layer.beginning = empty.then(Vec::new).filter(|_| !root);
-        block.clear();
-        layer.header = block;
-        if !body.is_empty() {
-            body.extend_from_slice(blank);
-            self.read(level, layer, &body);
-        }
-    }
-
-    /// An entity begins, and what it is decides how its content is read.
-    fn begin(
-        &mut self,
-        level: usize,
-        layer: &mut Layer,
-        root: bool,
-        numbered: bool,
-        fields: Fields<'_>,
-        declared: Declared,
-    ) {
-        let offset = layer.header_offset;
-        let Declared {
-            content_type,
-            disposition,
-            encoding,
-            data,
-            nature,
-            typed,
-            ..
-        } = declared;
-        let content = self.content_of(level, nature, &content_type, encoding, offset);
-        let kind = content.kind();
-        // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
-        let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
-        if lone {
-            self.path.push(1);
-        }
-        let (path, disposition) = (self.path.as_slice(), disposition.as_ref());
-        let entity = Entity {
-            kind,
-            root,
-            path,
-            fields,
-            content_type: &content_type,
-            disposition,
-            offset,
-        };
-        self.visitor.begin(&entity);
-        let rules = match content {
-            Content::Message | Content::Multipart(Multipart { .. }) => Rules::NOBODY,
-            Content::Leaf(_) | Content::Encoded(..) | Content::Cms(..) => data.rules(&content_type, encoding),
-        };
-        layer.survey.go_on(rules, self.path.len());
-        layer.line_start = true;
-        layer.held = LineEnd::None;
-        layer.near = NearMiss::default();
-        layer.watch = Watch::Nothing;
-        layer.state = match &content {
-            Content::Message => {
-                layer.root = true;
-                State::Header
-            }
-            Content::Multipart(multipart) => {
-                self.compare_boundaries(layer, multipart, offset);
-                if multipart.decoder.is_some() {
-                    layer.watch = Watch::FirstOfEncoded;
-                }
-                State::Skip
-            }
-            Content::Encoded(..) => {
-                self.layers.push(Layer::of_message(offset));
-                State::Body
-            }
-            Content::Cms(..) => State::Body,
-            Content::Leaf(_) => {
-                if root && !typed {
-                    layer.watch = Watch::FirstOfUntyped;
-                }
-                State::Body
-            }
-        };
-        let undivided = matches!(&content, Content::Multipart(multipart) if multipart.boundary.is_empty());
-        self.begun = self.begun.saturating_add(1);
-        self.mails = self.mails.saturating_add(usize::from(kind == Kind::Message));
-        layer.open.push(Open {
-            content,
-            offset,
-            numbered: numbered || lone,
-        });
-        if undivided {
-            self.begin_undivided(
-                layer,
-                if root { Fields::new(b"") } else { fields },
-                &content_type,
-                encoding,
-            );
-        }
-    }
-
-    /// A multipart without a boundary: until its parts are told apart by guessing, its content is one leaf.
-    fn begin_undivided(
-        &mut self,
-        layer: &mut Layer,
-        fields: Fields<'_>,
-        content_type: &Parameterized,
-        encoding: Encoding,
-    ) {
-        let path = self.path.as_slice();
-        self.visitor.begin(&Entity {
-            kind: Kind::Leaf,
-            root: false,
-            path,
-            fields,
-            content_type,
-            disposition: None,
-            offset: layer.header_offset,
-        });
-        self.begun = self.begun.saturating_add(1);
-        layer.open.push(Open {
-            content: Content::Leaf(Decoder::new(encoding)),
-            offset: layer.header_offset,
-            numbered: false,
-        });
-        layer.state = State::Body;
-    }
-
-    /// A part of a multipart, and the entity in an S/MIME object, takes its number.
-    fn number(&mut self, layer: &mut Layer) -> bool {
-        if let Some(number) = layer.number.take() {
-            self.path.push(number);
-            return true;
-        }
-        let Some(Open {
-            content: Content::Multipart(multipart),
-            ..
-        }) = layer.open.last_mut()
-        else {
-            return false;
-        };
-        multipart.parts = multipart.parts.saturating_add(1);
-        self.path.push(multipart.parts);
-        true
-    }
-
-    fn content_of(
-        &mut self,
-        level: usize,
-        nature: Nature,
-        content_type: &Parameterized,
-        encoding: Encoding,
-        offset: u64,
-    ) -> Content {
-        if nature == Nature::Leaf {
-            return Content::Leaf(Decoder::new(encoding));
-        }
-        let encoded = encoding != Encoding::Identity && nature != Nature::Cms;
-        if encoded {
-            self.find(Flag::EncodedComposite, offset);
-        }
-        let layered = encoded || nature == Nature::Cms;
-        let too_deep = self.begun >= limits::DEPTH
-            || (layered && level.saturating_add(1) >= limits::ENCODED_DEPTH)
-            || (nature == Nature::Message && self.mails >= limits::MAIL_DEPTH);
-        if too_deep {
-            self.find(Flag::LimitDepth, offset);
-            return Content::Leaf(Decoder::new(encoding));
-        }
-        let decoder = encoded.then(|| Decoder::new(encoding));
-        match (nature, decoder) {
-            (Nature::Multipart(boundary), decoder) => {
-                let digest = content_type.value == "multipart/digest";
-                let boundary = boundary.unwrap_or_default();
-                // Without a boundary there is nothing to find in what it decodes to.
-                let decoder = decoder.filter(|_| !boundary.is_empty());
-                Content::Multipart(Multipart::new(boundary, digest, decoder))
-            }
-            (Nature::Cms, _) => Content::Cms(Decoder::new(encoding), pkcs7::Reader::default(), self.begun),
-            (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),
-            (_, None) => Content::Message,
-        }
-    }
+    // ---- boundaries and ends ----
 
     /// A boundary line: what is inside its multipart ends, and a part begins or the last one is over.
     fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter, line: &[u8]) {

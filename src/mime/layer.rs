@@ -1,10 +1,14 @@
 //! What a [`Machine`](super::entity::Machine) has open: layers of undecoded lines, and in each the entities begun.
 
-use memchr::memmem;
+use std::borrow::Cow;
+use std::mem;
+
+use memchr::memmem::Finder;
 
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
 use super::embedded::{Enclosed, Scanner};
+use super::header::split_line;
 use super::pkcs7;
 use super::survey::Survey;
 use super::transfer::Decoder;
@@ -87,15 +91,14 @@ pub(super) struct NearMiss {
 }
 
 impl NearMiss {
-    /// Content goes on with `bytes`.
-    pub(super) fn look(&mut self, boundary: &[u8], bytes: &[u8]) {
-        if self.found || boundary.len() < limits::NEAR_MISS_BOUNDARY {
+    /// Content goes on with `bytes`; `mark` is `--boundary`.
+    fn look(&mut self, mark: &Finder<'_>, bytes: &[u8]) {
+        let keep = mark.needle().len().saturating_sub(1);
+        if self.found || keep <= limits::NEAR_MISS_BOUNDARY {
             return;
         }
-        let needle = [b"--", boundary].concat();
-        let keep = needle.len().saturating_sub(1);
         self.carry.extend_from_slice(bytes.get(..keep).unwrap_or(bytes));
-        self.found = memmem::find(&self.carry, &needle).is_some() || memmem::find(bytes, &needle).is_some();
+        self.found = mark.find(&self.carry).is_some() || mark.find(bytes).is_some();
         if bytes.len() >= keep {
             self.carry.clear();
             self.carry
@@ -196,6 +199,8 @@ pub(super) enum Content {
 pub(super) struct Multipart {
     /// As declared; empty where none is, and then matches nothing.
     pub(super) boundary: Vec<u8>,
+    /// Finds `--boundary` where it does not belong.
+    mark: Box<Finder<'static>>,
     /// As guessed, when no part was found by the declared one.
     pub(super) guessed: Option<Vec<u8>>,
     /// Whether it is a digest, whose parts are mails by default.
@@ -211,8 +216,10 @@ pub(super) struct Multipart {
 impl Multipart {
     /// Before its first part.
     pub(super) fn new(boundary: Vec<u8>, digest: bool, decoder: Option<Decoder>) -> Multipart {
+        let mark = Finder::new(&[b"--", boundary.as_slice()].concat()).into_owned();
         Multipart {
             boundary,
+            mark: Box::new(mark),
             guessed: None,
             digest,
             parts: 0,
@@ -287,6 +294,15 @@ impl Layer {
             })
     }
 
+    /// Looks for the innermost boundary in content: `x--boundary`, ` --boundary`, `--boundaryX`.
+    pub(super) fn look_for_boundary(&mut self, bytes: &[u8]) {
+        let mut near = mem::take(&mut self.near);
+        if let Some((_, innermost)) = self.multiparts().next_back() {
+            near.look(&innermost.mark, bytes);
+        }
+        self.near = near;
+    }
+
     /// The multipart at `position`.
     pub(super) fn multipart_mut(&mut self, position: usize) -> Option<(&mut Multipart, u64)> {
         match self.open.get_mut(position) {
@@ -328,9 +344,24 @@ impl Layer {
         self.header.extend_from_slice(line.get(..room).unwrap_or(line));
     }
 
+    /// The line that `input` begins with or ends, if its end is there, or its beginning if it is too long to be a boundary
+    /// line; and the rest of `input`.
+    pub(super) fn whole_line<'i>(&mut self, input: &'i [u8]) -> (Option<Cow<'i, [u8]>>, &'i [u8]) {
+        let (line, rest) = split_line(input);
+        let ends = line.ends_with(b"\n");
+        if ends && self.tail.is_empty() {
+            return (Some(Cow::Borrowed(line)), rest);
+        }
+        self.tail.extend_from_slice(line);
+        let given = ends || self.tail.len() > limits::BOUNDARY_LINE;
+        (given.then(|| Cow::Owned(mem::take(&mut self.tail))), rest)
+    }
+
     /// Gives the buffer of a finished line back.
-    pub(super) fn recycle_tail(&mut self, mut line: Vec<u8>) {
-        line.clear();
-        self.tail = line;
+    pub(super) fn recycle(&mut self, line: Cow<'_, [u8]>) {
+        if let Cow::Owned(mut buffer) = line {
+            buffer.clear();
+            self.tail = buffer;
+        }
     }
 }

@@ -72,9 +72,9 @@ impl Files {
 /// A file has no header fields; a body has the one that says what it is.
 fn body_headers(body: Body<'_>) -> (Headers, Option<TextDecoder>) {
     match body {
-        Body::File => (Headers::new(), None),
+        Body::File => (Headers::default(), None),
         Body::Text { media_type, charset } => (
-            Headers::from([("content-type".to_owned(), vec![media_type.to_owned()])]),
+            Headers::from_iter([("content-type", media_type)]),
             Some(TextDecoder::new(Some(charset.as_bytes()))),
         ),
     }

@@ -171,7 +171,7 @@ fn a_mail_in_a_mail_has_the_same_shape() {
     };
     assert!(carrier.hashes.is_none() && carrier.body_text.is_none());
     let inner = carrier.message.as_ref().unwrap();
-    assert_eq!(inner.headers["subject"], ["in"]);
+    assert_eq!(inner.headers.first("subject"), Some("in"));
     assert_eq!(inner.parts[0].body_text.as_deref(), Some("inner"));
     assert_eq!(last.body_text.as_deref(), Some("last"));
 }
@@ -181,7 +181,7 @@ fn a_mail_cut_where_another_begins_keeps_its_headers_and_parts() {
     let event = build(
         "Subject: out\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: message/rfc822\n",
     );
-    assert_eq!(event.message.headers["subject"], ["out"]);
+    assert_eq!(event.message.headers.first("subject"), Some("out"));
     let [text, carrier] = &event.message.parts[..] else {
         panic!("{:?}", event.message.parts)
     };
@@ -217,7 +217,7 @@ fn headers_over_the_budget_are_flagged() {
             .message
             .parts
             .iter()
-            .filter(|part| part.headers.contains_key("x-long"))
+            .filter(|part| part.headers.first("x-long").is_some())
             .count(),
         2
     );
@@ -320,7 +320,7 @@ fn a_signed_object_is_a_part_and_what_it_encloses_follows_it() {
     };
     assert_eq!((signed.filename.as_deref(), signed.size), (Some("smime.p7m"), Some(66)));
     assert!(signed.hashes.is_some());
-    assert_eq!(inner.headers["content-type"], ["text/html"]);
+    assert_eq!(inner.headers.first("content-type"), Some("text/html"));
     assert_eq!(inner.body_text.as_deref(), Some("hi"));
     assert_eq!(last.body_text.as_deref(), Some("last"));
 }

@@ -118,19 +118,19 @@ impl Envelope {
 /// `X-Gm-Original-To`, the envelope recipient, to the copy). The sender is the final delivery's: Return-Path, RFC 5321, 4.4.
 pub(super) fn google(headers: &Headers, mut flag: impl FnMut(Flag)) -> Option<Journal> {
     let mut envelope = Envelope::default();
-    for recipients in headers.get("x-gm-original-to")? {
+    headers.first("x-gm-original-to")?;
+    for recipients in headers.all("x-gm-original-to") {
         if !envelope.recipients(RecipientKind::Recipient, recipients) {
             flag(Flag::JournalOtherLine);
         }
     }
     envelope.flags.into_iter().for_each(flag);
-    let value = |name| headers.get(name).and_then(|values| values.first());
     Some(Journal {
         kind: JournalKind::Google,
-        sender: value("return-path").map(|sender| path(sender).to_owned()),
+        sender: headers.first("return-path").map(|sender| path(sender).to_owned()),
         on_behalf_of: None,
         subject: None,
-        message_id: value("message-id").cloned(),
+        message_id: headers.first("message-id").map(str::to_owned),
         recipients: envelope.recipients,
         decrypted: false,
         report: None,

@@ -1,8 +1,9 @@
 //! Content between header blocks: as large pieces as they come, and the lines that could be boundaries one by one.
 
+use std::borrow::Cow;
 use std::mem;
 
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
 use super::Machine;
 use crate::limits;
@@ -72,26 +73,16 @@ impl<V: Visitor> Machine<V> {
             layer.line_start = false;
             let tail = mem::take(&mut layer.tail);
             self.content(level, layer, &tail);
-            layer.recycle_tail(tail);
+            layer.recycle(Cow::Owned(tail));
             return input;
         }
         if layer.outermost && !self.counted && layer.tail.is_empty() {
             layer.line_offset = self.offset;
         }
-        let end = memchr(b'\n', input).map(|position| position.saturating_add(1));
-        let (line, rest) = input
-            .split_at_checked(end.unwrap_or(input.len()))
-            .unwrap_or((input, &[]));
-        if end.is_none() || !layer.tail.is_empty() {
-            layer.tail.extend_from_slice(line);
-            if end.is_none() && layer.tail.len() <= limits::BOUNDARY_LINE {
-                return rest;
-            }
-            let line = mem::take(&mut layer.tail);
+        let (line, rest) = layer.whole_line(input);
+        if let Some(line) = line {
             self.whole_line(level, layer, &line);
-            layer.recycle_tail(line);
-        } else {
-            self.whole_line(level, layer, line);
+            layer.recycle(line);
         }
         rest
     }
@@ -191,7 +182,7 @@ impl<V: Visitor> Machine<V> {
         }
         layer.survey.feed(bytes);
         if !bytes.is_empty() {
-            Self::look_for_boundary(layer, bytes);
+            layer.look_for_boundary(bytes);
         }
         self.look_for_header(layer, held.bytes());
         self.look_for_header(layer, bytes);
@@ -242,15 +233,6 @@ impl<V: Visitor> Machine<V> {
             self.layers.push(Layer::enclosed(offset));
         }
         self.feed_layer(below, octets);
-    }
-
-    /// `x--boundary`, ` --boundary`, `--boundaryX`: for some readers a part begins there.
-    fn look_for_boundary(layer: &mut Layer, bytes: &[u8]) {
-        let mut near = mem::take(&mut layer.near);
-        if let Some((_, innermost)) = layer.multiparts().next_back() {
-            near.look(&innermost.boundary, bytes);
-        }
-        layer.near = near;
     }
 
     /// Some readers pass over blank lines before a header; then what looks like a body is one.
