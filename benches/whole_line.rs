@@ -231,6 +231,8 @@ impl Line {
             username: self.user.to_owned(),
             password: dovecot::PASSWORD.to_owned(),
             inbox_name: None,
+            inbox_names: Vec::new(),
+            max_connections: None,
             is_insecure: false,
             from_zero: true,
             ca_file: self.ca_file.clone(),

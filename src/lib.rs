@@ -22,7 +22,7 @@
 //! 3. [`mime::entity`]: bytes to parts; then [`event::build`]: parts to an event.
 //! 4. [`sink`], [`http::exchange`], [`net`]: how an event gets out, and what a connection is.
 //! 5. [`checkpoint`]: what survives a crash. [`limits`]: every bound on bytes from outside.
-//! 6. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
+//! 6. [`turns`], [`account`]: several mailboxes of one account. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
 //!
 //! A module uses what stands above it in the list below, never what stands under it.
 //!
@@ -66,7 +66,11 @@ pub mod websocket;
 pub mod checkpoint;
 pub mod sink;
 
+pub mod turns;
+
 pub mod mailbox;
+
+pub mod account;
 
 pub mod config;
 

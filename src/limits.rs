@@ -77,6 +77,24 @@ pub const IMAP_SET_LENGTH: usize = 7_900;
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
 pub const LISTED_MAILS: usize = 200_000;
 
+// ---- imap: mailboxes ----
+
+/// Mailboxes that one `inbox_names` may come to. Reached: the others are not watched, which is logged.
+pub const MAILBOXES: usize = 10_000;
+/// Bytes of a mailbox's name; a command line must hold it. Reached: the mailbox is not watched.
+pub const MAILBOX_NAME: usize = 4 * 1024;
+/// Connections of one account at a time, unless `max_connections` says otherwise: Dovecot allows 10 for a user and
+/// address, Gmail 15, and people read their mail as well. Reached: mailboxes take turns.
+pub const CONNECTIONS: u64 = 8;
+/// How long a mailbox watches before it looks whether others wait for its connection. Bounds how long they do.
+pub const TURN: Duration = Duration::from_secs(15);
+/// From the beginning of one turn of a mailbox to the next, at least: what polling once a minute costs a server, it bears.
+pub const BETWEEN_TURNS: Duration = Duration::from_secs(60);
+/// Between two listings of an account's mailboxes.
+pub const RELIST: Duration = Duration::from_secs(60 * 60);
+/// The same when a mailbox went: a server in trouble may have left it out.
+pub const RELIST_SOON: Duration = Duration::from_secs(5 * 60);
+
 // ---- mime: words, parameters, charsets, dates ----
 
 /// Bytes of a charset label that are looked at; the longest registered name has 45. Reached: the rest is ignored.

@@ -8,7 +8,7 @@
 mod begin;
 mod catch_up;
 mod delivery;
-mod failure;
+pub(crate) mod failure;
 mod frontier;
 mod progress;
 mod transfer;
@@ -34,6 +34,7 @@ use crate::log::{self, Level};
 use crate::metrics::{Counter, Counters};
 use crate::net::Dial;
 use crate::sink::{Batch, Sink};
+use crate::turns::{Member, Turn};
 use crate::{imap, limits};
 
 /// One mailbox and everything it needs; [`Mailbox::run`] is a thread's work.
@@ -56,6 +57,10 @@ pub struct Mailbox {
     pub counters: Arc<Counters>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Whose turn it is to have a connection.
+    pub turns: Member,
+    /// It was listed, not asked for by its name: when it is gone, that is the end of it.
+    pub listed: bool,
     /// Uniformly distributed numbers, for the jitter of delays.
     pub random: fn() -> u64,
 }
@@ -76,6 +81,10 @@ struct Life {
     /// Failures of one kind in a row.
     attempt: u32,
     last_backoff: Option<Backoff>,
+    /// Kept while the account lets nobody in, so that the others do not try as well.
+    turn: Option<Turn>,
+    /// The last session ended because others waited: the next one is nothing to tell of.
+    made_way: bool,
     /// UIDVALIDITY of the mailbox as it was opened last.
     uid_validity: u32,
     /// What the checkpoint holds. The file is read once: should it vanish, this is no first start.
@@ -114,6 +123,8 @@ impl Life {
             mailbox,
             attempt: 0,
             last_backoff: None,
+            turn: None,
+            made_way: false,
             uid_validity: 0,
             remembered: None,
             frontier: Frontier::default(),
@@ -146,6 +157,9 @@ impl Life {
             self.count(Counter::Sessions);
             let Err(failure) = self.session() else { continue };
             let failure = self.settle(failure);
+            if self.mailbox.listed && matches!(failure, Failure::Session(SessionError::NoSuchMailbox(_))) {
+                return self.log(Level::Info, "the mailbox is gone; its checkpoint stays", &[]);
+            }
             match remedy(&failure) {
                 Remedy::Stop => return,
                 Remedy::Again { backoff, at_least } => self.back_off(&failure, backoff, at_least),
@@ -206,18 +220,21 @@ impl Life {
         self.mailbox.clock.wait(delay);
     }
 
-    /// One connection, from greeting to failure: it ends no other way.
+    /// One turn, which nearly always is one connection, from greeting to failure.
     fn session(&mut self) -> Result<(), Failure> {
         self.came = false;
         self.refused.clear();
         self.caught_up = None;
-        let stream = self.mailbox.dial.dial(&self.mailbox.imap.endpoint)?;
-        let mut session = Session::open(stream, Arc::clone(&self.mailbox.clock))?;
-        session.log_in(&self.mailbox.imap)?;
+        let turn = self.turn.take().or_else(|| self.mailbox.turns.wait());
+        let Some(turn) = turn.filter(|_| !self.stopping()) else {
+            return Err(Failure::Stopping);
+        };
+        let began = self.mailbox.clock.now();
+        let (mut session, turn) = self.log_in(turn)?;
         let selected = session.examine(&self.mailbox.name)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
-        let mut first = true;
+        let mut first = !std::mem::take(&mut self.made_way);
         let mut watched = Watched::Quiet;
         while !self.stopping() {
             let listed = self.frontier.end();
@@ -227,10 +244,46 @@ impl Life {
             }
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
-            watched = session.watch(limits::IDLE_CYCLE)?;
+            if turn.others_wait() {
+                turn.hand_over(session);
+                self.make_way(began);
+                return Ok(());
+            }
+            let patience = if turn.is_scarce() {
+                limits::TURN
+            } else {
+                limits::IDLE_CYCLE
+            };
+            watched = session.watch(patience)?;
         }
         session.log_out();
         Ok(())
+    }
+
+    /// The connection that came with the turn, or a new one.
+    fn log_in(&mut self, mut turn: Turn) -> Result<(Session, Turn), Failure> {
+        if let Some(session) = turn.session() {
+            return Ok((session, turn));
+        }
+        match connect(&self.mailbox.imap, &*self.mailbox.dial, &self.mailbox.clock) {
+            Ok(session) => {
+                turn.logged_in();
+                Ok((session, turn))
+            }
+            Err(failure) => {
+                turn.not_logged_in();
+                self.turn = Some(turn);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Others have the connection now. Not to be back at once is what keeps a hundred quiet mailboxes from going round
+    /// and round without a pause.
+    fn make_way(&mut self, began: Instant) {
+        self.made_way = true;
+        let since = self.mailbox.clock.now().saturating_duration_since(began);
+        self.mailbox.clock.wait(limits::BETWEEN_TURNS.saturating_sub(since));
     }
 
     fn stopping(&self) -> bool {
@@ -253,7 +306,15 @@ impl Life {
     }
 }
 
+/// A connection that is logged in.
+pub(crate) fn connect(imap: &imap::Settings, dial: &dyn Dial, clock: &Arc<dyn Clock>) -> Result<Session, Failure> {
+    let stream = dial.dial(&imap.endpoint)?;
+    let mut session = Session::open(stream, Arc::clone(clock))?;
+    session.log_in(imap)?;
+    Ok(session)
+}
+
 /// Rounded up: "in 0 seconds" would read as if nothing were waited for.
-fn whole_seconds(delay: Duration) -> u128 {
+pub(crate) fn whole_seconds(delay: Duration) -> u128 {
     delay.as_millis().div_ceil(1000)
 }

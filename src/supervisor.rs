@@ -1,4 +1,7 @@
 //! One thread for each mailbox. A thread that panics is counted, logged and begun again: one mailbox's failure is its own.
+//! `supervisor/threads.rs` knows which run.
+
+mod threads;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -14,35 +17,49 @@ use rustls::ClientConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::account::Account;
 use crate::backoff;
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{Adapter, Receiver};
+use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::Mailbox;
 use crate::metrics::Counters;
+use crate::net::Dial;
 use crate::net::dial::TcpDialer;
 use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::sink::Sink;
 use crate::sink::stdout::Stdout;
 use crate::sink::webhook::Webhook;
+use crate::turns::Turns;
 use crate::{limits, log};
+use threads::{Claims, Kind, Lifetime, Threads};
 
 /// Everything checked, nothing contacted yet.
 pub struct Supervisor {
-    mailboxes: Vec<Watch>,
+    watches: Vec<Watch>,
     stop: Arc<Stop>,
     clock: Arc<SystemClock>,
 }
 
-/// One mailbox to be: what it takes to make a [`Mailbox`], as often as needed.
+/// What all threads share.
+struct Program {
+    stop: Arc<Stop>,
+    clock: Arc<SystemClock>,
+    directories: BTreeMap<PathBuf, StateDirectory>,
+    claims: Claims,
+}
+
+/// One account and its mailboxes to be: what it takes to make a [`Mailbox`], as often as needed.
 struct Watch {
     adapter: Adapter,
-    trust: Trust,
+    /// To the IMAP server and to the receiver: made once, as what they trust is large.
+    dial: Arc<dyn Dial>,
+    dial_receiver: Arc<dyn Dial>,
+    turns: Arc<Turns>,
     /// The one standard output that mailboxes share.
     stdout: Stdout<io::Stdout>,
-    /// They outlive a mailbox that panics.
-    counters: Arc<Counters>,
 }
 
 impl Supervisor {
@@ -51,54 +68,52 @@ impl Supervisor {
         let stop = Stop::new();
         let clock = Arc::new(SystemClock::new(Arc::clone(&stop)));
         let stdout = Stdout::new(io::stdout());
-        let mut mailboxes = Vec::new();
+        let mut watches = Vec::new();
         for adapter in adapters {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
             let watch = Watch {
-                adapter,
-                trust,
+                dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
+                dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
+                turns: Turns::new(adapter.max_connections),
                 stdout: stdout.clone(),
-                counters: Arc::default(),
+                adapter,
             };
             watch.sink(&clock)?;
-            mailboxes.push(watch);
+            watches.push(watch);
         }
-        Ok(Supervisor { mailboxes, stop, clock })
+        Ok(Supervisor { watches, stop, clock })
     }
 
     /// Watches all mailboxes until SIGTERM or SIGINT, then waits for the acknowledgements under way. A second signal
     /// ends the process at once. The error tells why it could not begin.
     pub fn run(self) -> Result<(), String> {
-        let directories = Arc::new(self.lock_state_directories()?);
+        let directories = self.lock_state_directories()?;
         self.stop_on_signals()
             .map_err(|error| format!("cannot listen to signals: {error}"))?;
+        let program = Arc::new(Program {
+            stop: self.stop,
+            clock: self.clock,
+            directories,
+            claims: Claims::default(),
+        });
         let (ended, ends) = mpsc::channel::<()>();
-        let mut running: usize = 0;
-        for watch in self.mailboxes {
-            let (clock, stop, directories) = (
-                Arc::clone(&self.clock),
-                Arc::clone(&self.stop),
-                Arc::clone(&directories),
-            );
-            let ended = ended.clone();
-            let work = move || {
-                watch.keep_running(&clock, &stop, &directories);
-                drop(ended);
-            };
-            thread::Builder::new()
-                .name("mailbox".to_owned())
-                .spawn(work)
+        let mut guards = Vec::new();
+        for watch in self.watches {
+            let turns = Arc::clone(&watch.turns);
+            guards.push(program.stop.on_stop(move || turns.close()));
+            let threads = Threads::new(Arc::new(watch), Arc::clone(&program), ended.clone());
+            threads
+                .begin()
                 .map_err(|error| format!("cannot start a thread: {error}"))?;
-            running = running.saturating_add(1);
         }
         drop(ended);
-        wait_for_ends(&ends, &*self.clock);
+        wait_for_ends(&ends, &*program.clock);
         Ok(())
     }
 
     fn lock_state_directories(&self) -> Result<BTreeMap<PathBuf, StateDirectory>, String> {
         let mut directories = BTreeMap::new();
-        for watch in &self.mailboxes {
+        for watch in &self.watches {
             let path = &watch.adapter.state_dir;
             if !directories.contains_key(path) {
                 let directory = StateDirectory::open(path).map_err(|error| error.to_string())?;
@@ -146,15 +161,12 @@ fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) {
 }
 
 impl Watch {
-    fn keep_running(
-        &self,
-        clock: &Arc<SystemClock>,
-        stop: &Arc<Stop>,
-        directories: &BTreeMap<PathBuf, StateDirectory>,
-    ) {
+    fn keep_running(&self, name: &MailboxName, kind: Kind, lifetime: &Arc<Lifetime>, program: &Program) {
         let mut panics: u32 = 0;
-        while !clock.stopping() {
-            match self.mailbox(clock, stop, directories) {
+        // They outlive a mailbox that panics.
+        let counters = Arc::default();
+        while !lifetime.stopping() {
+            match self.mailbox(name, kind, lifetime, &counters, program) {
                 Ok(mailbox) => {
                     // Nothing of a mailbox outlives its run, so nothing half-changed is seen again.
                     if panic::catch_unwind(AssertUnwindSafe(|| mailbox.run())).is_ok() {
@@ -165,76 +177,103 @@ impl Watch {
                         &[
                             ("server", &self.adapter.imap.endpoint),
                             ("username", &self.adapter.imap.username),
-                            ("mailbox", &self.adapter.mailbox),
+                            ("mailbox", name),
                             ("times", &panics.saturating_add(1)),
                         ],
                     );
                 }
-                Err(error) => log::error(&error, &[("mailbox", &self.adapter.mailbox)]),
+                Err(error) => log::error(&error, &[("mailbox", name)]),
             }
-            clock.wait(backoff::NETWORK.delay(panics, random()));
+            lifetime.wait(backoff::NETWORK.delay(panics, random()));
             panics = panics.saturating_add(1);
         }
     }
 
     fn mailbox(
         &self,
-        clock: &Arc<SystemClock>,
-        stop: &Arc<Stop>,
-        directories: &BTreeMap<PathBuf, StateDirectory>,
+        name: &MailboxName,
+        kind: Kind,
+        lifetime: &Arc<Lifetime>,
+        counters: &Arc<Counters>,
+        program: &Program,
     ) -> Result<Mailbox, String> {
         let adapter = &self.adapter;
-        let directory = directories.get(&adapter.state_dir).ok_or("state_dir: not locked")?;
-        let account = adapter.imap.account();
+        let directory = program
+            .directories
+            .get(&adapter.state_dir)
+            .ok_or("state_dir: not locked")?;
+        let mut event = adapter.event.clone();
+        event.hostname = adapter.host_name(name);
         Ok(Mailbox {
             imap: adapter.imap.clone(),
-            name: adapter.mailbox.clone(),
-            event: adapter.event.clone(),
-            from_zero: adapter.from_zero,
-            dial: Arc::new(self.imap_dialer(clock, stop)?),
-            sink: self.sink(clock)?,
-            checkpoint: Box::new(directory.checkpoint(&account, adapter.mailbox.as_str())),
-            counters: Arc::clone(&self.counters),
-            clock: Arc::clone(clock) as Arc<dyn Clock>,
+            name: name.clone(),
+            event,
+            from_zero: adapter.from_zero || kind == Kind::New,
+            dial: Arc::clone(&self.dial),
+            sink: self.sink(&program.clock)?,
+            checkpoint: Box::new(directory.checkpoint(&adapter.imap.account(), name.as_str())),
+            counters: Arc::clone(counters),
+            clock: Arc::clone(lifetime) as Arc<dyn Clock>,
+            turns: self.turns.join(),
+            listed: kind != Kind::Named,
             random,
         })
     }
 
-    /// Connections to the IMAP server. They end with the request to stop.
-    fn imap_dialer(&self, clock: &Arc<SystemClock>, stop: &Arc<Stop>) -> Result<TcpDialer, String> {
-        let pins = &self.adapter.tls_pins;
-        let pinned = (!pins.is_empty()).then(|| Trust::pinned(pins));
-        let tls = client_config(pinned.as_ref().unwrap_or(&self.trust), Protocol::Imap)?;
-        let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
-        self.through(dialer, self.adapter.proxy.as_ref())
-    }
-
-    /// Connections to the receiver. A request to stop lets the acknowledgement under way come in.
-    fn receiver_dialer(&self, clock: &Arc<SystemClock>) -> Result<TcpDialer, String> {
-        let tls = client_config(&self.trust, Protocol::Http)?;
-        let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
-        let dialer = dialer.connect_within(limits::HTTP_CONNECT);
-        self.through(dialer, self.adapter.receiver_proxy.as_ref())
-    }
-
-    fn through(&self, dialer: TcpDialer, proxy: Option<&proxy::Settings>) -> Result<TcpDialer, String> {
-        Ok(match proxy {
-            None => dialer,
-            Some(proxy) => dialer.through(proxy.clone(), client_config(&self.trust, Protocol::Http)?),
-        })
+    fn account(&self, program: &Program) -> Account {
+        Account {
+            imap: self.adapter.imap.clone(),
+            wanted: self.adapter.mailboxes.clone(),
+            dial: Arc::clone(&self.dial),
+            turns: Arc::clone(&self.turns),
+            clock: Arc::clone(&program.clock) as Arc<dyn Clock>,
+            random,
+        }
     }
 
     fn sink(&self, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {
         match &self.adapter.receiver {
             Receiver::Stdout => Ok(Box::new(self.stdout.clone())),
             Receiver::Webhook(settings) => {
-                let dial = self.receiver_dialer(clock)?;
-                let webhook = Webhook::new(settings, Arc::new(dial), Arc::clone(clock) as Arc<dyn Clock>)
-                    .map_err(|error| error.to_string())?;
+                let webhook = Webhook::new(
+                    settings,
+                    Arc::clone(&self.dial_receiver),
+                    Arc::clone(clock) as Arc<dyn Clock>,
+                )
+                .map_err(|error| error.to_string())?;
                 Ok(Box::new(webhook))
             }
         }
     }
+}
+
+/// Connections to the IMAP server. They end with the request to stop.
+fn imap_dialer(
+    adapter: &Adapter,
+    trust: &Trust,
+    clock: &Arc<SystemClock>,
+    stop: &Arc<Stop>,
+) -> Result<TcpDialer, String> {
+    let pins = &adapter.tls_pins;
+    let pinned = (!pins.is_empty()).then(|| Trust::pinned(pins));
+    let tls = client_config(pinned.as_ref().unwrap_or(trust), Protocol::Imap)?;
+    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
+    through(dialer, adapter.proxy.as_ref(), trust)
+}
+
+/// Connections to the receiver. A request to stop lets the acknowledgement under way come in.
+fn receiver_dialer(adapter: &Adapter, trust: &Trust, clock: &Arc<SystemClock>) -> Result<TcpDialer, String> {
+    let tls = client_config(trust, Protocol::Http)?;
+    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
+    let dialer = dialer.connect_within(limits::HTTP_CONNECT);
+    through(dialer, adapter.receiver_proxy.as_ref(), trust)
+}
+
+fn through(dialer: TcpDialer, proxy: Option<&proxy::Settings>, trust: &Trust) -> Result<TcpDialer, String> {
+    Ok(match proxy {
+        None => dialer,
+        Some(proxy) => dialer.through(proxy.clone(), client_config(trust, Protocol::Http)?),
+    })
 }
 
 fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>, String> {

@@ -142,6 +142,8 @@ fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Config
         username: dovecot::USERS[0].to_owned(),
         password: dovecot::PASSWORD.to_owned(),
         inbox_name: None,
+        inbox_names: Vec::new(),
+        max_connections: None,
         is_insecure: false,
         from_zero: true,
         ca_file: dovecot.trusted_with_receiver(),

@@ -114,7 +114,7 @@ fn the_configurations_load_and_every_key_exists() {
         assert!(configuration.notices.is_empty(), "{:?}", configuration.notices);
         loaded += 1;
     }
-    assert_eq!(loaded, 2);
+    assert_eq!(loaded, 3);
     fs::remove_dir_all(&folder).unwrap();
 
     for row in table(&readme, "key of `imap`") {

@@ -16,6 +16,8 @@ mod patience;
 mod receiver_fails;
 #[path = "story/server_fails.rs"]
 mod server_fails;
+#[path = "story/several_mailboxes.rs"]
+mod several_mailboxes;
 mod support;
 #[path = "story/the_end.rs"]
 mod the_end;

@@ -40,6 +40,8 @@ const IMAP_KEYS: &[Key] = &[
     ("username", Shape::Text),
     ("password", Shape::Text),
     ("inbox_name", Shape::Text),
+    ("inbox_names", Shape::List(&Shape::Text)),
+    ("max_connections", Shape::Number),
     ("is_insecure", Shape::Flag),
     ("from_zero", Shape::Flag),
     ("include_attachments", Shape::Flag),

@@ -24,6 +24,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::imap::mailbox_name::MailboxName;
+use crate::imap::wanted::Wanted;
 use crate::net::tls::pin::Pin;
 use crate::{event, imap, limits, net, sink};
 
@@ -38,8 +39,10 @@ pub use settings::machine_name;
 pub struct Adapter {
     /// The account.
     pub imap: imap::Settings,
-    /// `inbox_name`; default `INBOX`.
-    pub mailbox: MailboxName,
+    /// `inbox_name` or `inbox_names`, at least one; default `INBOX`.
+    pub mailboxes: Vec<Wanted>,
+    /// `max_connections`: to the IMAP server at a time.
+    pub max_connections: usize,
     /// `from_zero`: the first start delivers what is already there; otherwise it starts from now.
     pub from_zero: bool,
     /// `ca_file`: certificate authorities trusted beside the public ones, for the IMAP server and the receiver.
@@ -56,6 +59,17 @@ pub struct Adapter {
     pub event: event::build::Settings,
     /// Where events go.
     pub receiver: Receiver,
+}
+
+impl Adapter {
+    /// The host name of the sensor that `mailbox` is: the configured one as it stands for the one mailbox that is asked for
+    /// by its name; where there may be several, each is its own sensor and has its own name.
+    pub fn host_name(&self, mailbox: &MailboxName) -> String {
+        match self.mailboxes.as_slice() {
+            [Wanted::Name(_)] => self.event.hostname.clone(),
+            _ => mailbox.as_str().to_owned(),
+        }
+    }
 }
 
 /// Where events go.

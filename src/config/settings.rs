@@ -7,11 +7,12 @@ use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{Adapter, Receiver, keys, proxy, receiver, server};
 use crate::imap::mailbox_name::MailboxName;
+use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
 use crate::net::tls::pin::Pin;
 use crate::secret::Secret;
-use crate::{event, imap};
+use crate::{event, imap, limits};
 
 /// The adapters of a file's documents, and what in them has no effect.
 pub(super) fn adapters(
@@ -32,10 +33,12 @@ pub(super) fn adapters(
             ));
         };
         let (adapter, found) = adapter(imap, "imap", environment)?;
-        if !watched.insert((adapter.imap.account(), adapter.mailbox.clone())) {
-            let message =
-                "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
-            return Err(Finding::at(imap.place, message));
+        for name in adapter.mailboxes.iter().filter_map(Wanted::name) {
+            if !watched.insert((adapter.imap.account(), name.clone())) {
+                let message =
+                    "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
+                return Err(Finding::at(imap.place, message));
+            }
         }
         adapters.push(adapter);
         notices.extend(found);
@@ -113,7 +116,6 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         username: section.required("username")?,
         password: Secret::new(section.required("password")?),
     };
-    let mailbox = MailboxName::new(section.text("inbox_name")?.as_deref().unwrap_or("INBOX"));
     let ca_file = ca_file(&section)?;
     let tls_pins = tls_pins(&section, security)?;
     let proxy = proxy::proxy(&section.section("proxy"), "proxy")?;
@@ -140,7 +142,8 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     };
     let adapter = Adapter {
         imap,
-        mailbox,
+        mailboxes: mailboxes(&section)?,
+        max_connections: max_connections(&section)?,
         from_zero: section.flag("from_zero")?,
         ca_file,
         tls_pins,
@@ -171,6 +174,35 @@ fn security(section: &Section<'_>, is_insecure: bool) -> Result<Security, Findin
             let reason = "is_insecure is set as well, which means clear text to the end; set one of the two";
             Err(section.fault("starttls", reason))
         }
+    }
+}
+
+/// `inbox_name` is a name whatever it holds; the entries of `inbox_names` may be patterns and uses.
+fn mailboxes(section: &Section<'_>) -> Result<Vec<Wanted>, Finding> {
+    let name = section.text("inbox_name")?;
+    let entries = section.texts("inbox_names")?;
+    match name {
+        Some(_) if !entries.is_empty() => {
+            Err(section.fault("inbox_names", "inbox_name is set as well; move it into inbox_names"))
+        }
+        None if !entries.is_empty() => {
+            let mut mailboxes = Vec::new();
+            for entry in entries {
+                let wanted = Wanted::read(&entry).map_err(|reason| section.fault("inbox_names", &reason))?;
+                if !mailboxes.contains(&wanted) {
+                    mailboxes.push(wanted);
+                }
+            }
+            Ok(mailboxes)
+        }
+        name => Ok(vec![Wanted::Name(MailboxName::new(name.as_deref().unwrap_or("INBOX")))]),
+    }
+}
+
+fn max_connections(section: &Section<'_>) -> Result<usize, Finding> {
+    match section.number("max_connections")?.unwrap_or(limits::CONNECTIONS) {
+        0 => Err(section.fault("max_connections", "at least 1")),
+        most => Ok(usize::try_from(most).unwrap_or(usize::MAX)),
     }
 }
 
@@ -280,6 +312,20 @@ impl<'a> Section<'a> {
                 .map(Some)
                 .map_err(|reason| self.fault(key, &reason)),
         }
+    }
+
+    /// The texts of the list under `key`, their references resolved; empty ones are left out.
+    pub fn texts(&self, key: &str) -> Result<Vec<String>, Finding> {
+        let Some(Content::Sequence(items)) = self.get(key).map(|node| &node.content) else {
+            return Ok(Vec::new());
+        };
+        let scalars = items.iter().filter_map(|item| match &item.content {
+            Content::Scalar(text) if !text.expose().is_empty() => Some(text.expose()),
+            _ => None,
+        });
+        scalars
+            .map(|text| reference::resolve(text, self.environment).map_err(|reason| self.fault(key, &reason)))
+            .collect()
     }
 
     /// The text under `key`, which must be there.

@@ -1,6 +1,7 @@
 //! Whole configurations: what is accepted, what is refused, and in which words.
 
 mod documents;
+mod mailboxes;
 mod settings;
 mod traps;
 mod values;

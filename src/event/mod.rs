@@ -34,7 +34,7 @@ pub struct Routing {
     pub event_time: i64,
     /// `event_id`: the same for the same mail, however often it is sent.
     pub event_id: EventId,
-    /// `hostname`: `client_options.hostname`, else this machine's name.
+    /// `hostname`: the mailbox, where an account has several; else `client_options.hostname`, else this machine's name.
     pub hostname: String,
     /// `oid`: `client_options.identity.oid`.
     pub oid: String,

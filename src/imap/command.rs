@@ -32,6 +32,10 @@ pub enum Command {
     Id,
     /// Open a mailbox for reading only.
     Examine(MailboxName),
+    /// The mailboxes that match a pattern; the empty one asks for the hierarchy delimiter.
+    ListMailboxes(MailboxName),
+    /// The mailboxes that have a special use (RFC 6154 section 5.1).
+    ListSpecialUse,
     /// UIDNEXT and UIDVALIDITY of a mailbox.
     Status(MailboxName),
     /// UIDs and sizes from one UID to another.
@@ -70,6 +74,7 @@ impl Command {
             Command::AuthenticatePlain { .. } => "AUTHENTICATE PLAIN",
             Command::Id => "ID",
             Command::Examine(_) => "EXAMINE",
+            Command::ListMailboxes(_) | Command::ListSpecialUse => "LIST",
             Command::Status(_) => "STATUS",
             Command::List(..) | Command::LastUid | Command::Describe(_) | Command::Fetch(_) => "UID FETCH",
             Command::Search(_) | Command::SearchRange(..) => "UID SEARCH",
@@ -113,6 +118,11 @@ impl Command {
                 parts.word("EXAMINE");
                 parts.string(mailbox.wire());
             }
+            Command::ListMailboxes(pattern) => {
+                parts.word("LIST \"\"");
+                parts.string(pattern.wire());
+            }
+            Command::ListSpecialUse => parts.word("LIST (SPECIAL-USE) \"\" \"*\""),
             Command::Status(mailbox) => {
                 parts.word("STATUS");
                 parts.string(mailbox.wire());
@@ -233,6 +243,15 @@ mod tests {
                 Command::Status(MailboxName::new("a\"\\b")),
                 "A1 STATUS \"a\\\"\\\\b\" (UIDNEXT UIDVALIDITY)\r\n",
             ),
+            (
+                Command::ListMailboxes(MailboxName::new("Büro/%")),
+                "A1 LIST \"\" \"B&APw-ro/%\"\r\n",
+            ),
+            (
+                Command::ListMailboxes(MailboxName::from_wire(b"B\"ro")),
+                "A1 LIST \"\" \"B\\\"ro\"\r\n",
+            ),
+            (Command::ListSpecialUse, "A1 LIST (SPECIAL-USE) \"\" \"*\"\r\n"),
             (Command::List(1, 100), "A1 UID FETCH 1:100 (UID RFC822.SIZE)\r\n"),
             (Command::LastUid, "A1 UID FETCH * (UID)\r\n"),
             (

@@ -20,6 +20,7 @@ pub mod response;
 pub mod resume;
 pub mod session;
 pub mod uid;
+pub mod wanted;
 
 use crate::net::Endpoint;
 use crate::secret::Secret;

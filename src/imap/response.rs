@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::fetch_items::{Attributes, Items, Stop, number};
 use super::lexer::{Lexer, Token, Unreadable};
+use super::mailbox_name::MailboxName;
 use crate::limits;
 
 /// One response.
@@ -30,11 +31,13 @@ pub enum Response {
     Expunge,
     /// `* SEARCH 2 84 882`, in the server's order.
     Search(Vec<u32>),
+    /// `* LIST (\HasNoChildren \Sent) "/" "Sent Items"`
+    List(ListedMailbox),
     /// `* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)`
     Status(Status),
     /// `* 12 FETCH (…)`, complete; where there was a body, it was read before.
     Fetch(Attributes),
-    /// Readable, and of no interest: FLAGS, RECENT, LIST, ID, an empty line.
+    /// Readable, and of no interest: FLAGS, RECENT, ID, an empty line.
     Other,
     /// A response that does not follow the grammar and could be skipped safely; its beginning.
     Unreadable(String),
@@ -92,6 +95,24 @@ pub struct Status {
     pub uid_next: Option<u32>,
     /// `UIDVALIDITY`
     pub uid_validity: Option<u32>,
+}
+
+/// One mailbox of a LIST response (RFC 3501 section 7.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedMailbox {
+    /// What it is: `\NOSELECT`, `\SENT`; in capitals.
+    attributes: Vec<String>,
+    /// What stands between the levels of names; `None` where names have no levels.
+    pub delimiter: Option<String>,
+    /// Its name.
+    pub name: MailboxName,
+}
+
+impl ListedMailbox {
+    /// Whether `attribute` is one of its own.
+    pub fn has(&self, attribute: &str) -> bool {
+        self.attributes.iter().any(|own| own.eq_ignore_ascii_case(attribute))
+    }
 }
 
 impl Capabilities {
@@ -210,11 +231,10 @@ pub fn is_text(text: &[u8]) -> bool {
 
 fn untagged(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
     // Responses that may hold strings, and so literals, and are of no interest.
-    const WITH_STRINGS: [&[u8]; 14] = [
+    const WITH_STRINGS: [&[u8]; 13] = [
         b"ACL",
         b"ESEARCH",
         b"ID",
-        b"LIST",
         b"LISTRIGHTS",
         b"LSUB",
         b"METADATA",
@@ -234,6 +254,7 @@ fn untagged(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
     Ok(Parsed::Complete(match name.as_str() {
         "CAPABILITY" => Response::Capability(Capabilities::read(&mut lexer)),
         "SEARCH" => Response::Search(numbers(&mut lexer)),
+        "LIST" => return list(lexer),
         "STATUS" => return status(lexer),
         _ if WITH_STRINGS.contains(&name.as_bytes()) => return walk(lexer),
         _ if first.first().is_some_and(u8::is_ascii_digit) => return numbered(first, lexer),
@@ -287,6 +308,41 @@ fn status(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
             _ => {}
         }
     }
+}
+
+/// What stands behind the name (RFC 5258) is of no interest, but for literals.
+fn list(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
+    let walked = walk(lexer)?;
+    if matches!(walked, Parsed::Literal(_)) {
+        return Ok(walked);
+    }
+    let mut attributes = Vec::new();
+    if lexer.token()? != Token::Open {
+        return Err(Unreadable("LIST without attributes"));
+    }
+    loop {
+        match lexer.token()? {
+            Token::Atom(attribute) => attributes.push(capitals(attribute)),
+            Token::Close => break,
+            _ => return Err(Unreadable("LIST with strange attributes")),
+        }
+    }
+    let delimiter = match lexer.token()? {
+        Token::String(delimiter) => Some(excerpt(&delimiter)),
+        Token::Atom(atom) if !atom.eq_ignore_ascii_case(b"NIL") => Some(excerpt(atom)),
+        Token::Atom(_) => None,
+        _ => return Err(Unreadable("LIST without a hierarchy delimiter")),
+    };
+    let name = match lexer.token()? {
+        Token::String(name) => MailboxName::from_wire(&name),
+        Token::Atom(name) => MailboxName::from_wire(name),
+        _ => return Err(Unreadable("LIST without a name")),
+    };
+    Ok(Parsed::Complete(Response::List(ListedMailbox {
+        attributes,
+        delimiter: delimiter.filter(|delimiter| !delimiter.is_empty()),
+        name,
+    })))
 }
 
 /// Walks to the end, for the literals that may stand there.
@@ -368,3 +424,6 @@ pub fn excerpt(text: &[u8]) -> String {
     let cut = text.get(..limits::IMAP_TEXT).unwrap_or(text);
     String::from_utf8_lossy(cut).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

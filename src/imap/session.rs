@@ -8,6 +8,7 @@
 mod connection;
 mod fetch;
 mod list;
+mod list_mailboxes;
 mod log_in;
 mod start_tls;
 mod watch;
@@ -110,12 +111,15 @@ impl Session {
         match condition.state {
             State::Ok => {}
             State::No => {
-                return Err(trouble(&condition).unwrap_or_else(|| {
-                    SessionError::Configuration(format!(
-                        "the server does not open the mailbox {:?}, check `inbox_name`: {text}",
-                        mailbox.as_str()
-                    ))
-                }));
+                let reason = format!(
+                    "the server does not open the mailbox {:?}, check `inbox_name`: {text}",
+                    mailbox.as_str()
+                );
+                return Err(match trouble(&condition) {
+                    Some(error) => error,
+                    None if condition.has_code("NONEXISTENT") => SessionError::NoSuchMailbox(reason),
+                    None => SessionError::Configuration(reason),
+                });
             }
             State::Bad | State::Bye | State::PreAuth => return Err(refusal(&command, &condition)),
         }
@@ -359,6 +363,8 @@ pub enum SessionError {
     Authentication(String),
     /// A setting is wrong; says which (`inbox_name`, `is_insecure`, `username`, …) and what the server answered.
     Configuration(String),
+    /// The mailbox is not there; names the setting, and the server's words.
+    NoSuchMailbox(String),
     /// NO or BAD to a command that should have worked. The session goes on.
     Refused {
         /// The command's name.
@@ -388,7 +394,7 @@ impl fmt::Display for SessionError {
             SessionError::Authentication(text) => {
                 write!(formatter, "login refused, check username and password: {text}")
             }
-            SessionError::Configuration(reason) => formatter.write_str(reason),
+            SessionError::Configuration(reason) | SessionError::NoSuchMailbox(reason) => formatter.write_str(reason),
             SessionError::Refused { command, text } => write!(formatter, "the IMAP server refused {command}: {text}"),
         }
     }

@@ -56,7 +56,9 @@ impl Life {
         }
         self.frontier.divide(uid_next);
         self.uid_validity = uid_validity;
-        self.report(resumed, selected, uid_next, position);
+        if !self.made_way || resumed != Resume::GoOn(self.frontier.position()) {
+            self.report(resumed, selected, uid_next, position);
+        }
         self.tell_limit(session, selected, resumed);
         self.move_on()?;
         self.remember_last_mail(session, selected)?;

@@ -10,7 +10,7 @@ use crate::net::{NetError, NetErrorKind};
 
 /// Why a session ended.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// No connection.
     Dial(NetError),
     /// The IMAP conversation.
@@ -32,7 +32,7 @@ pub(super) enum Failure {
 
 /// What follows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(crate) enum Remedy {
     /// Another session, after a delay by `backoff` of not less than `at_least`.
     Again { backoff: Backoff, at_least: Duration },
     /// The end.
@@ -40,7 +40,7 @@ pub(super) enum Remedy {
 }
 
 /// The table. Whatever is not a wish to stop is tried again: a mailbox never gives up.
-pub(super) fn remedy(failure: &Failure) -> Remedy {
+pub(crate) fn remedy(failure: &Failure) -> Remedy {
     let again = |backoff| Remedy::Again {
         backoff,
         at_least: Duration::ZERO,
@@ -62,7 +62,7 @@ pub(super) fn remedy(failure: &Failure) -> Remedy {
                 at_least: wait.unwrap_or_default(),
             },
             SessionError::Authentication(_) => again(backoff::AUTHENTICATION),
-            SessionError::Configuration(_) => again(backoff::CONFIGURATION),
+            SessionError::Configuration(_) | SessionError::NoSuchMailbox(_) => again(backoff::CONFIGURATION),
             SessionError::Net(_)
             | SessionError::Protocol(_)
             | SessionError::Bye(_)

@@ -18,6 +18,7 @@ use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
 use mailtap::secret::Secret;
 use mailtap::sink::webhook::{self, Webhook};
+use mailtap::turns::Turns;
 
 use crate::support::certificates;
 use crate::support::imap_server::{self, Fault, ImapServer};
@@ -91,6 +92,8 @@ impl Watch {
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
             counters: Arc::clone(&self.counters),
             clock: Arc::clone(&clock),
+            turns: Turns::new(1).join(),
+            listed: false,
             random: || u64::MAX / 3,
         };
         self.thread = Some(thread::spawn(move || mailbox.run()));

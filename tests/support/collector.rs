@@ -19,6 +19,8 @@ pub struct Configuration {
     pub username: String,
     pub password: String,
     pub inbox_name: Option<String>,
+    pub inbox_names: Vec<String>,
+    pub max_connections: Option<usize>,
     pub is_insecure: bool,
     pub from_zero: bool,
     pub ca_file: PathBuf,
@@ -35,6 +37,8 @@ impl Configuration {
             username: imap_server::USER.to_owned(),
             password: imap_server::PASSWORD.to_owned(),
             inbox_name: None,
+            inbox_names: Vec::new(),
+            max_connections: None,
             is_insecure: false,
             from_zero: true,
             ca_file: certificates::authority(),
@@ -57,6 +61,12 @@ impl Configuration {
         line("  ", "password", &text(&self.password));
         if let Some(inbox_name) = &self.inbox_name {
             line("  ", "inbox_name", &text(inbox_name));
+        }
+        if !self.inbox_names.is_empty() {
+            line("  ", "inbox_names", &serde_json::Value::from(self.inbox_names.clone()));
+        }
+        if let Some(max_connections) = self.max_connections {
+            line("  ", "max_connections", &max_connections);
         }
         line("  ", "is_insecure", &self.is_insecure);
         line("  ", "from_zero", &self.from_zero);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::{Adapter, Receiver, from_bytes, machine_name};
 use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
 use crate::imap::mailbox_name::MailboxName;
+use crate::imap::wanted::Wanted;
 use crate::net::tls::pin::Pin;
 use crate::net::{Endpoint, Security, proxy};
 use crate::secret::Secret;
@@ -91,7 +92,8 @@ fn every_setting() -> Adapter {
             username: "journal@example.com".to_owned(),
             password: Secret::new("pa:ss # word".to_owned()),
         },
-        mailbox: MailboxName::new("Archive/2024"),
+        mailboxes: vec![Wanted::Name(MailboxName::new("Archive/2024"))],
+        max_connections: 8,
         from_zero: true,
         ca_file: Some(PathBuf::from(CA_FILE)),
         tls_pins: vec![Pin::of(b""); 2],
@@ -224,7 +226,8 @@ fn what_is_not_set_has_its_default() {
                 username: "journal".to_owned(),
                 password: Secret::new(CANARY.to_owned()),
             },
-            mailbox: MailboxName::new("INBOX"),
+            mailboxes: vec![Wanted::Name(MailboxName::new("INBOX"))],
+            max_connections: 8,
             from_zero: false,
             ca_file: None,
             tls_pins: Vec::new(),

@@ -91,7 +91,8 @@ fn without_password(mut error: SessionError, settings: &Settings) -> SessionErro
         | SessionError::Bye(text)
         | SessionError::Unavailable(text)
         | SessionError::Authentication(text)
-        | SessionError::Configuration(text) => text,
+        | SessionError::Configuration(text)
+        | SessionError::NoSuchMailbox(text) => text,
     };
     let password = settings.password.expose();
     let quoted = password.replace('\\', "\\\\").replace('"', "\\\"");

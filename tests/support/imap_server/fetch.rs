@@ -26,7 +26,7 @@ impl Session<'_> {
         let connection = self.connection;
         let chosen = self.state.change(|state| {
             let view = state.view(connection).map(|view| view.uids.clone()).unwrap_or_default();
-            let mut mails = state.mailbox.select(set)?;
+            let mut mails = state.opened(connection)?.select(set)?;
             mails.retain(|mail| view.binary_search(&mail.uid).is_ok());
             let bodies = items.iter().any(|item| item.starts_with("BODY"));
             let refused = state.strike(false, |fault| match fault {

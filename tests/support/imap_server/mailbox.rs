@@ -1,8 +1,12 @@
-//! The mailbox of the in-process server: mails by UID, with UIDVALIDITY and UIDNEXT (RFC 3501, section 2.3.1.1).
+//! A mailbox of the in-process server: mails by UID, with UIDVALIDITY and UIDNEXT (RFC 3501, section 2.3.1.1).
 
 use std::sync::Arc;
 
 pub(super) struct Mailbox {
+    /// On the wire (modified UTF-7).
+    pub name: String,
+    /// As LIST tells them.
+    pub attributes: String,
     pub uid_validity: u32,
     pub uid_next: u32,
     mails: Vec<Mail>,
@@ -19,8 +23,10 @@ pub(super) struct Mail {
 }
 
 impl Mailbox {
-    pub fn new() -> Mailbox {
+    pub fn new(name: &str) -> Mailbox {
         Mailbox {
+            name: name.to_owned(),
+            attributes: "\\HasNoChildren".to_owned(),
             uid_validity: 1_700_000_001,
             uid_next: 1,
             mails: Vec::new(),

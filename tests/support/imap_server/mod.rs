@@ -1,4 +1,4 @@
-//! An IMAP server in this process, with one mailbox in memory. It is faithful until it is told to misbehave, and keeps
+//! An IMAP server in this process, with its mailboxes in memory. It is faithful until it is told to misbehave, and keeps
 //! a record of what the client did.
 //!
 //! `session.rs` is the conversation, `fetch.rs` its heart, `command.rs` reads what the client sends, `mailbox.rs` is what
@@ -25,7 +25,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct Settings {
     /// TLS from the first byte, with this certificate; `None` is clear text.
     pub certificate: Option<Certificate>,
-    /// The only mailbox, by its name on the wire (modified UTF-7).
+    /// The first mailbox, by its name on the wire (modified UTF-7).
     pub mailbox: String,
     /// Whether AUTHENTICATE takes an initial response (RFC 4959).
     pub sasl_ir: bool,
@@ -69,6 +69,10 @@ pub enum Fault {
     UnsolicitedData,
     /// IDLE is neither offered nor understood.
     NoIdle,
+    /// SPECIAL-USE (RFC 6154) is neither offered nor understood.
+    NoSpecialUse,
+    /// SPECIAL-USE is offered, and BAD when it is used.
+    SpecialUseIsBad,
     /// IDLE is offered, but new mail is never told during it.
     IdleNeverFires,
     /// EXAMINE says nothing of UIDNEXT.
@@ -96,6 +100,8 @@ pub struct Record {
     pub connections: usize,
     /// Sessions in IDLE at this moment.
     pub idling: usize,
+    /// The most connections that were logged in at a time.
+    pub most_logged_in: usize,
     /// Every command as it was received, without its tag, of all connections in order.
     pub commands: Vec<String>,
     /// The UID of every body of which at least a byte was sent, in order, repeats included.
@@ -119,15 +125,19 @@ pub struct ImapServer {
 struct State {
     settings: Settings,
     password: String,
-    mailbox: Mailbox,
+    /// The first is the one of the settings; the others come and go.
+    mailboxes: Vec<Mailbox>,
     faults: Vec<Fault>,
     record: Record,
     views: Vec<View>,
+    logged_in: usize,
 }
 
 /// What one session has been told of the mailbox (RFC 3501, section 7.3: sequence numbers are the session's own).
 struct View {
     connection: Arc<Connection>,
+    /// The mailbox's name.
+    mailbox: String,
     uids: Vec<u32>,
     idle: bool,
 }
@@ -141,12 +151,13 @@ impl ImapServer {
     pub fn with(settings: Settings) -> ImapServer {
         let config = settings.certificate.map(certificates::server_config);
         let state = Arc::new(Watched::new(State {
+            mailboxes: vec![Mailbox::new(&settings.mailbox)],
             settings,
             password: PASSWORD.to_owned(),
-            mailbox: Mailbox::new(),
             faults: Vec::new(),
             record: Record::default(),
             views: Vec::new(),
+            logged_in: 0,
         }));
         let shared = Arc::clone(&state);
         let listener = Listener::start(config, move |connection| session::serve(connection, &shared));
@@ -160,16 +171,48 @@ impl ImapServer {
     /// Stores a mail, tells the sessions in IDLE, and returns its UID.
     pub fn deliver(&self, mail: &[u8]) -> u32 {
         self.state.change(|state| {
-            let uid = state.mailbox.append(mail);
+            let uid = state.first().append(mail);
             state.tell_idlers();
             uid
         })
     }
 
+    /// Creates a mailbox, by its name on the wire, with attributes as LIST tells them (`\\Sent`).
+    pub fn create(&self, name: &str, attributes: &str) {
+        self.state.change(|state| {
+            let mut mailbox = Mailbox::new(name);
+            mailbox.uid_validity += u32::try_from(state.mailboxes.len()).unwrap();
+            attributes.clone_into(&mut mailbox.attributes);
+            state.mailboxes.push(mailbox);
+        });
+    }
+
+    /// Stores a mail in one of several mailboxes.
+    pub fn deliver_to(&self, name: &str, mail: &[u8]) -> u32 {
+        self.state.change(|state| {
+            let uid = state.mailbox(name).expect("a mailbox that was created").append(mail);
+            state.tell_idlers();
+            uid
+        })
+    }
+
+    /// Deletes a mailbox; its sessions end with BYE.
+    pub fn delete(&self, name: &str) {
+        self.state.change(|state| {
+            state.mailboxes.retain(|mailbox| mailbox.name != name);
+            for view in state.views.iter().filter(|view| view.mailbox == name) {
+                let _ = view
+                    .connection
+                    .write_all(b"* BYE the mailbox was deleted under you\r\n");
+                view.connection.close();
+            }
+        });
+    }
+
     /// Removes a mail, as another client would.
     pub fn expunge(&self, uid: u32) {
         self.state.change(|state| {
-            state.mailbox.remove(uid);
+            state.first().remove(uid);
             state.tell_idlers();
         });
     }
@@ -178,7 +221,7 @@ impl ImapServer {
     /// Every session ends with BYE.
     pub fn recreate(&self) {
         self.state.change(|state| {
-            state.mailbox.recreate();
+            state.first().recreate();
             for view in &state.views {
                 let _ = view
                     .connection
@@ -190,16 +233,16 @@ impl ImapServer {
 
     /// Sets UIDNEXT, so that UIDs and sequence numbers differ.
     pub fn skip_uids_to(&self, uid_next: u32) {
-        self.state.change(|state| state.mailbox.uid_next = uid_next);
+        self.state.change(|state| state.first().uid_next = uid_next);
     }
 
     pub fn uid_validity(&self) -> u32 {
-        self.state.look(|state| state.mailbox.uid_validity)
+        self.state.look(|state| state.mailboxes[0].uid_validity)
     }
 
     /// UIDs of the mails stored now.
     pub fn uids(&self) -> Vec<u32> {
-        self.state.look(|state| state.mailbox.uids())
+        self.state.look(|state| state.mailboxes[0].uids())
     }
 
     pub fn set_password(&self, password: &str) {
@@ -263,12 +306,34 @@ impl State {
         if self.has(&Fault::IdleNeverFires) {
             return;
         }
-        for view in &mut self.views {
-            if view.idle {
-                let news = view.news(&self.mailbox);
+        for view in self.views.iter_mut().filter(|view| view.idle) {
+            let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.name == view.mailbox);
+            if let Some(mailbox) = mailbox {
+                let news = view.news(mailbox);
                 let _ = view.connection.write_all(news.as_bytes());
             }
         }
+    }
+
+    fn first(&mut self) -> &mut Mailbox {
+        &mut self.mailboxes[0]
+    }
+
+    /// INBOX is the same in every case (RFC 3501, section 5.1), other names are not.
+    fn mailbox(&mut self, name: &str) -> Option<&mut Mailbox> {
+        self.mailboxes.iter_mut().find(|mailbox| {
+            let inbox = mailbox.name.eq_ignore_ascii_case("INBOX");
+            mailbox.name == name || (inbox && name.eq_ignore_ascii_case("INBOX"))
+        })
+    }
+
+    /// The mailbox that a session has open.
+    fn opened(&self, connection: &Arc<Connection>) -> Option<&Mailbox> {
+        let view = self
+            .views
+            .iter()
+            .find(|view| Arc::ptr_eq(&view.connection, connection))?;
+        self.mailboxes.iter().find(|mailbox| mailbox.name == view.mailbox)
     }
 
     fn view(&mut self, connection: &Arc<Connection>) -> Option<&mut View> {

@@ -40,7 +40,9 @@ pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
     // A client that goes away ends the session, nothing else.
     let _ = session.run();
     connection.close();
+    let authenticated = usize::from(session.authenticated);
     state.change(|state| {
+        state.logged_in -= authenticated;
         state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
         state.record.idling = state.views.iter().filter(|view| view.idle).count();
     });
@@ -124,7 +126,9 @@ impl Session<'_> {
             return Ok(false);
         }
         if self.state.look(|state| state.has(&Fault::EndlessNews)) {
-            let mails = self.state.look(|state| state.mailbox.uids().len());
+            let mails = self
+                .state
+                .look(|state| state.opened(self.connection).map_or(0, |mailbox| mailbox.uids().len()));
             self.say(&format!("* {} EXISTS", mails + self.tags.len() % 2));
         }
         let examined = self.state.change(|state| state.view(self.connection).is_some());
@@ -176,6 +180,9 @@ impl Session<'_> {
         if auth_plain {
             line.push_str(" AUTH=PLAIN");
         }
+        if !self.state.look(|state| state.has(&Fault::NoSpecialUse)) {
+            line.push_str(" SPECIAL-USE");
+        }
         // As many servers do, the best is told only to those who logged in.
         if self.authenticated && idle {
             line.push_str(" IDLE");
@@ -226,26 +233,51 @@ impl Session<'_> {
             return self.done(command, "NO [AUTHENTICATIONFAILED] invalid credentials");
         }
         self.authenticated = true;
+        self.state.change(|state| {
+            state.logged_in += 1;
+            state.record.most_logged_in = state.record.most_logged_in.max(state.logged_in);
+        });
         self.done(command, "OK logged in")
     }
 
+    /// RFC 3501, section 6.3.8, and the selection of RFC 6154.
     fn list(&mut self, command: &Command) -> Next {
-        let name = self.state.look(|state| state.settings.mailbox.clone());
-        match command.arguments.get(1).map(String::as_str) {
-            Some("") => self.say("* LIST (\\Noselect) \"/\" \"\""),
-            Some(pattern) if pattern == "*" || pattern == "%" || pattern == name => {
-                self.say(&format!("* LIST (\\HasNoChildren) \"/\" \"{name}\""));
+        let arguments: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
+        let (special, pattern) = match arguments.as_slice() {
+            ["", pattern] => (false, *pattern),
+            ["(SPECIAL-USE)", "", pattern]
+                if !self
+                    .state
+                    .look(|state| state.has(&Fault::NoSpecialUse) || state.has(&Fault::SpecialUseIsBad)) =>
+            {
+                (true, *pattern)
             }
-            _ => (),
+            _ => return self.done(command, "BAD not understood here"),
+        };
+        if pattern.is_empty() {
+            self.say("* LIST (\\Noselect) \"/\" \"\"");
+        }
+        let listed = self.state.look(|state| {
+            let mailboxes = state.mailboxes.iter().filter(|mailbox| {
+                let has_use = ["\\All", "\\Archive", "\\Sent"]
+                    .iter()
+                    .any(|name| mailbox.attributes.contains(name));
+                matches(pattern.as_bytes(), mailbox.name.as_bytes()) && (has_use || !special)
+            });
+            mailboxes
+                .map(|mailbox| format!("* LIST ({}) \"/\" \"{}\"", mailbox.attributes, mailbox.name))
+                .collect::<Vec<_>>()
+        });
+        for line in listed {
+            self.say(&line);
         }
         self.done(command, "OK LIST completed")
     }
 
     fn status(&mut self, command: &Command) -> Next {
         let asked = command.arguments.get(1).cloned().unwrap_or_default();
-        let answer = self.state.look(|state| {
-            let mailbox = &state.mailbox;
-            let known = command.arguments.first().is_some_and(|name| state.is_mailbox(name));
+        let answer = self.state.change(|state| {
+            let mailbox = state.mailbox(command.arguments.first()?)?;
             let mut items = Vec::new();
             for item in asked.trim_matches(['(', ')']).split(' ') {
                 let value = match item {
@@ -257,7 +289,7 @@ impl Session<'_> {
                 };
                 items.push(format!("{item} {value}"));
             }
-            known.then(|| format!("* STATUS \"{}\" ({})", state.settings.mailbox, items.join(" ")))
+            Some(format!("* STATUS \"{}\" ({})", mailbox.name, items.join(" ")))
         });
         match answer {
             Some(line) => {
@@ -272,27 +304,27 @@ impl Session<'_> {
         let connection = self.connection;
         let lines = self.state.change(|state| {
             state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
-            if !command.arguments.first().is_some_and(|name| state.is_mailbox(name)) {
-                return None;
-            }
-            let uids = state.mailbox.uids();
+            let mailbox = state.mailbox(command.arguments.first()?)?;
+            let (uids, uid_validity, uid_next) = (mailbox.uids(), mailbox.uid_validity, mailbox.uid_next);
+            let name = mailbox.name.clone();
             let mut lines = vec![
                 "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)".to_owned(),
                 "* OK [PERMANENTFLAGS ()] none".to_owned(),
                 format!("* {} EXISTS", uids.len()),
                 "* 0 RECENT".to_owned(),
-                format!("* OK [UIDVALIDITY {}] UIDs are valid", state.mailbox.uid_validity),
+                format!("* OK [UIDVALIDITY {uid_validity}] UIDs are valid"),
             ];
             if !state.has(&Fault::UidNextMissing) {
                 let told = state.faults.iter().find_map(|fault| match fault {
                     Fault::UidNextIs(told) => Some(*told),
                     _ => None,
                 });
-                let uid_next = told.unwrap_or(state.mailbox.uid_next);
+                let uid_next = told.unwrap_or(uid_next);
                 lines.push(format!("* OK [UIDNEXT {uid_next}] next"));
             }
             state.views.push(View {
                 connection: Arc::clone(connection),
+                mailbox: name,
                 uids,
                 idle: false,
             });
@@ -321,12 +353,12 @@ impl Session<'_> {
             let mut rest = arguments.as_slice();
             while let [key, others @ ..] = rest {
                 let (these, after) = match (*key, others) {
-                    ("ALL", after) => (state.mailbox.uids(), after),
+                    ("ALL", after) => (state.opened(connection)?.uids(), after),
                     ("UID", [set, after @ ..]) => {
-                        let mails = state.mailbox.select(set)?;
+                        let mails = state.opened(connection)?.select(set)?;
                         (mails.iter().map(|mail| mail.uid).collect(), after)
                     }
-                    ("SINCE", [date, after @ ..]) => (state.mailbox.since(date)?, after),
+                    ("SINCE", [date, after @ ..]) => (state.opened(connection)?.since(date)?, after),
                     _ => return None,
                 };
                 uids.retain(|uid| these.contains(uid));
@@ -379,12 +411,12 @@ impl Session<'_> {
     pub(super) fn news(&mut self) {
         let connection = self.connection;
         let news = self.state.change(|state| {
-            let position = state
-                .views
-                .iter()
-                .position(|view| Arc::ptr_eq(&view.connection, connection))?;
-            let State { views, mailbox, .. } = state;
-            Some(views[position].news(mailbox))
+            let State { views, mailboxes, .. } = state;
+            let view = views
+                .iter_mut()
+                .find(|view| Arc::ptr_eq(&view.connection, connection))?;
+            let mailbox = mailboxes.iter().find(|mailbox| mailbox.name == view.mailbox)?;
+            Some(view.news(mailbox))
         });
         self.out.extend_from_slice(news.unwrap_or_default().as_bytes());
     }
@@ -405,10 +437,13 @@ impl Session<'_> {
     }
 }
 
-impl State {
-    /// INBOX is the same in every case (RFC 3501, section 5.1), other names are not.
-    fn is_mailbox(&self, name: &str) -> bool {
-        name == self.settings.mailbox
-            || (name.eq_ignore_ascii_case("INBOX") && self.settings.mailbox.eq_ignore_ascii_case("INBOX"))
+/// `*` is anything, `%` anything but the delimiter.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern {
+        [] => name.is_empty(),
+        [first @ (b'*' | b'%'), rest @ ..] => (0..=name.len())
+            .take_while(|end| *first == b'*' || !name[..*end].contains(&b'/'))
+            .any(|end| matches(rest, &name[end..])),
+        [first, rest @ ..] => name.strip_prefix(&[*first]).is_some_and(|name| matches(rest, name)),
     }
 }

@@ -1,0 +1,98 @@
+//! The mailboxes of one account, where the server says which there are: asked at the start, then every hour.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::imap::mailbox_name::MailboxName;
+use crate::imap::session::SessionError;
+use crate::imap::wanted::Wanted;
+use crate::mailbox::failure::{Failure, Remedy, remedy};
+use crate::mailbox::{connect, whole_seconds};
+use crate::net::Dial;
+use crate::turns::{Turn, Turns};
+use crate::{imap, limits, log};
+
+/// An account whose mailboxes are listed.
+pub struct Account {
+    /// How to log in.
+    pub imap: imap::Settings,
+    /// Which mailboxes.
+    pub wanted: Vec<Wanted>,
+    /// Opens connections to the IMAP server.
+    pub dial: Arc<dyn Dial>,
+    /// Whose turn it is to have a connection: a listing needs one as well.
+    pub turns: Arc<Turns>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Uniformly distributed numbers, for the jitter of delays.
+    pub random: fn() -> u64,
+}
+
+impl Account {
+    /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. `there_are` says whether it
+    /// missed one that was there before: then the server is asked again soon, as it may have left it out for the moment.
+    pub fn follow(&self, mut there_are: impl FnMut(&[MailboxName]) -> bool) {
+        let mut attempt: u32 = 0;
+        // Kept while the account lets nobody in, so that the others do not try as well.
+        let mut kept = None;
+        while !self.clock.stopping() {
+            let delay = match self.list(&mut kept) {
+                Ok(mailboxes) => {
+                    attempt = 0;
+                    if there_are(&mailboxes) {
+                        limits::RELIST_SOON
+                    } else {
+                        limits::RELIST
+                    }
+                }
+                Err(failure) => match remedy(&failure) {
+                    Remedy::Stop => return,
+                    Remedy::Again { backoff, at_least } => {
+                        let delay = backoff
+                            .delay(attempt, (self.random)())
+                            .max(at_least.min(limits::THROTTLE));
+                        attempt = attempt.saturating_add(1);
+                        self.warn(&failure, delay);
+                        delay
+                    }
+                },
+            };
+            self.clock.wait(delay);
+        }
+    }
+
+    fn list(&self, kept: &mut Option<Turn>) -> Result<Vec<MailboxName>, Failure> {
+        let Some(mut turn) = kept.take().or_else(|| self.turns.join().wait()) else {
+            return Err(Failure::Stopping);
+        };
+        let mut session = match turn.session() {
+            Some(session) => session,
+            None => match connect(&self.imap, &*self.dial, &self.clock) {
+                Ok(session) => session,
+                Err(failure) => {
+                    turn.not_logged_in();
+                    *kept = Some(turn);
+                    return Err(failure);
+                }
+            },
+        };
+        turn.logged_in();
+        let mailboxes: Result<_, SessionError> = session.mailboxes(&self.wanted);
+        let mailboxes = mailboxes?;
+        turn.hand_over(session);
+        Ok(mailboxes)
+    }
+
+    fn warn(&self, failure: &Failure, delay: Duration) {
+        log::warn(
+            "mailboxes not listed, trying again",
+            &[
+                ("server", &self.imap.endpoint),
+                ("username", &self.imap.username),
+                ("reason", failure),
+                ("in_seconds", &whole_seconds(delay)),
+            ],
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! One account with several mailboxes: by name, by pattern, by use; with fewer connections than mailboxes; and what comes
+//! and goes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mailtap::account::Account;
+use mailtap::checkpoint::{Checkpoint, CheckpointError};
+use mailtap::clock::{Clock, Phase, Stop};
+use mailtap::event::build;
+use mailtap::imap;
+use mailtap::imap::mailbox_name::MailboxName;
+use mailtap::imap::resume::Position;
+use mailtap::imap::wanted::Wanted;
+use mailtap::limits;
+use mailtap::mailbox::Mailbox;
+use mailtap::net::dial::TcpDialer;
+use mailtap::net::tls::{Protocol, Trust};
+use mailtap::net::{Endpoint, Security};
+use mailtap::secret::Secret;
+use mailtap::sink::{Batch, DeliveryError, Sink};
+use mailtap::turns::Turns;
+
+use crate::support::certificates;
+use crate::support::imap_server::{self, Fault, ImapServer};
+use crate::support::sandglass::{Impatient, Sandglass};
+use crate::{Stage, ends_well, mail};
+
+/// INBOX and three more, one of which cannot be opened, with a mail in each.
+fn stage(inbox_names: &[&str]) -> Stage {
+    let mut stage = Stage::new();
+    stage.configuration.inbox_names = inbox_names.iter().map(|name| (*name).to_owned()).collect();
+    stage.server.create("Journal/2025", "\\HasNoChildren \\Archive");
+    stage.server.create("Journal/&AOk-t&AOk-", "\\HasNoChildren");
+    stage.server.create("Journal/closed", "\\Noselect");
+    stage.server.create("R&D", "\\HasNoChildren \\Sent");
+    for name in ["INBOX", "Journal/2025", "Journal/&AOk-t&AOk-", "R&D"] {
+        stage.server.deliver_to(name, &mail(1));
+    }
+    stage
+}
+
+/// Mailboxes and host names of the events, sorted, once there are as many as expected.
+fn origins(stage: &Stage, count: usize) -> Vec<(String, String)> {
+    stage
+        .receiver
+        .wait_until("an event of each mailbox", |record| record.events.len() >= count);
+    let record = stage.receiver.record();
+    assert_eq!(record.violations, Vec::<String>::new());
+    assert_eq!(stage.server.record().violations, Vec::<String>::new());
+    let text = |routing: &serde_json::Value, key: &str| routing[key].as_str().unwrap().to_owned();
+    let mut origins: Vec<_> = record
+        .events
+        .iter()
+        .map(|event| &event.event["routing"])
+        .map(|routing| (text(routing, "mailbox"), text(routing, "hostname")))
+        .collect();
+    origins.sort();
+    origins
+}
+
+fn own_sensors(mailboxes: &[&str]) -> Vec<(String, String)> {
+    mailboxes
+        .iter()
+        .map(|name| ((*name).to_owned(), (*name).to_owned()))
+        .collect()
+}
+
+#[test]
+fn names_and_patterns_are_watched_each_as_a_sensor_of_its_own() {
+    let stage = stage(&["inbox", "Journal/*", "Journal/2025"]);
+    let collector = stage.start();
+    let expected = own_sensors(&["INBOX", "Journal/2025", "Journal/été"]);
+    assert_eq!(origins(&stage, 3), expected);
+    stage
+        .server
+        .wait_until("all of them in IDLE", |record| record.idling == 3);
+    stage.server.deliver_to("Journal/&AOk-t&AOk-", &mail(2));
+    assert_eq!(origins(&stage, 4).len(), 4);
+    ends_well(collector);
+
+    // Each has its checkpoint: nothing comes again.
+    stage.server.deliver_to("Journal/2025", &mail(3));
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 5).len(), 5);
+    ends_well(collector);
+    assert_eq!(stage.duplicates(), 0);
+    assert_eq!(stage.receiver.record().events.len(), 5);
+}
+
+#[test]
+fn one_mailbox_keeps_the_configured_host_name() {
+    let stage = stage(&["Journal/2025"]);
+    let collector = stage.start();
+    let expected = [("Journal/2025".to_owned(), "collector".to_owned())];
+    assert_eq!(origins(&stage, 1), expected);
+    ends_well(collector);
+}
+
+#[test]
+fn a_name_that_is_no_modified_utf_7_is_opened_as_the_server_writes_it() {
+    let stage = stage(&["%"]);
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 2), own_sensors(&["INBOX", "R&D"]));
+    ends_well(collector);
+}
+
+#[test]
+fn a_special_use_finds_its_mailbox_even_where_asking_for_it_is_bad() {
+    for refuses in [false, true] {
+        let stage = stage(&["\\archive", "\\Sent"]);
+        if refuses {
+            stage.server.misbehave(Fault::NoSpecialUse);
+        }
+        let collector = stage.start();
+        assert_eq!(origins(&stage, 2), own_sensors(&["Journal/2025", "R&D"]));
+        ends_well(collector);
+    }
+}
+
+#[test]
+fn a_special_use_list_that_is_offered_and_refused_is_no_end() {
+    let stage = stage(&["\\Archive", "\\All"]);
+    stage.server.misbehave(Fault::SpecialUseIsBad);
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 1), own_sensors(&["Journal/2025"]));
+    collector.wait_for_line(&["has the use", "entry=\\All"]);
+    ends_well(collector);
+}
+
+#[test]
+fn a_name_that_is_not_there_is_the_trouble_of_that_mailbox_alone() {
+    let stage = stage(&["Missing", "INBOX", "Nothing.*"]);
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 1), own_sensors(&["INBOX"]));
+    collector.wait_for_line(&["mailbox=Missing", "inbox_name", "in_seconds"]);
+    collector.wait_for_line(&["no mailbox matches", "entry=Nothing.*", "hierarchy_delimiter=/"]);
+    ends_well(collector);
+}
+
+#[test]
+fn a_listed_mailbox_that_is_deleted_ends_quietly() {
+    let stage = stage(&["INBOX", "Journal/%"]);
+    let collector = stage.start();
+    stage
+        .server
+        .wait_until("all of them in IDLE", |record| record.idling == 3);
+    stage.server.delete("Journal/2025");
+    collector.wait_for_line(&["the mailbox is gone", "mailbox=Journal/2025"]);
+    stage.server.deliver(&mail(5));
+    origins(&stage, 4);
+    ends_well(collector);
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_however_many_mailboxes_there_are() {
+    let mut stage = stage(&["INBOX", "Journal/2025", "R&D", "Journal/*"]);
+    stage.configuration.password = "wrong".to_owned();
+    let collector = stage.start();
+    collector.wait_for_line(&["login refused"]);
+    ends_well(collector);
+    let record = stage.server.record();
+    assert_eq!(record.connections, 1, "{:?}", record.commands);
+}
+
+#[test]
+fn more_mailboxes_than_connections_all_get_their_turn_with_the_connections_there_are() {
+    let mut stage = stage(&["*"]);
+    stage.configuration.max_connections = Some(2);
+    for number in 0..30 {
+        let name = format!("More/{number}");
+        stage.server.create(&name, "");
+        stage.server.deliver_to(&name, &mail(number));
+    }
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 34).len(), 34);
+    ends_well(collector);
+    let record = stage.server.record();
+    assert_eq!(record.most_logged_in, 2);
+    assert!(
+        record.connections <= 3,
+        "turns are handed over with their connections: {}",
+        record.connections
+    );
+}
+
+/// A clock whose waits are over at once.
+struct Hurry(Arc<Stop>);
+
+impl Clock for Hurry {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn unix_milliseconds(&self) -> i64 {
+        0
+    }
+
+    fn wait(&self, _: Duration) {
+        thread::yield_now();
+    }
+
+    fn stopping(&self) -> bool {
+        self.0.asked()
+    }
+}
+
+struct Forgetful;
+
+impl Checkpoint for Forgetful {
+    fn load(&self) -> Result<Option<Position>, CheckpointError> {
+        Ok(None)
+    }
+
+    fn advance(&mut self, _: Position) -> Result<(), CheckpointError> {
+        Ok(())
+    }
+}
+
+struct Count(mpsc::Sender<usize>);
+
+impl Sink for Count {
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        self.0.send(batch.count()).unwrap();
+        Ok(())
+    }
+}
+
+fn account(server: &ImapServer) -> imap::Settings {
+    imap::Settings {
+        endpoint: Endpoint {
+            host: "localhost".to_owned(),
+            port: server.port(),
+            security: Security::Tls,
+        },
+        username: imap_server::USER.to_owned(),
+        password: Secret::new(imap_server::PASSWORD.to_owned()),
+    }
+}
+
+fn dialer(clock: &Arc<dyn Clock>, stop: &Arc<Stop>) -> Arc<TcpDialer> {
+    let tls = Trust::load(Some(&certificates::authority()))
+        .unwrap()
+        .client_config(Protocol::Imap)
+        .unwrap();
+    Arc::new(TcpDialer::new(tls, Arc::clone(clock), Some(Arc::clone(stop))))
+}
+
+#[test]
+fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
+    const MAILBOXES: u32 = 7;
+    let server = ImapServer::start();
+    let stop = Stop::new();
+    let clock: Arc<dyn Clock> = Arc::new(Hurry(Arc::clone(&stop)));
+    let turns = Turns::new(2);
+    let closing = Arc::clone(&turns);
+    let _guard = stop.on_stop(move || closing.close());
+    let (sender, delivered) = mpsc::channel();
+    let names: Vec<String> = (0..MAILBOXES).map(|number| format!("M{number}")).collect();
+    let mut threads = Vec::new();
+    for name in &names {
+        server.create(name, "");
+        let mailbox = Mailbox {
+            imap: account(&server),
+            name: MailboxName::new(name),
+            event: build::Settings::default(),
+            from_zero: true,
+            // Whoever finds nobody waiting at the moment does not watch for long.
+            dial: Arc::new(Impatient {
+                inner: dialer(&clock, &stop),
+                phase: Phase::Idle,
+                active: Arc::new(AtomicBool::new(true)),
+            }),
+            sink: Box::new(Count(sender.clone())),
+            checkpoint: Box::new(Forgetful),
+            clock: Arc::clone(&clock),
+            turns: turns.join(),
+            listed: false,
+            random: || 0,
+        };
+        threads.push(thread::spawn(move || mailbox.run()));
+    }
+    for round in 0..5 {
+        for name in &names {
+            server.deliver_to(name, &mail(round));
+        }
+        let mut count = 0;
+        while count < names.len() {
+            count += delivered.recv_timeout(crate::support::PATIENCE).unwrap();
+        }
+    }
+    stop.ask();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let record = server.record();
+    assert_eq!((record.connections, record.most_logged_in), (2, 2));
+    assert_eq!(record.bodies.len(), names.len() * 5, "every mail once");
+    assert_eq!(record.violations, Vec::<String>::new());
+}
+
+#[test]
+fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
+    let server = ImapServer::start();
+    let glass = Sandglass::new();
+    let clock = Arc::clone(&glass) as Arc<dyn Clock>;
+    let stop = Stop::new();
+    let listings: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let missed = Arc::new(AtomicBool::new(false));
+    let account = Account {
+        imap: account(&server),
+        wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
+        dial: dialer(&clock, &stop),
+        turns: Turns::new(1),
+        clock,
+        random: || 0,
+    };
+    let thread = thread::spawn({
+        let (listings, missed) = (Arc::clone(&listings), Arc::clone(&missed));
+        move || {
+            account.follow(|mailboxes| {
+                let names = mailboxes.iter().map(ToString::to_string).collect();
+                listings.lock().unwrap().push(names);
+                missed.load(Ordering::SeqCst)
+            });
+        }
+    });
+    assert_eq!(glass.waiting(), limits::RELIST);
+    server.create("J1", "");
+    missed.store(true, Ordering::SeqCst);
+    glass.turn();
+    assert_eq!(glass.waiting(), limits::RELIST_SOON);
+    server.misbehave(Fault::ByeOn("LIST"));
+    glass.turn();
+    assert!(
+        glass.waiting() <= Duration::from_secs(2),
+        "a listing that failed is no listing"
+    );
+    glass.turn();
+    glass.waiting();
+    glass.stop();
+    thread.join().unwrap();
+    assert_eq!(
+        *listings.lock().unwrap(),
+        [vec!["INBOX"], vec!["INBOX", "J1"], vec!["INBOX", "J1"]]
+    );
+}
