@@ -12,7 +12,7 @@ use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
-use mailtap::imap::resume::Position;
+use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
 use mailtap::mailbox::Mailbox;
@@ -210,11 +210,11 @@ impl Clock for Hurry {
 struct Forgetful;
 
 impl Checkpoint for Forgetful {
-    fn load(&self) -> Result<Option<Position>, CheckpointError> {
+    fn load(&self) -> Result<Option<Memory>, CheckpointError> {
         Ok(None)
     }
 
-    fn advance(&mut self, _: Position) -> Result<(), CheckpointError> {
+    fn advance(&mut self, _: &Memory) -> Result<(), CheckpointError> {
         Ok(())
     }
 }
@@ -275,6 +275,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
             }),
             sink: Box::new(Count(sender.clone())),
             checkpoint: Box::new(Forgetful),
+            counters: Arc::default(),
             clock: Arc::clone(&clock),
             turns: turns.join(),
             listed: false,
