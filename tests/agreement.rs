@@ -11,8 +11,16 @@
     reason = "a test that panics has failed"
 )]
 
+#[path = "agreement/expected.rs"]
+mod expected;
 #[path = "agreement/fields.rs"]
 mod fields;
+#[path = "agreement/mbox.rs"]
+mod mbox;
+#[path = "agreement/pairs.rs"]
+mod pairs;
+#[path = "agreement/php.rs"]
+mod php;
 #[path = "agreement/reading.rs"]
 mod reading;
 #[path = "agreement/set.rs"]

@@ -6,9 +6,10 @@ use mailtap::mime::header::{Fields, unfold};
 use mailtap::mime::parameter::Parameterized;
 use serde_json::Value;
 
+use crate::reading::read;
 use crate::set::Set;
 use crate::shared::shared;
-use crate::stalwart::{instant, missing, ours_parameterized, parameterized, plain};
+use crate::stalwart::{instant, missing, ours_parameterized, parameterized, plain, strings};
 
 #[test]
 fn the_fields_that_stalwart_expects() {
@@ -25,10 +26,12 @@ fn the_fields_that_stalwart_expects() {
             let value = value(field.as_bytes());
             let (case, question) = (&format!("{file} {number}"), "value");
             match file {
-                "address" => set.ask(case, question, &None, &missing(expected, &decoded(&value))),
+                "address" => set.ask(case, question, &None, &missing(&strings(expected), &decoded(&value))),
                 "content_type" if expected.is_null() => continue,
                 "content_type" => {
                     let ours = ours_parameterized(&Parameterized::parse(&value));
+                    let mail = field.replacen("X:", "Content-Type:", 1);
+                    set.flags(case, &read(mail.as_bytes()).flags);
                     set.ask(case, question, &parameterized(expected), &ours)
                 }
                 "date" => {

@@ -25,24 +25,32 @@ pub struct Node {
     /// `filename` of its part, before it was cleaned.
     pub file_name: Option<String>,
     /// Files found in its content, which are parts behind it.
-    enclosed: usize,
+    pub enclosed: Vec<Vec<u8>>,
     pub children: Vec<Node>,
 }
 
 impl Node {
     /// `multipart/mixed(text/plain, message/rfc822(text/html))`.
     pub fn shape(&self) -> String {
-        let children: Vec<String> = self.children.iter().map(Node::shape).collect();
+        let children: Vec<String> = self.divided().iter().map(Node::shape).collect();
         match self.kind {
-            Kind::Leaf => self.content_type.value.clone(),
-            _ => format!("{}({})", self.content_type.value, children.join(", ")),
+            Kind::Leaf | Kind::Cms => self.content_type.value.clone(),
+            Kind::Multipart | Kind::Message => format!("{}({})", self.content_type.value, children.join(", ")),
         }
     }
 
     /// This entity and those in it, in the order of the mail.
     pub fn all(&self) -> Vec<&Node> {
-        let inner = self.children.iter().flat_map(Node::all);
+        let inner = self.divided().iter().flat_map(Node::all);
         std::iter::once(self).chain(inner).collect()
+    }
+
+    /// What MIME divides it into. An S/MIME object is a leaf to everybody else.
+    fn divided(&self) -> &[Node] {
+        match self.kind {
+            Kind::Cms => &[],
+            _ => &self.children,
+        }
     }
 
     /// The values of the fields called `name`.
@@ -108,7 +116,7 @@ fn describe<'p>(node: &mut Node, parts: &mut impl Iterator<Item = &'p Part>) {
             assert!(inner.next().is_none());
             return;
         }
-        for _ in 0..node.enclosed {
+        for _ in &node.enclosed {
             parts.next().unwrap();
         }
     }
@@ -143,7 +151,7 @@ impl Visitor for Tree {
             content: Vec::new(),
             text: None,
             file_name: None,
-            enclosed: 0,
+            enclosed: Vec::new(),
             children: Vec::new(),
         });
     }
@@ -157,8 +165,12 @@ impl Visitor for Tree {
     }
 
     fn enclosed(&mut self, found: Enclosed<'_>) {
-        let begins = matches!(found, Enclosed::Begin(_));
-        self.open.last_mut().unwrap().enclosed += usize::from(begins);
+        let files = &mut self.open.last_mut().unwrap().enclosed;
+        match found {
+            Enclosed::Begin(_) => files.push(Vec::new()),
+            Enclosed::Data(bytes) => files.last_mut().unwrap().extend(bytes),
+            Enclosed::Name(_) | Enclosed::End | Enclosed::Finding(_) => {}
+        }
     }
 
     fn end(&mut self) {

@@ -12,7 +12,9 @@ pub struct Set {
     /// (file, question) → reason.
     explained: BTreeMap<(String, String), String>,
     asked: usize,
-    files: BTreeSet<String>,
+    answered_alike: usize,
+    /// With the flags that ours raises on each.
+    files: BTreeMap<String, BTreeSet<String>>,
     differing: BTreeSet<(String, String)>,
     /// Differences without a row, both answers with each.
     unexplained: Vec<String>,
@@ -37,17 +39,25 @@ impl Set {
             name,
             explained,
             asked: 0,
-            files: BTreeSet::new(),
+            answered_alike: 0,
+            files: BTreeMap::new(),
             differing: BTreeSet::new(),
             unexplained: Vec::new(),
         }
     }
 
+    /// What our reading flags in a file: a reason that says `flagged NAME` must be true.
+    pub fn flags(&mut self, file: &str, flags: &[String]) {
+        let names = flags.iter().map(|flag| flag.split(' ').next_back().unwrap().to_owned());
+        self.files.entry(file.to_owned()).or_default().extend(names);
+    }
+
     /// Asks one question about a file; `true` where the answers are the same.
     pub fn ask<T: PartialEq + Debug>(&mut self, file: &str, question: &str, theirs: &T, ours: &T) -> bool {
         self.asked += 1;
-        self.files.insert(file.to_owned());
+        self.files.entry(file.to_owned()).or_default();
         if theirs == ours {
+            self.answered_alike += 1;
             return true;
         }
         let row = (file.to_owned(), question.to_owned());
@@ -69,12 +79,24 @@ impl Set {
             self.name,
             self.files.len() - files.len(),
             self.files.len(),
-            self.asked - self.differing.len(),
+            self.answered_alike,
             self.asked
         );
         for verdict in VERDICTS {
             let rows = self.explained.values().filter(|reason| reason.starts_with(verdict));
             println!("    {verdict}{}", rows.count());
+        }
+        for ((file, _), reason) in &self.explained {
+            let Some((_, flag)) = reason.split_once("flagged ") else {
+                continue;
+            };
+            let flag = flag.split([';', ',', ' ']).next().unwrap();
+            let Some(raised) = self.files.get(file) else { continue }; // told below
+            assert!(
+                raised.contains(flag),
+                "{}: {file} is not flagged {flag}: {raised:?}",
+                self.name
+            );
         }
         let rows: BTreeSet<_> = self.explained.into_keys().collect();
         let idle: Vec<_> = rows.difference(&self.differing).collect();

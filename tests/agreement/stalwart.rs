@@ -33,7 +33,7 @@ fn the_trees_that_stalwart_expects() {
     set.finish();
 }
 
-fn with_cr(mail: &[u8]) -> Vec<u8> {
+pub fn with_cr(mail: &[u8]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(mail.len());
     for byte in mail {
         if *byte == b'\n' && lines.last() != Some(&b'\r') {
@@ -53,6 +53,7 @@ struct Part<'v> {
 fn compare(set: &mut Set, file: &str, mail: &[u8], expected: &Path) {
     let expected: Value = serde_json::from_slice(&fs::read(expected).unwrap()).unwrap();
     let reading = read(mail);
+    set.flags(file, &reading.flags);
     let ours = &reading.root;
     let theirs = Part {
         value: &expected["parts"][0],
@@ -187,7 +188,7 @@ fn header(set: &mut Set, file: &str, question: &str, theirs: &Value, ours: &str,
         let theirs: Vec<_> = list.iter().filter_map(Value::as_str).collect();
         set.ask(file, question, &theirs, &ids);
     } else if let Some(addresses) = theirs.get("Address") {
-        set.ask(file, question, &None, &missing(addresses, ours));
+        set.ask(file, question, &None, &missing(&strings(addresses), ours));
     } else if let Some(date) = theirs.get("DateTime") {
         set.ask(file, question, &Some(instant(date)), &parse_mail_date(ours.as_bytes()));
     } else if let (Some(value), Some(ours)) = (theirs.get("ContentType"), parameters) {
@@ -196,19 +197,14 @@ fn header(set: &mut Set, file: &str, question: &str, theirs: &Value, ours: &str,
 }
 
 /// Addresses are not taken apart here: every word that theirs reads must stand in our value. The first that does not.
-pub fn missing<'v>(addresses: &'v Value, ours: &str) -> Option<(&'v str, String)> {
-    let mut texts = Vec::new();
-    strings(addresses, &mut texts);
+pub fn missing<'t>(theirs: &[&'t str], ours: &str) -> Option<(&'t str, String)> {
     let ours = unquoted(ours);
-    let there = |text: &str| {
-        unquoted(text)
-            .split(' ')
-            .all(|word| ours.contains(word.trim_matches(['(', ')'])))
-    };
-    texts
+    let words = theirs.iter().flat_map(|text| text.split_whitespace());
+    let there = |word: &str| ours.contains(unquoted(word).trim_matches(['(', ')', '<', '>']));
+    words
         .into_iter()
-        .find(|text| !there(text))
-        .map(|text| (text, ours.clone()))
+        .find(|word| !there(word))
+        .map(|word| (word, ours.clone()))
 }
 
 pub fn plain(text: &str) -> String {
@@ -220,16 +216,18 @@ fn unquoted(text: &str) -> String {
 }
 
 /// Every string in `value`: names and addresses.
-fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+pub fn strings(value: &Value) -> Vec<&str> {
     match value {
-        Value::String(text) => found.push(text),
-        Value::Array(values) => values.iter().for_each(|value| strings(value, found)),
+        Value::String(text) => vec![text],
+        Value::Array(values) => values.iter().flat_map(strings).collect(),
         Value::Object(values) => {
-            for key in ["List", "Group", "name", "address", "addresses"] {
-                strings(values.get(key).unwrap_or(&Value::Null), found);
-            }
+            let keys = ["List", "Group", "name", "address", "addresses"];
+            keys.iter()
+                .filter_map(|key| values.get(*key))
+                .flat_map(strings)
+                .collect()
         }
-        _ => {}
+        _ => Vec::new(),
     }
 }
 
