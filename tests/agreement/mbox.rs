@@ -1,4 +1,4 @@
-//! jstedfast's MimeKit and GMime: mbox files with summaries, and with the places of every part.
+//! jstedfast's `MimeKit` and `GMime`: mbox files with summaries, and with the places of every part.
 
 use std::fs;
 
@@ -62,7 +62,7 @@ fn at(value: &Value, key: &str) -> usize {
     usize::try_from(value[key].as_u64().unwrap()).unwrap()
 }
 
-/// MimeKit's places count in the mbox; ours in the mail that begins at `begin`.
+/// `MimeKit`'s places count in the mbox; ours in the mail that begins at `begin`.
 fn part(value: &Value, begin: usize) -> Expected {
     let [start, header_end, end] = ["beginOffset", "headersEndOffset", "endOffset"].map(|key| at(value, key) - begin);
     let inner = value["children"].as_array().into_iter().flatten();
@@ -78,7 +78,7 @@ fn part(value: &Value, begin: usize) -> Expected {
 /// One mail of a summary: four fields, and the content types, indented.
 #[derive(Default)]
 struct Summary {
-    /// Where the header begins and the mail ends, in GMime's only.
+    /// Where the header begins and the mail ends, in `GMime`'s only.
     begin: usize,
     end: usize,
     fields: Vec<(String, String)>,

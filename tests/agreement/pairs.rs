@@ -1,4 +1,4 @@
-//! Files beside mails: MimeKit, GMime and zbateson keep what encoded content and fragments come out as.
+//! Files beside mails: `MimeKit`, `GMime` and zbateson keep what encoded content and fragments come out as.
 
 use std::fs;
 
