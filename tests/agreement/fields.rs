@@ -51,8 +51,7 @@ fn the_fields_that_stalwart_expects() {
 /// The first field's, unfolded.
 fn value(block: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::new();
-    unfold(Fields::new(block).first("x").unwrap(), &mut unfolded);
-    unfolded
+    unfold(Fields::new(block).first("x").unwrap(), &mut unfolded).to_vec()
 }
 
 fn decoded(value: &[u8]) -> String {

@@ -136,8 +136,7 @@ impl Visitor for Tree {
         let charset = entity.content_type.parameter("charset");
         let fields = entity.fields.into_iter().map(|field| {
             let (mut unfolded, mut value) = (Vec::new(), String::new());
-            unfold(field.value, &mut unfolded);
-            encoded_word::decode(&unfolded, charset, &mut value);
+            encoded_word::decode(unfold(field.value, &mut unfolded), charset, &mut value);
             (String::from_utf8_lossy(field.name).to_ascii_lowercase(), value)
         });
         let path: Vec<String> = entity.path.iter().map(u32::to_string).collect();
