@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use mailtap::clock::{Clock, Phase, Stop, SystemClock};
 use mailtap::event::build::{self, EventBuilder};
 use mailtap::event::{Origin, encode};
+use mailtap::imap::auth::Credential;
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::pace::Pace;
 use mailtap::imap::session::{Arrival, Body, Session};
@@ -195,10 +196,11 @@ impl Line {
         let settings = imap::Settings {
             endpoint: self.endpoint(),
             username: self.user.to_owned(),
-            password: Secret::new(dovecot::PASSWORD.to_owned()),
+            mechanism: None,
         };
         let mut session = Session::open(stream, clock).unwrap();
-        session.log_in(&settings).unwrap();
+        let credential = Credential::Password(Secret::new(dovecot::PASSWORD.to_owned()));
+        session.log_in(&settings, &credential, "a-nonce").unwrap();
         session.examine(&MailboxName::new("INBOX")).unwrap();
         let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), self.mails as usize);

@@ -8,7 +8,7 @@ use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::SessionError;
 use crate::imap::wanted::Wanted;
 use crate::mailbox::failure::{Failure, Remedy, remedy};
-use crate::mailbox::{connect, whole_seconds};
+use crate::mailbox::{Credentials, Login, whole_seconds};
 use crate::net::Dial;
 use crate::turns::{Turn, Turns};
 use crate::{imap, limits, log};
@@ -17,6 +17,8 @@ use crate::{imap, limits, log};
 pub struct Account {
     /// How to log in.
     pub imap: imap::Settings,
+    /// What proves that the account is ours.
+    pub credentials: Credentials,
     /// Which mailboxes.
     pub wanted: Vec<Wanted>,
     /// Opens connections to the IMAP server.
@@ -25,7 +27,7 @@ pub struct Account {
     pub turns: Arc<Turns>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Uniformly distributed numbers, for the jitter of delays.
+    /// Uniformly distributed numbers that nobody can guess: for the jitter of delays and the nonces of logins.
     pub random: fn() -> u64,
 }
 
@@ -68,7 +70,7 @@ impl Account {
         };
         let mut session = match turn.session() {
             Some(session) => session,
-            None => match connect(&self.imap, &*self.dial, &self.clock) {
+            None => match self.login().connect() {
                 Ok(session) => session,
                 Err(failure) => {
                     turn.not_logged_in();
@@ -82,6 +84,16 @@ impl Account {
         let mailboxes = mailboxes?;
         turn.hand_over(session);
         Ok(mailboxes)
+    }
+
+    fn login(&self) -> Login<'_> {
+        Login {
+            imap: &self.imap,
+            credentials: &self.credentials,
+            dial: &*self.dial,
+            clock: &self.clock,
+            random: self.random,
+        }
     }
 
     fn warn(&self, failure: &Failure, delay: Duration) {

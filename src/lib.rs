@@ -20,7 +20,7 @@
 //! 1. [`mailbox`]: one mailbox's life on one page, and the table of what each failure leads to.
 //! 2. [`imap::session`]: the conversation; then the pure files beside it, which never wait.
 //! 3. [`mime::entity`]: bytes to parts; then [`event::build`]: parts to an event.
-//! 4. [`sink`], [`http::exchange`], [`net`]: how an event gets out, and what a connection is.
+//! 4. [`sink`], [`http::exchange`], [`net`]: how an event gets out, and what a connection is; [`oauth`]: who gets in.
 //! 5. [`checkpoint`]: what survives a crash. [`limits`]: every bound on bytes from outside.
 //! 6. [`turns`], [`account`]: several mailboxes of one account. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
 //!
@@ -60,6 +60,8 @@ pub mod metrics;
 pub mod net;
 
 pub mod http;
+pub mod oauth;
+
 pub mod imap;
 pub mod websocket;
 

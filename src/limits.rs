@@ -2,6 +2,7 @@
 //!
 //! Grouped by who is on the other side. Tests take limits at N−1, N and N+1.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 // ---- the network ----
@@ -94,6 +95,17 @@ pub const BETWEEN_TURNS: Duration = Duration::from_secs(60);
 pub const RELIST: Duration = Duration::from_secs(60 * 60);
 /// The same when a mailbox went: a server in trouble may have left it out.
 pub const RELIST_SOON: Duration = Duration::from_secs(5 * 60);
+
+// ---- imap: login ----
+
+/// A SASL challenge, in base64; real ones have some hundred bytes. Reached: the login is called off.
+pub const SASL_CHALLENGE: usize = 8 * 1024;
+/// Iterations of SCRAM's PBKDF2. Below, the server breaks RFC 7677 section 4 and makes the password cheap to guess; above,
+/// it keeps a processor busy for seconds. Reached: the login is called off.
+pub const SCRAM_ITERATIONS: RangeInclusive<u32> = 4096..=5_000_000;
+/// A first message that goes with AUTHENTICATE; servers take lines of 8,000 bytes, and tokens may be longer. Reached: it
+/// waits for the server's question.
+pub const SASL_INITIAL: usize = 7_900;
 
 // ---- mime: words, parameters, charsets, dates ----
 
@@ -202,6 +214,15 @@ pub const USP_ACKNOWLEDGEMENT: Duration = Duration::from_secs(120);
 pub const USP_BACK_OFF: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a control message; they have under 100. Reached: the connection is closed.
 pub const USP_CONTROL: usize = 64 * 1024;
+
+// ---- oauth ----
+
+/// An access or refresh token, in bytes; Microsoft's have up to 4 KiB. Reached: the answer counts as none, backoff.
+pub const OAUTH_TOKEN: usize = 16 * 1024;
+/// The longest life of an access token that is believed. Reached: it is renewed after this long.
+pub const OAUTH_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its end an access token is renewed: a login takes a minute, and clocks differ.
+pub const OAUTH_MARGIN: Duration = Duration::from_secs(5 * 60);
 
 // ---- mime ----
 

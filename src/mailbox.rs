@@ -10,8 +10,12 @@ mod catch_up;
 mod delivery;
 pub(crate) mod failure;
 mod frontier;
+mod log_in;
 mod progress;
 mod transfer;
+
+pub use log_in::Credentials;
+pub(crate) use log_in::Login;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -43,6 +47,8 @@ pub struct Mailbox {
     pub imap: imap::Settings,
     /// Its mailbox where mail comes from.
     pub name: MailboxName,
+    /// What proves that the account is ours.
+    pub credentials: Credentials,
     /// What events say.
     pub event: build::Settings,
     /// Whether the first start delivers what is already there.
@@ -61,11 +67,21 @@ pub struct Mailbox {
     pub turns: Member,
     /// It was listed, not asked for by its name: when it is gone, that is the end of it.
     pub listed: bool,
-    /// Uniformly distributed numbers, for the jitter of delays.
+    /// Uniformly distributed numbers that nobody can guess: for the jitter of delays and the nonces of logins.
     pub random: fn() -> u64,
 }
 
 impl Mailbox {
+    fn login(&self) -> Login<'_> {
+        Login {
+            imap: &self.imap,
+            credentials: &self.credentials,
+            dial: &*self.dial,
+            clock: &self.clock,
+            random: self.random,
+        }
+    }
+
     /// Delivers until the program is asked to stop.
     pub fn run(self) {
         Life::new(self).run();
@@ -265,7 +281,7 @@ impl Life {
         if let Some(session) = turn.session() {
             return Ok((session, turn));
         }
-        match connect(&self.mailbox.imap, &*self.mailbox.dial, &self.mailbox.clock) {
+        match self.mailbox.login().connect() {
             Ok(session) => {
                 turn.logged_in();
                 Ok((session, turn))
@@ -304,14 +320,6 @@ impl Life {
         ];
         log::write(level, what, &[&whose, fields].concat());
     }
-}
-
-/// A connection that is logged in.
-pub(crate) fn connect(imap: &imap::Settings, dial: &dyn Dial, clock: &Arc<dyn Clock>) -> Result<Session, Failure> {
-    let stream = dial.dial(&imap.endpoint)?;
-    let mut session = Session::open(stream, Arc::clone(clock))?;
-    session.log_in(imap)?;
-    Ok(session)
 }
 
 /// Rounded up: "in 0 seconds" would read as if nothing were waited for.

@@ -13,6 +13,7 @@ use std::sync::mpsc::{self, Receiver as Ends};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::ClientConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -21,14 +22,15 @@ use crate::account::Account;
 use crate::backoff;
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::config::{Adapter, Receiver};
+use crate::config::{self, Adapter, Receiver};
 use crate::imap::mailbox_name::MailboxName;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Credentials, Mailbox};
 use crate::metrics::Counters;
 use crate::net::Dial;
 use crate::net::dial::TcpDialer;
 use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
+use crate::oauth::Tokens;
 use crate::sink::Sink;
 use crate::sink::stdout::Stdout;
 use crate::sink::webhook::Webhook;
@@ -54,6 +56,7 @@ struct Program {
 /// One account and its mailboxes to be: what it takes to make a [`Mailbox`], as often as needed.
 struct Watch {
     adapter: Adapter,
+    credentials: Credentials,
     /// To the IMAP server and to the receiver: made once, as what they trust is large.
     dial: Arc<dyn Dial>,
     dial_receiver: Arc<dyn Dial>,
@@ -68,10 +71,12 @@ impl Supervisor {
         let stop = Stop::new();
         let clock = Arc::new(SystemClock::new(Arc::clone(&stop)));
         let stdout = Stdout::new(io::stdout());
-        let mut watches = Vec::new();
+        let mut watches: Vec<Watch> = Vec::new();
         for adapter in adapters {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
+            let credentials = credentials(&adapter, &trust, &watches, &clock, &stop)?;
             let watch = Watch {
+                credentials,
                 dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
                 dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
                 turns: Turns::new(adapter.max_connections),
@@ -140,6 +145,37 @@ impl Supervisor {
     }
 }
 
+/// The password, or the tokens: the same for mailboxes that get them with the same settings, because a provider may replace
+/// the refresh token and count the use of an old one as theft.
+fn credentials(
+    adapter: &Adapter,
+    trust: &Trust,
+    others: &[Watch],
+    clock: &Arc<SystemClock>,
+    stop: &Arc<Stop>,
+) -> Result<Credentials, String> {
+    let settings = match &adapter.credentials {
+        config::Credentials::Password(password) => return Ok(Credentials::Password(password.clone())),
+        config::Credentials::OAuth(settings) => settings,
+    };
+    let same = |other: &&Watch| {
+        let theirs = &other.adapter;
+        theirs.credentials == adapter.credentials && theirs.ca_file == adapter.ca_file && theirs.proxy == adapter.proxy
+    };
+    if let Some(other) = others.iter().find(same) {
+        return Ok(other.credentials.clone());
+    }
+    let tls = client_config(trust, Protocol::Http)?;
+    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
+    let dialer = through(
+        dialer.connect_within(limits::HTTP_CONNECT),
+        adapter.proxy.as_ref(),
+        trust,
+    )?;
+    let tokens = Tokens::new(settings.clone(), Arc::new(dialer), Arc::clone(clock) as Arc<dyn Clock>);
+    Ok(Credentials::Tokens(Arc::new(tokens)))
+}
+
 /// Returns when every mailbox has ended, or when it takes too long after the request to stop.
 fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) {
     let mut since: Option<Instant> = None;
@@ -206,6 +242,7 @@ impl Watch {
         event.hostname = adapter.host_name(name);
         Ok(Mailbox {
             imap: adapter.imap.clone(),
+            credentials: self.credentials.clone(),
             name: name.clone(),
             event,
             from_zero: adapter.from_zero || kind == Kind::New,
@@ -223,6 +260,7 @@ impl Watch {
     fn account(&self, program: &Program) -> Account {
         Account {
             imap: self.adapter.imap.clone(),
+            credentials: self.credentials.clone(),
             wanted: self.adapter.mailboxes.clone(),
             dial: Arc::clone(&self.dial),
             turns: Arc::clone(&self.turns),
@@ -280,7 +318,12 @@ fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>,
     trust.client_config(protocol).map_err(|error| error.to_string())
 }
 
-/// For jitter only, nothing secret: the standard library seeds its hash maps from the system.
+/// A number that nobody can guess, from the system's generator.
 fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    let mut bytes = [0; 8];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        // A kernel without random bytes serves no TLS either; the hash maps' seed is from its start.
+        Err(_) => RandomState::new().build_hasher().finish(),
+    }
 }

@@ -33,8 +33,10 @@ const TARGETS: &[Target] = &[
         "net::proxy::connect",
         mailtap::net::proxy::connect::fuzz,
     ),
+    ("sasl", "imap::auth", mailtap::imap::auth::fuzz),
     ("tls_pin", "net::tls::pin", mailtap::net::tls::pin::fuzz),
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
+    ("token_answer", "oauth", mailtap::oauth::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
     ("websocket", "websocket::message", mailtap::websocket::message::fuzz),
 ];

@@ -3,6 +3,8 @@
 //! ```text
 //! # comment
 //! > call            of the session: open, log_in, start_tls_and_log_in, examine, uid_next, list, fetch, watch, log_out
+//!                   log_in USERNAME PASSWORD [by=MECHANISM] [nonce=…]; the password is a token for a mechanism that takes one
+//! B: text           the connection can be bound to these 32 characters
 //! S: line           the server sends it with CRLF; `S~` with LF; `S|` without a line end
 //! C: line           the client must send exactly this
 //! T: seconds        the server is silent for so long
@@ -33,6 +35,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mailtap::clock::{Clock, Deadline};
 use mailtap::imap::Settings;
+use mailtap::imap::auth::{Credential, Mechanism};
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::pace::Pace;
 use mailtap::imap::reader;
@@ -76,6 +79,7 @@ enum Line {
     Silence(Duration),
     Close,
     Tls,
+    Bound([u8; 32]),
 }
 
 struct Call {
@@ -102,6 +106,7 @@ fn parse(text: &str) -> (Vec<Call>, VecDeque<Line>) {
             "T:" => script.push_back(Line::Silence(Duration::from_secs(rest.parse().unwrap()))),
             "X:" => script.push_back(Line::Close),
             "E:" => script.push_back(Line::Tls),
+            "B:" => script.push_back(Line::Bound(rest.as_bytes().try_into().unwrap())),
             _ => panic!("{line}"),
         }
     }
@@ -109,13 +114,19 @@ fn parse(text: &str) -> (Vec<Call>, VecDeque<Line>) {
 }
 
 /// The results of each call, and what is left of the script.
-fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String>>, Option<String>) {
+fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String>>, Option<String>) {
     let clock = Arc::new(FakeClock(Mutex::new(Instant::now())));
+    let channel_binding = script.iter().find_map(|line| match line {
+        Line::Bound(binding) => Some(*binding),
+        _ => None,
+    });
+    script.retain(|line| !matches!(line, Line::Bound(_)));
     let script = Arc::new(Mutex::new(script));
     let mut stream = Some(Script {
         lines: Arc::clone(&script),
         clock: Arc::clone(&clock),
         piece,
+        channel_binding,
     });
     let mut session = None;
     let mut selected = None;
@@ -130,12 +141,12 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
                     *session = Some(opened);
                     lines.push("ok".to_owned());
                 }),
-                (["log_in", username, password], Some(session)) => session
-                    .log_in(&settings(username, password, Security::Tls))
-                    .map(|()| lines.push("ok".to_owned())),
-                (["start_tls_and_log_in", username, password], Some(session)) => session
-                    .log_in(&settings(username, password, Security::StartTls))
-                    .map(|()| lines.push("ok".to_owned())),
+                (["log_in", words @ ..], Some(session)) => {
+                    log_in(session, words, Security::Tls).map(|()| lines.push("ok".to_owned()))
+                }
+                (["start_tls_and_log_in", words @ ..], Some(session)) => {
+                    log_in(session, words, Security::StartTls).map(|()| lines.push("ok".to_owned()))
+                }
                 (["examine", mailbox], Some(session)) => session.examine(&MailboxName::new(mailbox)).map(|found| {
                     let Selected {
                         uid_validity,
@@ -185,6 +196,27 @@ fn play(calls: &[Call], script: VecDeque<Line>, piece: usize) -> (Vec<Vec<String
     let unsaid = |line: &&Line| matches!(line, Line::Client(_) | Line::Tls);
     let left = script.iter().find(unsaid).map(|line| format!("{line:?}"));
     (results, left)
+}
+
+fn log_in(session: &mut Session, words: &[&str], security: Security) -> Result<(), SessionError> {
+    let [username, secret, options @ ..] = words else {
+        panic!("{words:?}");
+    };
+    let option = |name: &str| options.iter().find_map(|option| option.strip_prefix(name));
+    let mechanism = option("by=").map(|name| Mechanism::named(name).unwrap());
+    let secret = Secret::new((*secret).to_owned());
+    // A token that comes with no mechanism named says so itself.
+    let is_token = mechanism.map_or(secret.expose().starts_with("ya29."), Mechanism::takes_token);
+    let credential = if is_token {
+        Credential::Token(secret)
+    } else {
+        Credential::Password(secret)
+    };
+    let settings = Settings {
+        mechanism,
+        ..settings(username, security)
+    };
+    session.log_in(&settings, &credential, option("nonce=").unwrap_or("a-nonce"))
 }
 
 /// `uid`, `uid:size`, or `uid!` for one whose body is dropped after its first bytes.
@@ -242,7 +274,7 @@ fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Resu
     Ok(())
 }
 
-fn settings(username: &str, password: &str, security: Security) -> Settings {
+fn settings(username: &str, security: Security) -> Settings {
     Settings {
         endpoint: Endpoint {
             host: "imap.example.com".to_owned(),
@@ -250,7 +282,7 @@ fn settings(username: &str, password: &str, security: Security) -> Settings {
             security,
         },
         username: username.to_owned(),
-        password: Secret::new(password.to_owned()),
+        mechanism: None,
     }
 }
 
@@ -279,9 +311,14 @@ struct Script {
     lines: Arc<Mutex<VecDeque<Line>>>,
     clock: Arc<FakeClock>,
     piece: usize,
+    channel_binding: Option<[u8; 32]>,
 }
 
 impl Stream for Script {
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.channel_binding
+    }
+
     fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError> {
         assert!(!buffer.is_empty(), "no room to read into");
         let mut lines = self.lines.lock().unwrap();

@@ -97,7 +97,8 @@ fn the_configurations_load_and_every_key_exists() {
     fs::create_dir_all(&folder).unwrap();
     let secret = folder.join("secret");
     fs::write(&secret, "secret").unwrap();
-    let environment = |name: &str| matches!(name, "HOME" | "IMAP_PASSWORD").then(|| "/somewhere".to_owned());
+    let environment =
+        |name: &str| matches!(name, "HOME" | "IMAP_PASSWORD" | "CLIENT_SECRET").then(|| "/somewhere".to_owned());
     let mut loaded = 0;
     for block in readme.split("```yaml\n").skip(1) {
         let text = block.split("```").next().unwrap();
@@ -114,7 +115,7 @@ fn the_configurations_load_and_every_key_exists() {
         assert!(configuration.notices.is_empty(), "{:?}", configuration.notices);
         loaded += 1;
     }
-    assert_eq!(loaded, 3);
+    assert_eq!(loaded, 4);
     fs::remove_dir_all(&folder).unwrap();
 
     for row in table(&readme, "key of `imap`") {

@@ -36,6 +36,8 @@ More under imap:
   include_attachments  attachments travel in the event, as base64
   max_body_size        largest attachment included, in bytes; default 0, no limit
   unwrap_journal       the mail inside a journal report comes on top of the event; default true
+  auth                 the only login tried: scram-sha-256-plus, scram-sha-256, plain, login, oauthbearer, xoauth2
+  oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
   state_dir            where the checkpoint lives; default $STATE_DIRECTORY, else ~/.local/state/mailtap
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver

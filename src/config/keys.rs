@@ -51,11 +51,24 @@ const IMAP_KEYS: &[Key] = &[
     ("client_options", CLIENT_OPTIONS),
     ("unwrap_journal", Shape::Flag),
     ("starttls", Shape::Flag),
+    ("auth", Shape::Text),
+    ("oauth", OAUTH),
     ("ca_file", Shape::Text),
     ("tls_pin_sha256", Shape::Text),
     ("proxy", PROXY),
     ("state_dir", Shape::Text),
 ];
+
+const OAUTH: Shape = Shape::Section(&[
+    ("provider", Shape::Text),
+    ("tenant", Shape::Text),
+    ("token_url", Shape::Text),
+    ("client_id", Shape::Text),
+    ("client_secret", Shape::Text),
+    ("refresh_token", Shape::Text),
+    ("grant", Shape::Text),
+    ("scope", Shape::Text),
+]);
 
 const CLIENT_OPTIONS: Shape = Shape::Section(&[
     ("identity", IDENTITY),

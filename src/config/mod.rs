@@ -10,6 +10,7 @@ mod key_value;
 mod keys;
 mod nearest;
 mod node;
+mod oauth;
 mod proxy;
 mod receiver;
 mod reference;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::net::tls::pin::Pin;
+use crate::secret::Secret;
 use crate::{event, imap, limits, net, sink};
 
 pub(crate) use nearest::{nearest, shown};
@@ -39,6 +41,8 @@ pub use settings::machine_name;
 pub struct Adapter {
     /// The account.
     pub imap: imap::Settings,
+    /// What proves that the account is ours.
+    pub credentials: Credentials,
     /// `inbox_name` or `inbox_names`, at least one; default `INBOX`.
     pub mailboxes: Vec<Wanted>,
     /// `max_connections`: to the IMAP server at a time.
@@ -70,6 +74,15 @@ impl Adapter {
             _ => mailbox.as_str().to_owned(),
         }
     }
+}
+
+/// What proves that the account is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// `password`.
+    Password(Secret<String>),
+    /// `oauth`.
+    OAuth(crate::oauth::Settings),
 }
 
 /// Where events go.

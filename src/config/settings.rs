@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, keys, proxy, receiver, server};
+use super::{Adapter, Receiver, keys, oauth, proxy, receiver, server};
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
 use crate::net::tls::pin::Pin;
-use crate::secret::Secret;
 use crate::{event, imap, limits};
 
 /// The adapters of a file's documents, and what in them has no effect.
@@ -111,10 +110,12 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     let security = security(&section, is_insecure)?;
     let endpoint =
         server::endpoint(&section.required("server")?, security).map_err(|reason| section.fault("server", &reason))?;
+    let username = section.required("username")?;
+    let (credentials, mechanism) = oauth::credentials(&section, is_insecure)?;
     let imap = imap::Settings {
         endpoint,
-        username: section.required("username")?,
-        password: Secret::new(section.required("password")?),
+        username,
+        mechanism,
     };
     let ca_file = ca_file(&section)?;
     let tls_pins = tls_pins(&section, security)?;
@@ -142,6 +143,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     };
     let adapter = Adapter {
         imap,
+        credentials,
         mailboxes: mailboxes(&section)?,
         max_connections: max_connections(&section)?,
         from_zero: section.flag("from_zero")?,

@@ -1,5 +1,6 @@
 //! Whole configurations: what is accepted, what is refused, and in which words.
 
+mod credentials;
 mod documents;
 mod mailboxes;
 mod settings;

@@ -96,7 +96,9 @@ impl fmt::Display for UrlError {
             UrlError::Port => "the port in the URL is not a number from 1 to 65535",
             UrlError::Fragment => "the URL has a fragment (#…), which is never sent; leave it away",
             UrlError::Target => "the URL's path or query has a character that must be written as %XX",
-            UrlError::ClearText => "http:// sends mail in clear text; use https://, or set is_insecure to allow it",
+            UrlError::ClearText => {
+                "http:// sends everything in clear text; use https://, or set is_insecure to allow it"
+            }
         })
     }
 }

@@ -1,6 +1,5 @@
 //! Commands as bytes (RFC 3501 section 6). Whatever a name or password holds, it cannot end a line.
 
-use super::auth::plain_message;
 use super::mailbox_name::MailboxName;
 use super::uid::UidSet;
 use crate::secret::Secret;
@@ -19,14 +18,12 @@ pub enum Command {
         /// The password.
         password: Secret<String>,
     },
-    /// SASL PLAIN.
-    AuthenticatePlain {
-        /// The username.
-        username: String,
-        /// The password.
-        password: Secret<String>,
-        /// SASL-IR: the message goes with the command.
-        at_once: bool,
+    /// The beginning of a SASL login (RFC 3501 section 6.2.2).
+    Authenticate {
+        /// The mechanism's name.
+        mechanism: &'static str,
+        /// Its first message, in base64, where the server takes it with the command (SASL-IR, RFC 4959).
+        first: Option<Secret<String>>,
     },
     /// Who we are (RFC 2971): some servers serve nobody who does not say.
     Id,
@@ -71,7 +68,7 @@ impl Command {
             Command::Capability => "CAPABILITY",
             Command::StartTls => "STARTTLS",
             Command::Login { .. } => "LOGIN",
-            Command::AuthenticatePlain { .. } => "AUTHENTICATE PLAIN",
+            Command::Authenticate { .. } => "AUTHENTICATE",
             Command::Id => "ID",
             Command::Examine(_) => "EXAMINE",
             Command::ListMailboxes(_) | Command::ListSpecialUse => "LIST",
@@ -93,18 +90,11 @@ impl Command {
                 parts.string(username.as_bytes());
                 parts.string(password.expose().as_bytes());
             }
-            Command::AuthenticatePlain {
-                username,
-                password,
-                at_once,
-            } => {
-                parts.word("AUTHENTICATE PLAIN");
-                let message = plain_message(username, password);
-                if *at_once {
-                    parts.word(message.expose());
-                } else {
-                    parts.end_part();
-                    parts.current.extend_from_slice(message.expose().as_bytes());
+            Command::Authenticate { mechanism, first } => {
+                parts.word("AUTHENTICATE");
+                parts.word(mechanism);
+                if let Some(first) = first {
+                    parts.word(first.expose());
                 }
             }
             Command::Id => {
@@ -275,17 +265,16 @@ mod tests {
     }
 
     #[test]
-    fn plain_goes_with_the_command_or_waits_to_be_asked() {
-        let plain = |at_once| Command::AuthenticatePlain {
-            username: "Kurt".to_owned(),
-            password: Secret::new("xipj3plmq".to_owned()),
-            at_once,
+    fn a_first_message_goes_with_the_command_or_waits_to_be_asked() {
+        let authenticate = |first: Option<&str>| Command::Authenticate {
+            mechanism: "PLAIN",
+            first: first.map(|first| Secret::new(first.to_owned())),
         };
-        assert_eq!(parts(&plain(true)), ["A1 AUTHENTICATE PLAIN AEt1cnQAeGlwajNwbG1x\r\n"]);
         assert_eq!(
-            parts(&plain(false)),
-            ["A1 AUTHENTICATE PLAIN\r\n", "AEt1cnQAeGlwajNwbG1x\r\n"]
+            parts(&authenticate(Some("AEt1cnQAeGlwajNwbG1x"))),
+            ["A1 AUTHENTICATE PLAIN AEt1cnQAeGlwajNwbG1x\r\n"]
         );
+        assert_eq!(parts(&authenticate(None)), ["A1 AUTHENTICATE PLAIN\r\n"]);
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub mod session;
 pub mod uid;
 pub mod wanted;
 
+use self::auth::Mechanism;
 use crate::net::Endpoint;
-use crate::secret::Secret;
 
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// `username`.
     pub username: String,
-    /// `password`.
-    pub password: Secret<String>,
+    /// `auth`: the only way to log in that is tried. Otherwise the best that the server offers.
+    pub mechanism: Option<Mechanism>,
 }
 
 impl Settings {

@@ -21,8 +21,8 @@ pub enum Response {
     },
     /// `* OK …`, `* BYE …`: untagged.
     Condition(Condition),
-    /// `+ …`: the server waits for the rest of a command.
-    Continuation,
+    /// `+ …`: the server waits for the rest of a command; what it says is a SASL challenge, or for humans.
+    Continuation(Vec<u8>),
     /// `* CAPABILITY …`
     Capability(Capabilities),
     /// `* 23 EXISTS`
@@ -121,6 +121,11 @@ impl Capabilities {
         self.0.iter().any(|capability| capability == name)
     }
 
+    /// The names of the SASL mechanisms among them, in the server's order.
+    pub fn mechanisms(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|capability| capability.strip_prefix("AUTH="))
+    }
+
     fn read(lexer: &mut Lexer<'_>) -> Capabilities {
         let mut names = Vec::new();
         while lexer.peek().is_some() {
@@ -195,9 +200,10 @@ pub enum Parsed {
 /// Reads a response from its beginning. `text` has no line end; collected literals stand in it behind an LF.
 pub fn read(text: &[u8]) -> Result<Parsed, Unreadable> {
     let mut lexer = Lexer::new(text);
-    if text.first() == Some(&b'+') {
+    if let Some(said) = text.strip_prefix(b"+") {
         // `+idling` has been seen as well as `+ idling` and `+`.
-        return Ok(Parsed::Complete(Response::Continuation));
+        let said = said.strip_prefix(b" ").unwrap_or(said);
+        return Ok(Parsed::Complete(Response::Continuation(said.to_vec())));
     }
     let first = lexer.word();
     if first == b"*" {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::connection::{Connection, Patience, trouble};
-use super::command::{CANCEL, Command};
+use super::command::Command;
 use super::mailbox_name::MailboxName;
 use super::pace::Pace;
 use super::reader::Event;
@@ -246,12 +246,11 @@ impl Session {
         self.in_flight = 1;
         loop {
             match self.connection.event(&mut patience)? {
-                Event::Response(Response::Continuation) => match parts.next() {
-                    Some(part) => self.connection.write(part)?,
-                    // A question too many, as after a refused password: only `*` gets us the tagged response.
-                    None if matches!(command, Command::AuthenticatePlain { .. }) => self.connection.write(CANCEL)?,
-                    None => {}
-                },
+                Event::Response(Response::Continuation(_)) => {
+                    if let Some(part) = parts.next() {
+                        self.connection.write(part)?;
+                    }
+                }
                 Event::Response(Response::Tagged { tag: ended, condition }) => {
                     self.end_flight(&tag, &ended)?;
                     self.learn(&condition);
@@ -361,6 +360,8 @@ pub enum SessionError {
     },
     /// Username or password refused; the server's words. Slowly, or the account gets locked.
     Authentication(String),
+    /// The access token of `oauth` refused; the server's words. Worth one try with another one, then slowly.
+    Token(String),
     /// A setting is wrong; says which (`inbox_name`, `is_insecure`, `username`, …) and what the server answered.
     Configuration(String),
     /// The mailbox is not there; names the setting, and the server's words.
@@ -393,6 +394,12 @@ impl fmt::Display for SessionError {
             }
             SessionError::Authentication(text) => {
                 write!(formatter, "login refused, check username and password: {text}")
+            }
+            SessionError::Token(text) => {
+                write!(
+                    formatter,
+                    "login refused, check username, oauth.scope, and what the provider allows oauth.client_id: {text}"
+                )
             }
             SessionError::Configuration(reason) | SessionError::NoSuchMailbox(reason) => formatter.write_str(reason),
             SessionError::Refused { command, text } => write!(formatter, "the IMAP server refused {command}: {text}"),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::backoff::{self, Backoff};
 use crate::checkpoint::CheckpointError;
+use crate::http::exchange::ExchangeError;
 use crate::imap::session::SessionError;
 use crate::net::{NetError, NetErrorKind};
+use crate::oauth::TokenError;
 
 /// Why a session ended.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(crate) enum Failure {
     Dial(NetError),
     /// The IMAP conversation.
     Session(SessionError),
+    /// No access token to log in with.
+    Token(TokenError),
     /// The server refused some mails; everything else is delivered.
     Refused {
         /// How many.
@@ -47,7 +51,9 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
     };
     match failure {
         Failure::Stopping => Remedy::Stop,
-        Failure::Dial(error) | Failure::Session(SessionError::Net(error)) => match error.kind {
+        Failure::Dial(error)
+        | Failure::Session(SessionError::Net(error))
+        | Failure::Token(TokenError::Exchange(ExchangeError::Net(error))) => match error.kind {
             NetErrorKind::Stopped => Remedy::Stop,
             // A certificate that is not trusted, or a port that does not speak TLS, is somebody's setting.
             // So is a proxy that refuses.
@@ -61,7 +67,7 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
                 backoff: backoff::THROTTLE,
                 at_least: wait.unwrap_or_default(),
             },
-            SessionError::Authentication(_) => again(backoff::AUTHENTICATION),
+            SessionError::Authentication(_) | SessionError::Token(_) => again(backoff::AUTHENTICATION),
             SessionError::Configuration(_) | SessionError::NoSuchMailbox(_) => again(backoff::CONFIGURATION),
             SessionError::Net(_)
             | SessionError::Protocol(_)
@@ -69,6 +75,12 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
             | SessionError::Unavailable(_)
             | SessionError::Refused { .. } => again(backoff::NETWORK),
         },
+        Failure::Token(TokenError::Exchange(ExchangeError::Response { .. })) => again(backoff::NETWORK),
+        Failure::Token(TokenError::Later { after, .. }) => Remedy::Again {
+            backoff: backoff::NETWORK,
+            at_least: after.unwrap_or_default(),
+        },
+        Failure::Token(TokenError::Refused(_)) => again(backoff::AUTHENTICATION),
         Failure::Refused { .. } => again(backoff::REFUSAL),
         Failure::Checkpoint(_) => again(backoff::CONFIGURATION),
     }
@@ -90,6 +102,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Dial(error) => error.fmt(formatter),
             Failure::Session(error) => error.fmt(formatter),
+            Failure::Token(error) => error.fmt(formatter),
             Failure::Refused { mails, uid, text } => {
                 write!(
                     formatter,
@@ -111,6 +124,12 @@ impl From<NetError> for Failure {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Failure {
         Failure::Session(error)
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Failure {
+        Failure::Token(error)
     }
 }
 

@@ -52,6 +52,12 @@ pub trait Stream: Send {
         })
     }
 
+    /// What only the two ends of this connection know: the channel binding `tls-exporter` (RFC 9266). `None` where there
+    /// is none to be had: in clear text, and before TLS 1.3.
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     /// `host:port` of the peer, for messages.
     fn peer(&self) -> &str;
 }

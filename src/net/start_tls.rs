@@ -81,6 +81,10 @@ impl Stream for StartTls {
         }
     }
 
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.stream.as_ref()?.channel_binding()
+    }
+
     fn peer(&self) -> &str {
         &self.peer
     }

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, Error as RustlsError};
+use rustls::{ClientConfig, ClientConnection, Error as RustlsError, ProtocolVersion};
 
 use super::{NetError, NetErrorKind, Stream};
 use crate::clock::{Deadline, Phase};
@@ -150,6 +150,17 @@ impl Stream for TlsStream {
         if self.connection.writer().write_all(bytes).is_ok() {
             self.last_words();
         }
+    }
+
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        // Before TLS 1.3 the exporter is only safe with an extended master secret (RFC 9266 section 3), which rustls does
+        // not tell.
+        let current = self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        let export = || {
+            self.connection
+                .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+        };
+        current.then(export)?.ok()
     }
 
     fn peer(&self) -> &str {

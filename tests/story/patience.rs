@@ -11,7 +11,7 @@ use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
-use mailtap::mailbox::Mailbox;
+use mailtap::mailbox::{Credentials, Mailbox};
 use mailtap::metrics::Counters;
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
@@ -78,8 +78,9 @@ impl Watch {
                     security: Security::Tls,
                 },
                 username: imap_server::USER.to_owned(),
-                password: Secret::new(password.to_owned()),
+                mechanism: None,
             },
+            credentials: Credentials::Password(Secret::new(password.to_owned())),
             name: MailboxName::new("INBOX"),
             event: build::Settings::default(),
             from_zero: true,

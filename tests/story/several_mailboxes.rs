@@ -15,7 +15,7 @@ use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
-use mailtap::mailbox::Mailbox;
+use mailtap::mailbox::{Credentials, Mailbox};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -236,8 +236,12 @@ fn account(server: &ImapServer) -> imap::Settings {
             security: Security::Tls,
         },
         username: imap_server::USER.to_owned(),
-        password: Secret::new(imap_server::PASSWORD.to_owned()),
+        mechanism: None,
     }
+}
+
+fn credentials() -> Credentials {
+    Credentials::Password(Secret::new(imap_server::PASSWORD.to_owned()))
 }
 
 fn dialer(clock: &Arc<dyn Clock>, stop: &Arc<Stop>) -> Arc<TcpDialer> {
@@ -263,6 +267,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
     for name in &names {
         server.create(name, "");
         let mailbox = Mailbox {
+            credentials: credentials(),
             imap: account(&server),
             name: MailboxName::new(name),
             event: build::Settings::default(),
@@ -311,6 +316,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     let listings: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
     let missed = Arc::new(AtomicBool::new(false));
     let account = Account {
+        credentials: credentials(),
         imap: account(&server),
         wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
         dial: dialer(&clock, &stop),

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::{Adapter, Receiver, from_bytes, machine_name};
+use super::super::{Adapter, Credentials, Receiver, from_bytes, machine_name};
 use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
+use crate::imap::auth::Mechanism;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::net::tls::pin::Pin;
@@ -72,6 +73,8 @@ imap:
       read_write_timeout: "2.5s"
     lc_secret: "shared"
   unwrap_journal: "off"
+  auth: "SCRAM-SHA-256"
+  oauth: {provider: "", client_id: ""}
   ca_file: "CA_FILE"
   starttls: false
   tls_pin_sha256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=, 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
@@ -90,8 +93,9 @@ fn every_setting() -> Adapter {
                 security: Security::Tls,
             },
             username: "journal@example.com".to_owned(),
-            password: Secret::new("pa:ss # word".to_owned()),
+            mechanism: Some(Mechanism::ScramSha256),
         },
+        credentials: Credentials::Password(Secret::new("pa:ss # word".to_owned())),
         mailboxes: vec![Wanted::Name(MailboxName::new("Archive/2024"))],
         max_connections: 8,
         from_zero: true,
@@ -172,6 +176,7 @@ fn the_same_as_arguments_is_the_same() {
         "server=outlook.office365.example:993",
         "username=journal@example.com",
         "password=pa:ss # word",
+        "auth=scram-sha-256",
         "inbox_name=Archive/2024",
         "is_insecure=false",
         "from_zero=true",
@@ -224,8 +229,9 @@ fn what_is_not_set_has_its_default() {
                     security: Security::Tls,
                 },
                 username: "journal".to_owned(),
-                password: Secret::new(CANARY.to_owned()),
+                mechanism: None,
             },
+            credentials: Credentials::Password(Secret::new(CANARY.to_owned())),
             mailboxes: vec![Wanted::Name(MailboxName::new("INBOX"))],
             max_connections: 8,
             from_zero: false,
@@ -253,6 +259,8 @@ fn unset_in_the_originals_ways_is_not_set() {
         "inbox_name: ''",
         "is_insecure:",
         "max_body_size: ~",
+        "auth: ''",
+        "oauth: {refresh_token: }",
         "unwrap_journal: null",
         "attachment_ingest_key: \"\"",
         "state_dir: null",
@@ -345,13 +353,20 @@ fn every_text_can_be_a_reference_and_the_key_is_named_when_it_leads_nowhere() {
                 {dest_url: 'env://URL', lc_secret: 'env://SECRET', identity: {oid: 'env://SECRET'}}}";
     let loaded = from_bytes("c.yaml", text.as_bytes(), &environment).unwrap();
     let adapter = &loaded.adapters[0];
-    assert_eq!(
-        (adapter.imap.endpoint.port, adapter.imap.password.expose().as_str()),
-        (1993, CANARY)
-    );
-    assert!(!format!("{:?}", adapter.imap.password).contains(CANARY));
+    assert_eq!(adapter.imap.endpoint.port, 1993);
+    let password = Secret::new(CANARY.to_owned());
+    assert_eq!(adapter.credentials, Credentials::Password(password));
+    assert!(!format!("{:?}", adapter.credentials).contains(CANARY));
 
-    for key in ["server", "username", "password", "inbox_name", "ca_file", "state_dir"] {
+    for key in [
+        "server",
+        "username",
+        "password",
+        "inbox_name",
+        "auth",
+        "ca_file",
+        "state_dir",
+    ] {
         let line = format!("{key}: env://GONE");
         let text = match key {
             "server" => with(&[]).replace("server: imap.example.com", &line),

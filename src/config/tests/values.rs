@@ -278,7 +278,7 @@ fn a_receiver_url_is_https_or_stays_on_this_machine() {
         "http://localhost.example.com/",
         "http://[2001:db8::1]/",
     ] {
-        assert!(load(url, false).unwrap_err().contains("sends mail in clear"), "{url}");
+        assert!(load(url, false).unwrap_err().contains("in clear text"), "{url}");
         assert!(load(url, true).is_ok(), "{url}");
     }
     for url in [

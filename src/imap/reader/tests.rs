@@ -39,6 +39,7 @@ fn brief(seen: &Seen) -> String {
         }
         Seen::Response(Response::Tagged { tag, condition }) => format!("{tag} {:?} {condition}", condition.state),
         Seen::Response(Response::Condition(condition)) => format!("* {:?} {condition}", condition.state),
+        Seen::Response(Response::Continuation(said)) => format!("+ {}", said.escape_ascii()),
         Seen::Response(response) => format!("{response:?}"),
     }
 }
@@ -104,7 +105,7 @@ fn text_for_humans_announces_nothing() {
         [
             "* Ok your quota is {5}",
             "A1 No [ALERT] no {5}",
-            "Continuation",
+            "+ go on {5}",
             "* Bye {5}",
             "Other",
             "Stray(\"Server Unavailable. {5}\")",
@@ -308,8 +309,8 @@ fn the_other_responses() {
         ("* VANISHED (EARLIER) 3:8", Response::Other),
         ("* Now what?", Response::Other),
         ("", Response::Other),
-        ("+", Response::Continuation),
-        ("+idling", Response::Continuation),
+        ("+", Response::Continuation(Vec::new())),
+        ("+idling", Response::Continuation(b"idling".to_vec())),
         (
             "Server Unavailable. 15",
             Response::Stray("Server Unavailable. 15".to_owned()),

@@ -100,6 +100,10 @@ impl Connection {
         self.stream.peer()
     }
 
+    pub(super) fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.stream.channel_binding()
+    }
+
     /// A tag that was not used before.
     pub(super) fn next_tag(&mut self) -> String {
         self.tags = self.tags.wrapping_add(1);

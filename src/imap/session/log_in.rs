@@ -4,21 +4,24 @@ use super::connection::trouble;
 use super::{Session, SessionError, quick};
 use crate::clock::Phase;
 use crate::imap::Settings;
-use crate::imap::auth::{self, Mechanism};
-use crate::imap::command::Command;
-use crate::imap::response::{Capabilities, Condition};
+use crate::imap::auth::{self, Credential, Exchange, Fault, Mechanism, Surroundings};
+use crate::imap::command::{CANCEL, Command};
+use crate::imap::reader::Event;
+use crate::imap::response::{Capabilities, Condition, Response};
 use crate::net::Security;
+use crate::secret::Secret;
 
 impl Session {
-    /// Logs in and introduces itself.
-    pub fn log_in(&mut self, settings: &Settings) -> Result<(), SessionError> {
+    /// Logs in and introduces itself. `nonce`: characters that were never used before and that nobody can guess.
+    pub fn log_in(&mut self, settings: &Settings, credential: &Credential, nonce: &str) -> Result<(), SessionError> {
         // Before anything else: what is learnt in clear is forgotten, and no credentials may go out before.
         if settings.endpoint.security == Security::StartTls {
             self.start_tls()?;
         }
         if !self.logged_in {
-            self.authenticate(settings)?;
+            self.authenticate(settings, credential, nonce)?;
         }
+        // Capabilities change with the login.
         let capabilities = self.capabilities()?;
         self.idles = capabilities.has("IDLE");
         // NetEase answers "Unsafe Login" to those who do not say who they are; nobody minds the rest.
@@ -28,31 +31,98 @@ impl Session {
         Ok(())
     }
 
-    fn authenticate(&mut self, settings: &Settings) -> Result<(), SessionError> {
-        let (username, password) = (settings.username.clone(), settings.password.clone());
-        if username.contains('\0') || password.expose().contains('\0') {
-            let reason = "`username` or `password` holds a NUL character, which IMAP cannot carry";
-            return Err(SessionError::Configuration(reason.to_owned()));
-        }
-        let Some(mechanism) = auth::choose(&self.capabilities()?) else {
-            let reason = "the server allows no login by password on this connection (LOGINDISABLED); \
-                          if `is_insecure` is set, remove it or set `starttls` instead";
-            return Err(SessionError::Configuration(reason.to_owned()));
-        };
-        let command = match mechanism {
-            Mechanism::Login => Command::Login { username, password },
-            Mechanism::PlainAtOnce | Mechanism::PlainOnRequest => Command::AuthenticatePlain {
-                username,
-                password,
-                at_once: mechanism == Mechanism::PlainAtOnce,
-            },
-        };
-        // Capabilities change with the login.
+    fn authenticate(&mut self, settings: &Settings, credential: &Credential, nonce: &str) -> Result<(), SessionError> {
+        check_characters(settings, credential)?;
+        let capabilities = self.capabilities()?;
+        let channel_binding = self.connection.channel_binding();
+        let mechanism = auth::choose(&capabilities, settings.mechanism, credential, channel_binding.is_some())
+            .map_err(SessionError::Configuration)?;
         self.capabilities = None;
-        let outcome = self
-            .run(&command, quick(Phase::Login), |_| {})
-            .and_then(|condition| accepted(&condition));
-        outcome.map_err(|error| without_password(error, settings))
+        let surroundings = Surroundings {
+            host: &settings.endpoint.host,
+            port: settings.endpoint.port,
+            channel_binding,
+            offers_binding: capabilities.has("AUTH=SCRAM-SHA-256-PLUS"),
+            nonce,
+        };
+        // What the server may repeat in a refusal.
+        let mut said = vec![credential.secret().clone()];
+        let outcome = match Exchange::new(mechanism, &settings.username, credential, &surroundings) {
+            Some(exchange) => {
+                let at_once = capabilities.has("SASL-IR");
+                self.converse(mechanism, exchange, at_once, &mut said)
+            }
+            None => self.command_login(settings, credential, &mut said),
+        };
+        outcome
+            .and_then(|outcome| outcome.judge(credential))
+            .map_err(|error| withhold(error, &said))
+    }
+
+    fn command_login(
+        &mut self,
+        settings: &Settings,
+        credential: &Credential,
+        said: &mut Vec<Secret<String>>,
+    ) -> Result<Outcome, SessionError> {
+        let password = credential.secret();
+        // As it stands in the command.
+        let quoted = password.expose().replace('\\', "\\\\").replace('"', "\\\"");
+        said.push(Secret::new(quoted));
+        let command = Command::Login {
+            username: settings.username.clone(),
+            password: password.clone(),
+        };
+        let condition = self.run(&command, quick(Phase::Login), |_| {})?;
+        let fault = (!condition.is_ok()).then(|| Fault::Refused(String::new()));
+        Ok(Outcome { condition, fault })
+    }
+
+    /// AUTHENTICATE, from the command to its tagged response.
+    fn converse(
+        &mut self,
+        mechanism: Mechanism,
+        mut exchange: Exchange,
+        at_once: bool,
+        said: &mut Vec<Secret<String>>,
+    ) -> Result<Outcome, SessionError> {
+        self.expect_in_flight(0)?;
+        let first = if at_once { exchange.begin_at_once() } else { None };
+        said.extend(first.clone());
+        let tag = self.send(&Command::Authenticate {
+            mechanism: mechanism.name(),
+            first,
+        })?;
+        let mut patience = quick(Phase::Login);
+        let mut fault = None;
+        let condition = loop {
+            match self.connection.event(&mut patience)? {
+                Event::Response(Response::Continuation(_)) if fault.is_some() => {
+                    let reason = format!("{mechanism}: it asks on after the login was called off");
+                    return Err(SessionError::Protocol(reason));
+                }
+                Event::Response(Response::Continuation(challenge)) => match exchange.answer(&challenge) {
+                    Ok(answer) => {
+                        let line = Secret::new(format!("{}\r\n", answer.expose()));
+                        said.push(answer);
+                        self.connection.write(line.expose().as_bytes())?;
+                    }
+                    // Only the tagged response ends it, whoever is at fault.
+                    Err(found) => {
+                        fault = Some(found);
+                        self.connection.write(CANCEL)?;
+                    }
+                },
+                Event::Response(Response::Tagged { tag: ended, condition }) => {
+                    self.end_flight(&tag, &ended)?;
+                    self.learn(&condition);
+                    break condition;
+                }
+                event => self.note(&event),
+            }
+        };
+        let fault = fault.or_else(|| exchange.conclude(condition.is_ok()).err());
+        Ok(Outcome { condition, fault })
     }
 
     pub(super) fn capabilities(&mut self) -> Result<Capabilities, SessionError> {
@@ -64,25 +134,68 @@ impl Session {
     }
 }
 
-fn accepted(condition: &Condition) -> Result<(), SessionError> {
-    if condition.is_ok() {
+/// Neither IMAP nor SASL can carry them, and in an OAuth message they would begin another part.
+fn check_characters(settings: &Settings, credential: &Credential) -> Result<(), SessionError> {
+    let (forbidden, secret) = match credential {
+        Credential::Password(password) => (&['\0'][..], password),
+        Credential::Token(token) => (&['\0', '\x01'][..], token),
+    };
+    if !settings.username.contains(forbidden) && !secret.expose().contains(forbidden) {
         return Ok(());
     }
-    if let Some(error) = trouble(condition) {
-        return Err(error);
-    }
-    let text = condition.to_string();
-    Err(if condition.has_code("PRIVACYREQUIRED") {
-        SessionError::Configuration(format!(
-            "the server wants TLS; set `starttls` instead of `is_insecure`: {text}"
-        ))
-    } else {
-        SessionError::Authentication(text)
-    })
+    Err(SessionError::Configuration(match credential {
+        Credential::Password(_) => "`username` or `password` holds a NUL character, which IMAP cannot carry".to_owned(),
+        Credential::Token(_) => "`username` holds a control character, which OAuth cannot carry".to_owned(),
+    }))
 }
 
-/// Some servers repeat the command that they refuse, and errors are logged.
-fn without_password(mut error: SessionError, settings: &Settings) -> SessionError {
+/// How a login ended.
+struct Outcome {
+    condition: Condition,
+    /// What is wrong, even where the server says OK.
+    fault: Option<Fault>,
+}
+
+impl Outcome {
+    /// What follows. A server in trouble is in trouble, whatever the login was about to become.
+    fn judge(self, credential: &Credential) -> Result<(), SessionError> {
+        let Some(fault) = self.fault else {
+            return Ok(());
+        };
+        if let (false, Some(error)) = (self.condition.is_ok(), trouble(&self.condition)) {
+            return Err(error);
+        }
+        let text = self.condition.to_string();
+        Err(match fault {
+            Fault::Malformed(reason) => SessionError::Protocol(reason),
+            Fault::Impostor => SessionError::Authentication(
+                "the server does not prove that it knows the password; is it the right one?".to_owned(),
+            ),
+            Fault::Tampered(reason) => SessionError::Authentication(reason),
+            Fault::Unbound => SessionError::Configuration(format!(
+                "the server offers SCRAM-SHA-256-PLUS and cannot bind it to TLS by tls-exporter; set `auth: scram-sha-256`: \
+                 {text}"
+            )),
+            Fault::Refused(_) if self.condition.has_code("PRIVACYREQUIRED") => SessionError::Configuration(format!(
+                "the server wants TLS; set `starttls` instead of `is_insecure`: {text}"
+            )),
+            Fault::Refused(words) => {
+                let text = if words.is_empty() {
+                    text
+                } else {
+                    format!("{text} ({words})")
+                };
+                match credential {
+                    Credential::Password(_) => SessionError::Authentication(text),
+                    Credential::Token(_) => SessionError::Token(text),
+                }
+            }
+        })
+    }
+}
+
+/// Some servers repeat what they refuse, and errors are logged.
+fn withhold(mut error: SessionError, said: &[Secret<String>]) -> SessionError {
     let text = match &mut error {
         SessionError::Net(_) => return error,
         SessionError::Throttled { text, .. }
@@ -91,16 +204,11 @@ fn without_password(mut error: SessionError, settings: &Settings) -> SessionErro
         | SessionError::Bye(text)
         | SessionError::Unavailable(text)
         | SessionError::Authentication(text)
+        | SessionError::Token(text)
         | SessionError::Configuration(text)
         | SessionError::NoSuchMailbox(text) => text,
     };
-    let password = settings.password.expose();
-    let quoted = password.replace('\\', "\\\\").replace('"', "\\\"");
-    let message = auth::plain_message(&settings.username, &settings.password);
-    if [password, &quoted, message.expose()]
-        .iter()
-        .any(|secret| repeats(text, secret))
-    {
+    if said.iter().any(|secret| repeats(text, secret.expose())) {
         "(the server's words are withheld: they repeat the password)".clone_into(text);
     }
     error

@@ -57,7 +57,7 @@ impl Session {
                 event => event?,
             };
             match event {
-                Event::Response(Response::Continuation) if !idling => {
+                Event::Response(Response::Continuation(_)) if !idling => {
                     idling = true;
                     // "Still here" every minute does not make the cycle longer.
                     waiting = Patience::in_all(Phase::Idle, patience);
