@@ -1,6 +1,8 @@
 //! How fast mail comes from a real Dovecot over TLS to an HTTPS receiver, and where the time goes.
 //! `cargo bench --bench whole_line`; `BENCH_SHORT=1` for a look.
 //!
+//! A second table gives the session's rate with the server at a distance.
+//!
 //! Four readers of the same mailbox in turn, each doing more than the one before. Rates are quoted against the first, which
 //! only fetches and discards: it is what this server and this machine can give.
 #![allow(
@@ -37,6 +39,7 @@ use mailtap::secret::Secret;
 use mailtap::{imap, limits};
 use memchr::memchr;
 use support::collector::{Collector, Configuration};
+use support::distance;
 use support::dovecot::{self, Dovecot};
 use support::figures::peak_kilobytes;
 use support::folder::Folder;
@@ -59,7 +62,39 @@ fn main() {
             bytes: 0,
         };
         compare(kind, &mut line, rounds);
+        if kind == "small" {
+            compare_distances(&mut line, rounds);
+        }
     }
+}
+
+/// The session alone, with the server farther and farther away, from the listing to the last mail: a backlog must not pay
+/// for the distance with every command.
+fn compare_distances(line: &mut Line, rounds: usize) {
+    println!("\nsmall, catching up with a round trip of");
+    let port = line.imaps_port;
+    let mut near = Duration::MAX;
+    for milliseconds in [0, 20, 80] {
+        line.imaps_port = distance::away(port, Duration::from_millis(milliseconds));
+        let (mut best, mut opening) = (Outcome::NONE, Duration::MAX);
+        for _ in 0..rounds {
+            let started = Instant::now();
+            let mut session = line.open();
+            opening = opening.min(started.elapsed());
+            let outcome = line.measure(|line| line.catch_up(&mut session, skip));
+            best = if outcome.time < best.time { outcome } else { best };
+        }
+        near = if milliseconds == 0 { best.time } else { near };
+        let seconds = best.time.as_secs_f64();
+        println!(
+            "  {milliseconds:3} ms                 {:8.0} mails/s {:7.1} MB/s   {:5.2} of that at 0 ms; {:.2} s to log in before",
+            f64::from(line.mails) / seconds,
+            line.bytes as f64 / 1e6 / seconds,
+            near.as_secs_f64() / seconds,
+            opening.as_secs_f64()
+        );
+    }
+    line.imaps_port = port;
 }
 
 /// Writes mails into a Maildir: about 4 KB each, or about 5 MB.
@@ -192,6 +227,11 @@ impl Line {
 
     /// The project's session lists and fetches; `read` is fed each mail.
     fn session(&self, read: fn(Body<'_>, &mut Vec<u8>) -> u64) -> u64 {
+        self.catch_up(&mut self.open(), read)
+    }
+
+    /// A session that has logged in and opened the mailbox.
+    fn open(&self) -> Session {
         let (stream, clock) = self.dial();
         let settings = imap::Settings {
             endpoint: self.endpoint(),
@@ -202,6 +242,10 @@ impl Line {
         let credential = Credential::Password(Secret::new(dovecot::PASSWORD.to_owned()));
         session.log_in(&settings, &credential, "a-nonce").unwrap();
         session.examine(&MailboxName::new("INBOX")).unwrap();
+        session
+    }
+
+    fn catch_up(&self, session: &mut Session, read: fn(Body<'_>, &mut Vec<u8>) -> u64) -> u64 {
         let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), self.mails as usize);
         let mut fetch = session.fetch(&listed, Pace::default());

@@ -253,9 +253,8 @@ impl Life {
         let mut first = !std::mem::take(&mut self.made_way);
         let mut watched = Watched::Quiet;
         while !self.stopping() {
-            let listed = self.frontier.end();
-            self.catch_up(&mut session)?;
-            if watched == Watched::News && self.frontier.end() == listed {
+            let found = self.catch_up(&mut session)?;
+            if watched == Watched::News && !found {
                 self.mailbox.clock.wait(limits::IDLE_NEWS);
             }
             self.caught_up.get_or_insert(self.mailbox.clock.now());

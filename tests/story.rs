@@ -1,15 +1,19 @@
 //! The program's story, failure by failure: the real binary between the two servers of `support`.
 //!
-//! What would take minutes of waiting in the real program is told in `story/patience.rs` with a clock of its own.
+//! What would take minutes of waiting in the real program is told in `story/patience.rs` and `story/long_run.rs`
+//! with a clock of its own.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+#[path = "story/long_run.rs"]
+mod long_run;
 #[path = "story/patience.rs"]
 mod patience;
 #[path = "story/receiver_fails.rs"]
@@ -21,6 +25,8 @@ mod several_mailboxes;
 mod support;
 #[path = "story/the_end.rs"]
 mod the_end;
+#[path = "story/watch.rs"]
+mod watch;
 #[path = "story/wrong_settings.rs"]
 mod wrong_settings;
 

@@ -14,8 +14,8 @@ use crate::log::Level;
 use crate::metrics::Counter;
 
 impl Life {
-    /// Delivers everything that is not done.
-    pub(super) fn catch_up(&mut self, session: &mut Session) -> Result<(), Failure> {
+    /// Delivers everything that is not done. Says whether it found anything new.
+    pub(super) fn catch_up(&mut self, session: &mut Session) -> Result<bool, Failure> {
         if self.frontier.backlog_end().is_some() {
             self.look_ahead(session)?;
         }
@@ -25,12 +25,13 @@ impl Life {
             open.partition(|listed| doubtful.contains(&listed.uid))
         };
         self.transfer(session, &open, Urgency::Old)?;
+        let before = self.frontier.end();
         while let Some(backlog_end) = self.frontier.backlog_end() {
             self.read_backlog(session, backlog_end)?;
             self.frontier.pass_backlog();
             self.move_on()?;
         }
-        self.read_end(session)?;
+        let found = self.read_end(session)? || self.frontier.end() > before;
         for listed in last {
             self.transfer(session, &[listed], Urgency::Live)?;
         }
@@ -38,7 +39,8 @@ impl Life {
         if self.frontier.left() == 0 {
             self.rescan = None;
         }
-        self.move_on()
+        self.move_on()?;
+        Ok(found)
     }
 
     /// UIDs up to `backlog_end`, in windows. Windows without a mail do not move the position: a server whose UIDNEXT is too
@@ -66,12 +68,14 @@ impl Life {
     }
 
     /// What is behind the backlog, whatever UIDNEXT says, and what became visible late.
-    fn read_end(&mut self, session: &mut Session) -> Result<(), Failure> {
+    fn read_end(&mut self, session: &mut Session) -> Result<bool, Failure> {
+        let mut found = false;
         while let Ok(first) = u32::try_from(self.frontier.look_back()) {
             let listed = session.list(first, u32::MAX)?;
             let whole = listed.len() < limits::LISTED_MAILS;
             let listed = self.without_presumed(session, listed)?;
             let (listed, late) = self.frontier.listed_at_end(listed);
+            found |= !listed.is_empty();
             if late > 0 {
                 self.mailbox.counters.add(Counter::Late, late as u64);
                 self.log(
@@ -85,7 +89,7 @@ impl Life {
                 break;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// While a backlog is read: is there new mail? Then it goes first.
@@ -115,21 +119,16 @@ impl Life {
 
     /// After a change of UIDVALIDITY: without the mails that are older than what was delivered last.
     fn without_presumed(&mut self, session: &mut Session, listed: Vec<Listed>) -> Result<Vec<Listed>, Failure> {
-        let Some(rescan) = self.rescan.take_if(|rescan| rescan.since_ms.is_some()) else {
+        let Some(rescan) = self.rescan.as_ref().filter(|rescan| rescan.since_ms.is_some()) else {
             return Ok(listed);
         };
         let uids: Vec<u32> = listed.iter().map(|listed| listed.uid).collect();
-        let described = if uids.is_empty() {
-            Ok(Vec::new())
-        } else {
-            session.describe(&uids)
-        };
-        let known = described.map(|described| {
-            let presumed = described.into_iter().filter(|known| rescan.presumes(known));
-            presumed.map(|known| known.uid).collect::<BTreeSet<u32>>()
-        });
-        self.rescan = Some(rescan);
-        let presumed = known?;
+        if uids.is_empty() {
+            return Ok(listed);
+        }
+        let described = session.describe(&uids)?.into_iter();
+        let presumed = described.filter(|known| rescan.presumes(known));
+        let presumed: BTreeSet<u32> = presumed.map(|known| known.uid).collect();
         if !presumed.is_empty() {
             self.mailbox.counters.add(Counter::Presumed, presumed.len() as u64);
             self.log(

@@ -26,6 +26,8 @@ pub struct Frontier {
     ahead: Vec<Range<u64>>,
     /// The highest UIDs that were listed.
     latest: BTreeSet<u32>,
+    /// What is below was listed, in part or whole, by another process.
+    foreign: u64,
     /// From the position on: runs of mails that are done, with nothing open in between. First to last.
     done: BTreeMap<u32, u32>,
 }
@@ -35,6 +37,7 @@ impl Frontier {
     pub fn new(next_uid: u64, done: &[Range<u64>]) -> Frontier {
         let mut frontier = Frontier {
             end: next_uid,
+            foreign: next_uid,
             ..Frontier::default()
         };
         for range in done.iter().filter(|range| range.start >= next_uid) {
@@ -44,6 +47,7 @@ impl Frontier {
                 && !range.is_empty()
             {
                 frontier.done.insert(first, last);
+                frontier.foreign = range.end;
             }
         }
         frontier
@@ -93,6 +97,7 @@ impl Frontier {
             if !range.is_empty() {
                 self.end = self.end.max(range.end);
             }
+            self.forget_what_is_below();
         }
     }
 
@@ -111,9 +116,8 @@ impl Frontier {
     /// Where a listing begins that sees what is new, and mails that became visible after later ones. Never below what was
     /// listed in this process: older mails are none of our business.
     pub fn look_back(&self) -> u64 {
-        self.latest
-            .first()
-            .map_or(self.end, |uid| u64::from(*uid).min(self.end))
+        let first = self.latest.first().map_or(self.end, |uid| u64::from(*uid));
+        first.max(self.foreign).min(self.end)
     }
 
     fn open(&mut self, listed: Listed) {
@@ -152,6 +156,11 @@ impl Frontier {
             last = end;
         }
         self.done.insert(first, last);
+        self.forget_what_is_below();
+    }
+
+    /// The position says enough of the runs below it.
+    fn forget_what_is_below(&mut self) {
         let position = self.position();
         while let Some(run) = self.done.first_entry().filter(|run| u64::from(*run.get()) < position) {
             run.remove();
@@ -203,11 +212,13 @@ impl Frontier {
     /// These need not be done, nor listed again.
     pub fn pass(&mut self, uids: impl Iterator<Item = u32>) {
         self.end = uids.map(behind).fold(self.end, u64::max);
+        self.forget_what_is_below();
     }
 
     /// The mailbox ends at `end`, below what was listed: UIDs from there on will be, or were, given again.
     pub fn go_back(&mut self, end: u64) {
         self.end = self.end.min(end);
+        self.foreign = self.foreign.min(end);
         self.ahead.retain(|range| range.start < end);
         if let Some(range) = self.ahead.last_mut() {
             range.end = range.end.min(end);

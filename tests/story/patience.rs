@@ -1,151 +1,15 @@
 //! The part of the story that takes minutes: one mailbox in this process, on a clock that the test turns.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mailtap::checkpoint::{Checkpoint, CheckpointError};
-use mailtap::clock::{Clock, Phase, Stop};
-use mailtap::event::build;
-use mailtap::imap;
-use mailtap::imap::mailbox_name::MailboxName;
-use mailtap::imap::resume::Memory;
-use mailtap::mailbox::{Credentials, Mailbox};
-use mailtap::metrics::Counters;
-use mailtap::net::dial::TcpDialer;
-use mailtap::net::tls::{Protocol, Trust};
-use mailtap::net::{Endpoint, Security};
-use mailtap::secret::Secret;
-use mailtap::sink::webhook::{self, Webhook};
-use mailtap::turns::Turns;
+use mailtap::clock::Phase;
 
-use crate::support::certificates;
-use crate::support::imap_server::{self, Fault, ImapServer};
-use crate::support::receiver::{self, Receiver};
-use crate::support::sandglass::{Impatient, Sandglass};
+use crate::support::imap_server::{self, Fault};
+use crate::support::receiver;
+use crate::watch::Watch;
 
-/// A mailbox at work on a thread; stopped and joined at the end of the test.
-struct Watch {
-    server: ImapServer,
-    receiver: Receiver,
-    glass: Arc<Sandglass>,
-    stop: Arc<Stop>,
-    /// Whether reads of the phase in question give up at once.
-    impatient: Arc<AtomicBool>,
-    /// Everything that was remembered.
-    memories: Arc<Mutex<Vec<Memory>>>,
-    counters: Arc<Counters>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Watch {
-    /// A mailbox of `mails` mails and both servers, before the collector begins.
-    fn new(mails: u32) -> Watch {
-        let server = ImapServer::start();
-        for number in 0..mails {
-            server.deliver(&crate::mail(number));
-        }
-        Watch {
-            server,
-            receiver: Receiver::start(),
-            glass: Sandglass::new(),
-            stop: Stop::new(),
-            impatient: Arc::new(AtomicBool::new(false)),
-            memories: Arc::default(),
-            counters: Arc::default(),
-            thread: None,
-        }
-    }
-
-    fn begin(&mut self, password: &str, lc_secret: &str, impatient_in: Phase) {
-        let trust = Trust::load(Some(&certificates::authority())).unwrap();
-        let clock = Arc::clone(&self.glass) as Arc<dyn Clock>;
-        let dialer = |protocol, stop| {
-            let config = trust.client_config(protocol).unwrap();
-            Arc::new(TcpDialer::new(config, Arc::clone(&clock), stop))
-        };
-        let settings = webhook::Settings {
-            url: Secret::new(self.receiver.url()),
-            lc_secret: Some(Secret::new(lc_secret.to_owned())),
-            allow_clear_text: false,
-        };
-        let mailbox = Mailbox {
-            imap: imap::Settings {
-                endpoint: Endpoint {
-                    host: "localhost".to_owned(),
-                    port: self.server.port(),
-                    security: Security::Tls,
-                },
-                username: imap_server::USER.to_owned(),
-                mechanism: None,
-            },
-            credentials: Credentials::Password(Secret::new(password.to_owned())),
-            name: MailboxName::new("INBOX"),
-            event: build::Settings::default(),
-            from_zero: true,
-            dial: Arc::new(Impatient {
-                inner: dialer(Protocol::Imap, Some(Arc::clone(&self.stop))),
-                phase: impatient_in,
-                active: Arc::clone(&self.impatient),
-            }),
-            sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
-            checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
-            counters: Arc::clone(&self.counters),
-            clock: Arc::clone(&clock),
-            turns: Turns::new(1).join(),
-            listed: false,
-            random: || u64::MAX / 3,
-        };
-        self.thread = Some(thread::spawn(move || mailbox.run()));
-    }
-
-    fn begin_well(&mut self) {
-        self.begin(imap_server::PASSWORD, receiver::SECRET, Phase::Greeting);
-    }
-
-    /// The UID below which everything counts as delivered.
-    fn next_uid(&self) -> Option<u64> {
-        let memories = self.memories.lock().unwrap();
-        memories.last().map(|memory| memory.position.next_uid)
-    }
-
-    fn wait_for_events(&self, count: usize) {
-        self.receiver
-            .wait_until("the events", |record| record.events.len() >= count);
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.glass.stop();
-        self.stop.ask();
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            if !thread::panicking() {
-                ended.unwrap();
-                assert_eq!(self.server.record().violations, Vec::<String>::new());
-                assert_eq!(self.receiver.record().violations, Vec::<String>::new());
-            }
-        }
-    }
-}
-
-/// A checkpoint that keeps all that it was ever told.
-struct Notebook(Arc<Mutex<Vec<Memory>>>);
-
-impl Checkpoint for Notebook {
-    fn load(&self) -> Result<Option<Memory>, CheckpointError> {
-        Ok(self.0.lock().unwrap().last().cloned())
-    }
-
-    fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
-        self.0.lock().unwrap().push(memory.clone());
-        Ok(())
-    }
-}
-
-fn minutes(minutes: u64) -> Duration {
+pub fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 

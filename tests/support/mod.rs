@@ -18,6 +18,7 @@
 
 pub mod certificates;
 pub mod collector;
+pub mod distance;
 pub mod dovecot;
 pub mod figures;
 pub mod folder;

@@ -88,6 +88,7 @@ fn live_mail_is_done_before_the_backlog_and_a_restart_knows_it() {
     assert_eq!(done(&again), [(5000, 5005)]);
     again.pass_backlog();
     assert_eq!((again.end(), again.position(), again.backlog_end()), (5008, 5007, None));
+    assert_eq!(again.look_back(), 5005, "the other process's mails are not late");
     again.done(5007);
     assert_eq!((again.position(), done(&again)), (5008, vec![]));
 }
@@ -177,6 +178,10 @@ fn a_mail_behind_a_later_one_is_seen_and_no_other_twice() {
     let many: Vec<u32> = (107..200).collect();
     frontier.listed_at_end(listed(&many));
     assert_eq!(frontier.look_back(), 200 - limits::LOOK_BACK as u64);
+    frontier.go_back(190);
+    assert_eq!(frontier.look_back(), 200 - limits::LOOK_BACK as u64);
+    frontier.go_back(110);
+    assert_eq!(frontier.look_back(), 110);
 }
 
 #[test]
@@ -191,4 +196,53 @@ fn a_late_mail_in_a_run_that_was_done_is_not_forgotten_by_a_restart() {
     assert_eq!(done(&frontier), [(5, 12), (13, 21)]);
     frontier.listed_at_end(listed(&[3]));
     assert_eq!(done(&frontier), [(5, 12), (13, 21)]);
+}
+
+/// Whatever happens, a checkpoint never claims what is not done, and its ranges are in order above its position.
+#[test]
+fn nothing_is_claimed_that_is_not_done() {
+    let mut random = 1_u64;
+    let mut below = |bound: u32| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        u32::try_from(random >> 33).unwrap() % bound
+    };
+    for _ in 0..300 {
+        let mut frontier = Frontier::new(1, &[]);
+        let (mut next, mut live) = (1, 10_000);
+        let divided = below(2) == 0;
+        if divided {
+            frontier.divide(10_000);
+        }
+        let mut left: Vec<u32> = Vec::new();
+        for _ in 0..60 {
+            match below(8) {
+                0 if divided && frontier.backlog_end().is_some() => {
+                    live += 1 + below(3);
+                    frontier.listed_ahead(&listed(&[live]));
+                    left.push(live);
+                    live += 1;
+                }
+                1 | 2 if !divided || frontier.backlog_end().is_some() => {
+                    next += 1 + below(4);
+                    frontier.listed(&listed(&[next]));
+                    left.push(next);
+                    next += 1;
+                }
+                3 if below(20) == 0 => frontier.pass_backlog(),
+                _ if !left.is_empty() => {
+                    let place = below(u32::try_from(left.len()).unwrap()) as usize;
+                    frontier.done(left.swap_remove(place));
+                }
+                _ => {}
+            }
+            let (position, done) = (frontier.position(), frontier.done_ranges());
+            assert!(left.iter().all(|uid| u64::from(*uid) >= position));
+            assert!(done.iter().all(|range| range.start >= position), "{position} {done:?}");
+            assert!(done.windows(2).all(|two| two[0].end <= two[1].start), "{done:?}");
+            let claimed = |uid: &u32| done.iter().any(|range| range.contains(&u64::from(*uid)));
+            assert!(!left.iter().any(claimed), "{done:?} {left:?}");
+        }
+    }
 }

@@ -44,6 +44,9 @@ impl Session<'_> {
             });
             mails.retain(|mail| Some(mail.uid) != forgotten);
             mails.retain(|mail| bodies || !state.has(&Fault::LeavesOut { uid: mail.uid }));
+            if state.has(&Fault::LastFirst) {
+                mails.reverse();
+            }
             let numbered = mails.into_iter().map(|mail| {
                 let number = view.binary_search(&mail.uid).map_or(0, |position| position + 1);
                 (number, mail)

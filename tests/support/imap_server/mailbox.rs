@@ -37,17 +37,27 @@ impl Mailbox {
     pub fn append(&mut self, bytes: &[u8]) -> u32 {
         let uid = self.uid_next;
         self.uid_next += 1;
-        self.mails.push(Mail {
+        self.insert(uid, bytes);
+        uid
+    }
+
+    pub fn insert(&mut self, uid: u32, bytes: &[u8]) {
+        let place = self.mails.partition_point(|mail| mail.uid < uid);
+        let mail = Mail {
             uid,
             bytes: bytes.into(),
             date: (1 + self.stored / 2000 % 30, self.stored % 2000),
-        });
+        };
+        self.mails.insert(place, mail);
         self.stored += 1;
-        uid
     }
 
     pub fn remove(&mut self, uid: u32) {
         self.mails.retain(|mail| mail.uid != uid);
+    }
+
+    pub fn clear(&mut self) {
+        self.mails.clear();
     }
 
     pub fn recreate(&mut self) {

@@ -65,6 +65,8 @@ pub enum Fault {
     Forgets { uid: u32 },
     /// FETCH items come in another order, UID behind the body.
     ItemsInAnotherOrder,
+    /// FETCH answers the last mail first.
+    LastFirst,
     /// Before each FETCH response: news that nobody asked for, flags of other mails included.
     UnsolicitedData,
     /// IDLE is neither offered nor understood.
@@ -89,6 +91,11 @@ pub enum Fault {
     EndlessNews,
     /// Every session ends at this mail, after the first byte of its body.
     EndsAt { uid: u32 },
+    /// Every command that begins with `to` is answered with this line, behind its tag; or without one, if the line is
+    /// untagged, and with the end of the connection.
+    Says { to: &'static str, line: &'static str },
+    /// EXAMINE gives another UIDVALIDITY each time; the mails and their UIDs are the same.
+    UidValidityAlwaysNew,
     /// Every session ends after so many bodies.
     EndsAfter { bodies: usize },
 }
@@ -209,6 +216,14 @@ impl ImapServer {
         });
     }
 
+    /// Stores a mail under a UID that was passed over: it becomes visible after mails with higher UIDs.
+    pub fn deliver_late(&self, uid: u32, mail: &[u8]) {
+        self.state.change(|state| {
+            state.first().insert(uid, mail);
+            state.tell_idlers();
+        });
+    }
+
     /// Removes a mail, as another client would.
     pub fn expunge(&self, uid: u32) {
         self.state.change(|state| {
@@ -220,7 +235,19 @@ impl ImapServer {
     /// Deletes the mailbox and creates it again with the same mails, as a restore does: another UIDVALIDITY, UIDs from 1.
     /// Every session ends with BYE.
     pub fn recreate(&self) {
+        self.recreate_with(true);
+    }
+
+    /// The same, and the mails are gone.
+    pub fn recreate_empty(&self) {
+        self.recreate_with(false);
+    }
+
+    fn recreate_with(&self, mails: bool) {
         self.state.change(|state| {
+            if !mails {
+                state.first().clear();
+            }
             state.first().recreate();
             for view in &state.views {
                 let _ = view

@@ -125,6 +125,19 @@ impl Session<'_> {
             self.say("* BYE the server is going down");
             return Ok(false);
         }
+        let said = self.state.change(|state| {
+            state.strike(false, |fault| match fault {
+                Fault::Says { to, line } if command.line.to_ascii_uppercase().starts_with(to) => Some(*line),
+                _ => None,
+            })
+        });
+        if let Some(line) = said {
+            if line.starts_with("* ") {
+                self.say(line);
+                return Ok(false);
+            }
+            return self.done(command, line);
+        }
         if self.state.look(|state| state.has(&Fault::EndlessNews)) {
             let mails = self
                 .state
@@ -304,7 +317,9 @@ impl Session<'_> {
         let connection = self.connection;
         let lines = self.state.change(|state| {
             state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
+            let always_new = state.has(&Fault::UidValidityAlwaysNew);
             let mailbox = state.mailbox(command.arguments.first()?)?;
+            mailbox.uid_validity += u32::from(always_new);
             let (uids, uid_validity, uid_next) = (mailbox.uids(), mailbox.uid_validity, mailbox.uid_next);
             let name = mailbox.name.clone();
             let mut lines = vec![
