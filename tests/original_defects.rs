@@ -224,7 +224,8 @@ fn one_mail_with_an_unknown_charset_or_bad_base64_blocks_everything_behind_it() 
 
 #[test]
 fn max_body_size_is_compared_with_the_number_of_sections() {
-    let sections: String = (0..20).map(|number| format!("--b\n\ntext {number}\n")).collect();
+    let sections: Vec<String> = (0..20).map(|number| format!("--b\n\ntext {number}\n")).collect();
+    let sections = sections.concat();
     let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n{sections}--b--\n");
     let settings = Settings {
         max_body_size: 10,

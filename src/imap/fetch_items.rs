@@ -87,6 +87,10 @@ impl Items {
 
     fn item(&mut self, lexer: &mut Lexer<'_>) -> Result<Option<Stop>, Unreadable> {
         let name = lexer.item_name()?;
+        // Every item that exists begins with a letter; in what is left of somebody's mail, anything does.
+        if !name.name.first().is_some_and(u8::is_ascii_alphabetic) {
+            return Err(Unreadable("a FETCH item without a name"));
+        }
         if name.is_whole_body() {
             return self.body(lexer);
         }
@@ -303,6 +307,8 @@ mod tests {
             "(FLAGS )",
             "(BODY[] \"open)",
             "([])",
+            "(] 5)",
+            "(5 UID)",
         ] {
             let read = read(text.as_bytes());
             assert!(read.is_err() || text.is_empty(), "{text}: {read:?}");

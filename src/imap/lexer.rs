@@ -78,8 +78,7 @@ impl<'a> Lexer<'a> {
     pub fn item_name(&mut self) -> Result<ItemName<'a>, Unreadable> {
         self.skip_spaces();
         let name = self.take_until(|byte| matches!(byte, b'(' | b')' | b'['));
-        // Every item that exists begins with a letter; in what is left of somebody's mail, anything does.
-        if !name.first().is_some_and(u8::is_ascii_alphabetic) {
+        if name.is_empty() {
             return Err(Unreadable("a FETCH item without a name"));
         }
         // `BODY [TEXT]` with a space has been seen.
