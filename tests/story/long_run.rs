@@ -214,7 +214,7 @@ fn a_throttle_hint_is_honoured_up_to_its_cap_and_less_is_asked_for() {
             .record()
             .commands
             .into_iter()
-            .find(|command| command.contains("BODY.PEEK"));
+            .find(|command| command.starts_with("UID FETCH 1:") && command.contains("BODY.PEEK"));
         assert!(first.as_ref().unwrap().starts_with("UID FETCH 1:250 ("), "{first:?}");
         assert_eq!(watch.counted(Counter::Throttled), 1);
     }
