@@ -1,4 +1,4 @@
-//! mailtap watches IMAP mailboxes and delivers every mail as one JSON event to an HTTPS receiver.
+//! mailtap watches IMAP mailboxes and delivers every mail as one JSON event to LimaCharlie or any HTTPS receiver.
 //!
 //! **In**: an IMAP server, which is hostile until proven otherwise, and mail, which is hostile. **Out**: events whose shape
 //! is LimaCharlie's own ([`event`]). **Refused**: to write to a mailbox, to drop a mail in silence, to hold a mail in
@@ -20,7 +20,8 @@
 //! 1. [`mailbox`]: one mailbox's life on one page, and the table of what each failure leads to.
 //! 2. [`imap::session`]: the conversation; then the pure files beside it, which never wait.
 //! 3. [`mime::entity`]: bytes to parts; then [`event::build`]: parts to an event.
-//! 4. [`sink`], [`http::exchange`], [`net`]: how an event gets out, and what a connection is; [`oauth`]: who gets in.
+//! 4. [`sink`], [`http::exchange`], [`websocket`], [`net`]: how an event gets out, and what a connection is; [`oauth`]:
+//!    who gets in.
 //! 5. [`checkpoint`]: what survives a crash. [`limits`]: every bound on bytes from outside.
 //! 6. [`turns`], [`account`]: several mailboxes of one account. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
 //!

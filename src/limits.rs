@@ -210,6 +210,8 @@ pub const USP_PING: Duration = Duration::from_secs(30);
 pub const USP_PONG: Duration = Duration::from_secs(60);
 /// Without any acknowledgement while messages are in flight. Reached: another connection; they go out again.
 pub const USP_ACKNOWLEDGEMENT: Duration = Duration::from_secs(120);
+/// Bytes of a mail that goes out as it is, unless `max_message_size` says another number. Reached: its event goes out.
+pub const RAW_MAIL: usize = 8 * 1024 * 1024;
 /// The longest back-off that the cloud can ask for. Reached: it is taken for this long.
 pub const USP_BACK_OFF: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a control message; they have under 100. Reached: the connection is closed.
@@ -285,6 +287,8 @@ pub const BATCH_BYTES: usize = 960 * 1024;
 pub const BATCH_EVENTS: usize = 500;
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
+/// Between two looks at a receiver's connection while there is no mail: well under a minute, at which others give up.
+pub const TEND: Duration = Duration::from_secs(25);
 /// After news that brought no mail: EXPUNGE comes in thousands, and some servers announce what is not there.
 pub const IDLE_NEWS: Duration = Duration::from_secs(1);
 /// The longest throttle hint of a server that is honoured. Reached: it is taken for this long.

@@ -37,7 +37,7 @@ use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
 use crate::metrics::{Counter, Counters};
 use crate::net::Dial;
-use crate::sink::{Batch, Sink};
+use crate::sink::{Batch, DeliveryError, Sink};
 use crate::turns::{Member, Turn};
 use crate::{imap, limits};
 
@@ -129,6 +129,8 @@ struct Life {
     caught_up: Option<Instant>,
     /// Gmail's limit was told.
     limit_told: bool,
+    /// What the receiver's connection failed with, told already.
+    untended: Option<DeliveryError>,
     progress: Progress,
 }
 
@@ -158,12 +160,14 @@ impl Life {
             looked: None,
             caught_up: None,
             limit_told: false,
+            untended: None,
             progress: Progress::default(),
         }
     }
 
     fn run(&mut self) {
         self.until_stopped();
+        self.mailbox.sink.close();
         let delivered = self.progress.tell(self.mailbox.clock.now());
         self.log(Level::Info, "stopped", &[("delivered", &delivered)]);
     }
@@ -269,7 +273,7 @@ impl Life {
             } else {
                 limits::IDLE_CYCLE
             };
-            watched = session.watch(patience)?;
+            watched = session.watch(patience, &mut || self.tend())?;
         }
         session.log_out();
         Ok(())
@@ -299,6 +303,17 @@ impl Life {
         self.made_way = true;
         let since = self.mailbox.clock.now().saturating_duration_since(began);
         self.mailbox.clock.wait(limits::BETWEEN_TURNS.saturating_sub(since));
+    }
+
+    /// Keeps the receiver's connection alive. What fails here is told once; mail is not at stake.
+    fn tend(&mut self) {
+        let failed = self.mailbox.sink.tend().err();
+        if let Some(error) = &failed
+            && self.untended.is_none()
+        {
+            self.log(Level::Warn, "the receiver cannot be reached", &[("reason", error)]);
+        }
+        self.untended = failed;
     }
 
     fn stopping(&self) -> bool {

@@ -32,9 +32,11 @@ use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::oauth::Tokens;
 use crate::sink::Sink;
+use crate::sink::limacharlie::LimaCharlie;
 use crate::sink::stdout::Stdout;
 use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
+use crate::websocket::connection::RandomError;
 use crate::{limits, log};
 use threads::{Claims, Kind, Lifetime, Threads};
 
@@ -83,7 +85,7 @@ impl Supervisor {
                 stdout: stdout.clone(),
                 adapter,
             };
-            watch.sink(&clock)?;
+            watch.sink(&MailboxName::new("INBOX"), &clock)?;
             watches.push(watch);
         }
         Ok(Supervisor { watches, stop, clock })
@@ -247,7 +249,7 @@ impl Watch {
             event,
             from_zero: adapter.from_zero || kind == Kind::New,
             dial: Arc::clone(&self.dial),
-            sink: self.sink(&program.clock)?,
+            sink: self.sink(name, &program.clock)?,
             checkpoint: Box::new(directory.checkpoint(&adapter.imap.account(), name.as_str())),
             counters: Arc::clone(counters),
             clock: Arc::clone(lifetime) as Arc<dyn Clock>,
@@ -269,9 +271,15 @@ impl Watch {
         }
     }
 
-    fn sink(&self, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {
+    fn sink(&self, name: &MailboxName, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {
         match &self.adapter.receiver {
             Receiver::Stdout => Ok(Box::new(self.stdout.clone())),
+            Receiver::LimaCharlie(settings) => {
+                let dial = Arc::clone(&self.dial_receiver);
+                let clock = Arc::clone(clock) as Arc<dyn Clock>;
+                let settings = self.adapter.sensor(settings, name);
+                Ok(Box::new(LimaCharlie::new(settings, dial, clock, random_bytes)))
+            }
             Receiver::Webhook(settings) => {
                 let webhook = Webhook::new(
                     settings,
@@ -316,6 +324,11 @@ fn through(dialer: TcpDialer, proxy: Option<&proxy::Settings>, trust: &Trust) ->
 
 fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>, String> {
     trust.client_config(protocol).map_err(|error| error.to_string())
+}
+
+/// For keys and masks: nobody can guess them.
+fn random_bytes(bytes: &mut [u8]) -> Result<(), RandomError> {
+    SystemRandom::new().fill(bytes).map_err(|_| RandomError)
 }
 
 /// A number that nobody can guess, from the system's generator.

@@ -209,7 +209,7 @@ fn a_broken_file_is_told_with_its_line_and_without_its_password() {
         ),
         (
             format!("imap: {{server: x, username: u, password: {CANARY}}}"),
-            ":1:7: imap.client_options.dest_url: missing",
+            ":1:7: imap.client_options.identity.oid: missing",
         ),
         (
             format!(

@@ -168,7 +168,7 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
                     }),
                 (["fetch", listed @ ..], Some(session)) => fetch(session, listed, &mut lines),
                 (["watch", seconds], Some(session)) => session
-                    .watch(Duration::from_secs(seconds.parse().unwrap()))
+                    .watch(Duration::from_secs(seconds.parse().unwrap()), &mut || {})
                     .map(|watched| {
                         lines.push(match watched {
                             Watched::News => "news".to_owned(),

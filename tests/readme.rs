@@ -102,7 +102,7 @@ fn the_configurations_load_and_every_key_exists() {
     let mut loaded = 0;
     for block in readme.split("```yaml\n").skip(1) {
         let text = block.split("```").next().unwrap();
-        let text = ["/etc/mailtap/password", "/etc/mailtap/hook-secret"]
+        let text = ["/etc/mailtap/password", "/etc/mailtap/installation-key"]
             .iter()
             .fold(text.to_owned(), |text, path| {
                 text.replace(path, secret.to_str().unwrap())

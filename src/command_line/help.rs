@@ -27,6 +27,14 @@ adapter takes it; several documents, separated by ---, watch several mailboxes:
     client_options:
       identity:
         oid: 00000000-0000-0000-0000-000000000000
+        installation_key: credential://limacharlie
+      platform: email                   # mail as it is, parsed by LimaCharlie; json sends mailtap's events
+
+To a webhook, or standard output:
+
+    client_options:
+      identity:
+        oid: 00000000-0000-0000-0000-000000000000
       dest_url: https://receiver.example.com/hook     # or stdout:
       lc_secret: credential://hook                    # sent as the header lc-secret
 
@@ -35,6 +43,7 @@ More under imap:
   from_zero            deliver what is already there on the first start; default: from now on
   include_attachments  attachments travel in the event, as base64
   max_body_size        largest attachment included, in bytes; default 0, no limit
+  max_message_size     platform email: a larger mail goes out as an event; default 8388608
   unwrap_journal       the mail inside a journal report comes on top of the event; default true
   auth                 the only login tried: scram-sha-256-plus, scram-sha-256, plain, login, oauthbearer, xoauth2
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
@@ -86,9 +95,19 @@ mod tests {
     fn the_file_and_the_arguments_in_the_help_are_accepted() {
         let folder = std::env::temp_dir().join(format!("mailtap-help-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("imap"), "secret\n").unwrap();
-        fs::write(folder.join("hook"), "secret\n").unwrap();
-        fs::write(folder.join("config.yaml"), lines_from("  imap:").join("\n")).unwrap();
+        for credential in ["imap", "limacharlie", "hook"] {
+            fs::write(folder.join(credential), "secret\n").unwrap();
+        }
+        let whole = lines_from("  imap:").join("\n");
+        let (server, _) = whole.split_once("    client_options:").unwrap();
+        let (_, webhook) = IMAP.split_once("To a webhook, or standard output:\n\n").unwrap();
+        let options: Vec<_> = webhook.lines().take_while(|line| !line.is_empty()).collect();
+        let webhook = format!("{server}{}", options.join("\n"));
+        fs::write(
+            folder.join("config.yaml"),
+            format!("{whole}\n---\n{}", webhook.replace("imap.example.com", "b")),
+        )
+        .unwrap();
         let environment = |name: &str| match name {
             "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
             "HOME" => Some("/home/mailtap".to_owned()),
@@ -96,12 +115,18 @@ mod tests {
             _ => None,
         };
         let from_file = config::from_file(&folder.join("config.yaml"), &environment).unwrap();
-        assert_eq!((from_file.adapters.len(), from_file.notices.len()), (1, 0));
+        assert_eq!((from_file.adapters.len(), from_file.notices.len()), (2, 0));
 
         let arguments = lines_from("  mailtap imap").join(" ").replace('\\', " ");
         let arguments = arguments.split_whitespace().skip(2);
         let from_arguments = config::from_arguments(arguments, &environment).unwrap();
         assert_eq!(from_arguments.adapters[0].imap, from_file.adapters[0].imap);
+        let receivers = from_file.adapters.iter().map(|adapter| &adapter.receiver);
+        let receivers: Vec<_> = receivers.collect();
+        assert!(matches!(
+            receivers[..],
+            [config::Receiver::LimaCharlie(_), config::Receiver::Webhook(_)]
+        ));
         fs::remove_dir_all(folder).unwrap();
     }
 

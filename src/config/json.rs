@@ -37,11 +37,11 @@ impl Reader<'_> {
             }
             Some(b'{') => self.mapping(depth)?,
             Some(b'[') => self.sequence(depth)?,
-            Some(b'"') => return self.string().map(|text| Node::scalar(text, place)),
+            Some(b'"') => return self.string().map(|text| Node::scalar(text, false, place)),
             Some(_) => return self.word(place),
             None => return Err(self.fault("a value is missing")),
         };
-        Ok(Node { content, place })
+        Ok(Node::new(content, place))
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Content, Finding> {
@@ -132,11 +132,8 @@ impl Reader<'_> {
         }
         self.advance(end);
         Ok(match word {
-            "null" => Node {
-                content: Content::Null,
-                place,
-            },
-            word => Node::scalar(word.to_owned(), place),
+            "null" => Node::new(Content::Null, place),
+            word => Node::scalar(word.to_owned(), true, place),
         })
     }
 

@@ -6,10 +6,7 @@ use crate::limits;
 
 /// The tree of `arguments`. Only the first `=` of each separates: a value may contain more of them.
 pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Node, Finding> {
-    let mut root = Node {
-        content: Content::Mapping(Vec::new()),
-        place: None,
-    };
+    let mut root = Node::new(Content::Mapping(Vec::new()), None);
     for (number, argument) in (1_usize..).zip(arguments) {
         // What has no key may be a piece of a password: it is not repeated.
         let Some((path, value)) = argument.split_once('=') else {
@@ -51,7 +48,7 @@ fn insert(node: &mut Node, steps: &[Step<'_>], value: &str) -> Result<(), String
     let Some((step, steps)) = steps.split_first() else {
         return match node.content {
             Content::Null => {
-                *node = Node::scalar(value.to_owned(), None);
+                *node = Node::scalar(value.to_owned(), true, None);
                 Ok(())
             }
             _ => Err("is set twice".to_owned()),
@@ -103,8 +100,5 @@ fn insert(node: &mut Node, steps: &[Step<'_>], value: &str) -> Result<(), String
 }
 
 fn null() -> Node {
-    Node {
-        content: Content::Null,
-        place: None,
-    }
+    Node::new(Content::Null, None)
 }

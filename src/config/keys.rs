@@ -20,6 +20,8 @@ pub(super) enum Shape {
     List(&'static Shape),
     /// A section of the operator's own keys, or one without meaning here.
     Free,
+    /// A section of the operator's own keys, each with text.
+    FreeText,
 }
 
 /// One key.
@@ -46,6 +48,7 @@ const IMAP_KEYS: &[Key] = &[
     ("from_zero", Shape::Flag),
     ("include_attachments", Shape::Flag),
     ("max_body_size", Shape::Number),
+    ("max_message_size", Shape::Number),
     ("attachment_ingest_key", Shape::Text),
     ("attachment_retention_days", Shape::Number),
     ("client_options", CLIENT_OPTIONS),
@@ -88,9 +91,9 @@ const CLIENT_OPTIONS: Shape = Shape::Section(&[
 
 const IDENTITY: Shape = Shape::Section(&[("oid", Shape::Text), ("installation_key", Shape::Text)]);
 
-const MAPPING: Shape = Shape::Section(&[
+pub(super) const MAPPING: Shape = Shape::Section(&[
     ("parsing_re", Shape::Text),
-    ("parsing_grok", Shape::Free),
+    ("parsing_grok", Shape::FreeText),
     ("sensor_key_path", Shape::Text),
     ("sensor_hostname_path", Shape::Text),
     ("event_type_path", Shape::Text),
@@ -106,7 +109,7 @@ const MAPPING: Shape = Shape::Section(&[
 
 const FIELD_MAPPING: Shape = Shape::Section(&[("src_field", Shape::Text), ("dst_field", Shape::Text)]);
 
-const INDEX: Shape = Shape::Section(&[
+pub(super) const INDEX: Shape = Shape::Section(&[
     ("events_included", Shape::List(&Shape::Text)),
     ("events_excluded", Shape::List(&Shape::Text)),
     ("path", Shape::Text),
@@ -182,7 +185,7 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
     let expected = match (&node.content, shape) {
         // Null is how the original writes what is not set.
         (Content::Null, _)
-        | (Content::Mapping(_), Shape::Free)
+        | (Content::Mapping(_), Shape::Free | Shape::FreeText)
         | (Content::Scalar(_), Shape::Text | Shape::Flag | Shape::Number) => return Ok(()),
         (Content::Mapping(entries), Shape::Section(keys)) => {
             return entries
@@ -198,7 +201,7 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
         (_, Shape::Text) => "text",
         (_, Shape::Flag) => "true or false",
         (_, Shape::Number) => "a whole number",
-        (_, Shape::Section(_) | Shape::Free) => "a section of `key: value`",
+        (_, Shape::Section(_) | Shape::Free | Shape::FreeText) => "a section of `key: value`",
         (_, Shape::List(_)) => "a list",
     };
     let path = if path.is_empty() { "the configuration" } else { path };
@@ -210,6 +213,18 @@ fn check_entry(entry: &Entry, keys: &[Key], path: &str, root: &'static Shape) ->
     match keys.iter().find(|(name, _)| *name == entry.key) {
         Some((name, shape)) => check_node(&entry.value, shape, &join(path, name), root),
         None => Err(Finding::at(entry.place, unknown(path, &entry.key, keys, root))),
+    }
+}
+
+/// The shape of what stands under `key` in a section of `shape`.
+pub(super) fn shape_of(shape: &Shape, key: &str) -> &'static Shape {
+    match shape {
+        Shape::Section(keys) => {
+            let known = keys.iter().find(|(name, _)| *name == key);
+            known.map_or(&Shape::Free, |(_, shape)| shape)
+        }
+        Shape::FreeText => &Shape::Text,
+        _ => &Shape::Free,
     }
 }
 

@@ -17,6 +17,7 @@ mod reference;
 mod round_trip;
 mod server;
 mod settings;
+mod verbatim;
 mod yaml;
 
 use std::fmt;
@@ -74,6 +75,18 @@ impl Adapter {
             _ => mailbox.as_str().to_owned(),
         }
     }
+
+    /// LimaCharlie's settings for the sensor that `mailbox` is; as with [`Adapter::host_name`], each has its own name and
+    /// its own id where there may be several.
+    pub fn sensor(&self, settings: &sink::limacharlie::Settings, mailbox: &MailboxName) -> sink::limacharlie::Settings {
+        let mut settings = settings.clone();
+        if !matches!(self.mailboxes.as_slice(), [Wanted::Name(_)]) {
+            let seed_key = &settings.sensor.seed_key;
+            settings.sensor.seed_key = format!("{seed_key}/{}", mailbox.as_str());
+        }
+        settings.sensor.hostname = self.host_name(mailbox);
+        settings
+    }
 }
 
 /// What proves that the account is ours.
@@ -88,10 +101,19 @@ pub enum Credentials {
 /// Where events go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receiver {
+    /// No `client_options.dest_url`, or `wss://…`.
+    LimaCharlie(Box<sink::limacharlie::Settings>),
     /// `client_options.dest_url: https://…`.
     Webhook(sink::webhook::Settings),
     /// `client_options.dest_url: "stdout:"`.
     Stdout,
+}
+
+impl Receiver {
+    /// Whether it parses mail by itself.
+    fn takes_raw_mail(&self) -> bool {
+        matches!(self, Receiver::LimaCharlie(settings) if settings.sensor.platform == "email")
+    }
 }
 
 /// A configuration that can be run.

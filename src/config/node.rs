@@ -11,6 +11,8 @@ use crate::secret::Secret;
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub content: Content,
+    /// A scalar that stands without quotes: a number or truth value where it reads like one.
+    pub plain: bool,
     /// `None` for `key=value` arguments.
     pub place: Option<Place>,
 }
@@ -47,10 +49,20 @@ pub(super) struct Finding {
 }
 
 impl Node {
-    /// A scalar.
-    pub fn scalar(text: String, place: Option<Place>) -> Node {
+    /// Anything but a scalar.
+    pub fn new(content: Content, place: Option<Place>) -> Node {
+        Node {
+            content,
+            plain: false,
+            place,
+        }
+    }
+
+    /// A scalar, and whether it stands without quotes.
+    pub fn scalar(text: String, plain: bool, place: Option<Place>) -> Node {
         Node {
             content: Content::Scalar(Secret::new(text)),
+            plain,
             place,
         }
     }

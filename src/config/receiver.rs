@@ -1,23 +1,32 @@
 //! `client_options`: where events go, and what of LimaCharlie's options that leaves without effect.
 
+use serde_json::{Map, Value};
+
 use super::Receiver;
+use super::keys::{self, Shape};
 use super::node::Finding;
-use super::settings::Section;
+use super::settings::{Section, machine_name};
 use crate::http::request::{Method, Request};
 use crate::http::url::Url;
 use crate::secret::Secret;
+use crate::sink::limacharlie::message::Sensor;
+use crate::sink::limacharlie::{self, Destination, discovery};
 use crate::sink::webhook;
 
 /// The `dest_url` for events that stay on this machine.
 const STDOUT: &str = "stdout:";
 
-/// Options that LimaCharlie's cloud applies to its own protocol, and what to do instead.
-const WITHOUT_EFFECT: &[(&str, &str)] = &[
+/// Options of LimaCharlie's own protocol, and what to do instead.
+const FOR_LIMACHARLIE: &[(&str, &str)] = &[
     ("mapping", "configure the mapping at the hook"),
     ("mappings", "configure the mapping at the hook"),
     ("indexing", "configure it at the hook"),
     ("sensor_seed_key", "the hook decides on its sensor"),
-    ("architecture", "the hook decides on it"),
+];
+
+/// Options of the original that change nothing in it either.
+const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("architecture", "it is always usp_adapter"),
     ("buffer_options", "mail waits in the mailbox until it is acknowledged"),
 ];
 
@@ -26,67 +35,100 @@ pub(super) fn receiver(options: &Section<'_>, is_insecure: bool) -> Result<(Rece
     if options.flag("is_compressed")? {
         return Err(options.fault("is_compressed", "compression is not built yet; remove it"));
     }
-    // These two change nothing here, but a reference in them that leads nowhere is still a mistake.
+    let url = options.text("dest_url")?;
+    // Not every receiver needs these, but a reference in them that leads nowhere is still a mistake.
     options.section("identity").text("installation_key")?;
     options.text("platform")?;
-
-    let url = destination(options)?;
     let lc_secret = options.text("lc_secret")?;
-    let mut notices = Vec::new();
-    let receiver = if url == STDOUT {
-        if lc_secret.is_some() {
-            notices.push(options.fault("lc_secret", "has no effect with stdout:"));
+    let scheme = url.as_deref().map(|url| url.split(':').next().unwrap_or_default());
+    let receiver = match (&url, scheme.map(str::to_ascii_lowercase).as_deref()) {
+        (None, _) | (Some(_), Some("ws" | "wss")) => limacharlie(options, url.as_deref(), is_insecure)?,
+        (Some(url), _) if url == STDOUT => Receiver::Stdout,
+        (Some(url), _) if url.eq_ignore_ascii_case("stdout") => {
+            return Err(options.fault("dest_url", "write `stdout:`, with the colon"));
         }
-        Receiver::Stdout
-    } else {
-        // Checked here, by the poster's own rules, so that a slip is found before anything is contacted.
-        let parsed = Url::parse(&url, is_insecure).map_err(|error| options.fault("dest_url", &error.to_string()))?;
-        Request::new(Method::Post, &parsed)
-            .with_field("lc-secret", lc_secret.as_deref().unwrap_or_default())
-            .map_err(|error| options.fault("lc_secret", &error.to_string()))?;
-        Receiver::Webhook(webhook::Settings {
-            url: Secret::new(url),
-            lc_secret: lc_secret.map(Secret::new),
-            allow_clear_text: is_insecure,
-        })
+        (Some(url), _) => webhook(options, url, lc_secret, is_insecure)?,
     };
-    for (key, instead) in WITHOUT_EFFECT {
-        if options.is_set(key) {
-            notices.push(options.fault(
-                key,
-                &match &receiver {
-                    Receiver::Webhook(_) => format!("has no effect with a webhook: {instead}"),
-                    Receiver::Stdout => "has no effect with stdout:".to_owned(),
-                },
-            ));
-        }
-    }
+    let notices = notices(options, &receiver);
     Ok((receiver, notices))
 }
 
-/// `dest_url`, which must be one that something built can serve.
-fn destination(options: &Section<'_>) -> Result<String, Finding> {
-    const NOT_BUILT: &str = "is not built yet: give the https:// address of a webhook, or stdout:";
-    let Some(url) = options.text("dest_url")? else {
-        let reason = format!("missing; LimaCharlie's own protocol (USP), the default, {NOT_BUILT}");
-        return Err(options.fault("dest_url", &reason));
+fn webhook(
+    options: &Section<'_>,
+    url: &str,
+    lc_secret: Option<String>,
+    is_insecure: bool,
+) -> Result<Receiver, Finding> {
+    // Checked here, by the poster's own rules, so that a slip is found before anything is contacted.
+    let parsed = Url::parse(url, is_insecure).map_err(|error| options.fault("dest_url", &error.to_string()))?;
+    Request::new(Method::Post, &parsed)
+        .with_field("lc-secret", lc_secret.as_deref().unwrap_or_default())
+        .map_err(|error| options.fault("lc_secret", &error.to_string()))?;
+    Ok(Receiver::Webhook(webhook::Settings {
+        url: Secret::new(url.to_owned()),
+        lc_secret: lc_secret.map(Secret::new),
+        allow_clear_text: is_insecure,
+    }))
+}
+
+/// LimaCharlie's own protocol: at `url`, or where LimaCharlie says.
+fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> Result<Receiver, Finding> {
+    let identity = options.section("identity");
+    let oid = identity.required("oid")?;
+    // It becomes a part of a URL.
+    if !oid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(identity.fault("oid", "is no organisation's id: letters, digits and hyphens"));
+    }
+    let destination = match url {
+        None => discovery::address(&oid).map(|address| Destination::Discover { address }),
+        Some(url) => discovery::websocket_url(url, is_insecure).map(Destination::Fixed),
     };
-    let scheme = url.split(':').next().unwrap_or_default();
-    if scheme.eq_ignore_ascii_case("ws") || scheme.eq_ignore_ascii_case("wss") {
-        let reason = format!("LimaCharlie's own protocol (USP, ws:// and wss://) {NOT_BUILT}");
-        return Err(options.fault("dest_url", &reason));
-    }
-    if url.eq_ignore_ascii_case("stdout") {
-        return Err(options.fault("dest_url", "write `stdout:`, with the colon"));
-    }
-    Ok(url)
+    let list = |key, shape| match options.json(key, shape)? {
+        Some(Value::Array(items)) => Ok(items),
+        _ => Ok(Vec::new()),
+    };
+    let sensor = Sensor {
+        installation_key: Secret::new(identity.required("installation_key")?),
+        hostname: options.text("hostname")?.or_else(machine_name).unwrap_or_default(),
+        platform: options.required("platform")?,
+        seed_key: options.text("sensor_seed_key")?.unwrap_or_default(),
+        mapping: match options.json("mapping", &keys::MAPPING)? {
+            Some(Value::Object(mapping)) => mapping,
+            _ => Map::new(),
+        },
+        mappings: list("mappings", &Shape::List(&keys::MAPPING))?,
+        indexing: list("indexing", &Shape::List(&keys::INDEX))?,
+        compressed: false,
+        oid,
+    };
+    let settings = limacharlie::Settings {
+        sensor,
+        destination: destination.map_err(|error| options.fault("dest_url", &error.to_string()))?,
+    };
+    Ok(Receiver::LimaCharlie(Box::new(settings)))
+}
+
+/// Options that do nothing with `receiver`.
+fn notices(options: &Section<'_>, receiver: &Receiver) -> Vec<Finding> {
+    let without_hook = [("lc_secret", "it is for a webhook")];
+    let (with, idle): (&str, &[&[(&str, &str)]]) = match receiver {
+        Receiver::LimaCharlie(_) => ("LimaCharlie's own protocol", &[&without_hook, WITHOUT_EFFECT]),
+        Receiver::Webhook(_) => ("a webhook", &[FOR_LIMACHARLIE, WITHOUT_EFFECT]),
+        Receiver::Stdout => ("", &[&without_hook, FOR_LIMACHARLIE, WITHOUT_EFFECT]),
+    };
+    let set = idle.concat().into_iter().filter(|(key, _)| options.is_set(key));
+    let reason = |instead| match receiver {
+        Receiver::Stdout => "has no effect with stdout:".to_owned(),
+        _ => format!("has no effect with {with}: {instead}"),
+    };
+    set.map(|(key, instead)| options.fault(key, &reason(instead))).collect()
 }
 
 /// `identity.oid`, which every event carries. Only events that stay on this machine go without it.
 pub(super) fn oid(options: &Section<'_>, receiver: &Receiver) -> Result<String, Finding> {
     let identity = options.section("identity");
     match receiver {
-        Receiver::Webhook(_) => identity.required("oid"),
+        Receiver::LimaCharlie(_) | Receiver::Webhook(_) => identity.required("oid"),
         Receiver::Stdout => Ok(identity.text("oid")?.unwrap_or_default()),
     }
 }

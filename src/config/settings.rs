@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use super::keys::Shape;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, keys, oauth, proxy, receiver, server};
+use super::{Adapter, Receiver, keys, oauth, proxy, receiver, server, verbatim};
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
@@ -132,6 +135,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     let event = event::build::Settings {
         include_attachments: section.flag("include_attachments")?,
         max_body_size: section.number("max_body_size")?.unwrap_or(0),
+        raw: raw(&section, &receiver)?,
         unwrap_journal: !section.is_set("unwrap_journal") || section.flag("unwrap_journal")?,
         hostname: match options.text("hostname")? {
             Some(name) => name,
@@ -239,6 +243,15 @@ fn tls_pins(section: &Section<'_>, security: Security) -> Result<Vec<Pin>, Findi
     })
 }
 
+/// How large a mail goes out as it is: only LimaCharlie's platform `email` takes mail itself.
+fn raw(section: &Section<'_>, receiver: &Receiver) -> Result<Option<usize>, Finding> {
+    let limit = match section.number("max_message_size")? {
+        None | Some(0) => limits::RAW_MAIL,
+        Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    Ok(receiver.takes_raw_mail().then_some(limit))
+}
+
 /// Uploading attachments is not built yet. A retention alone changes nothing in the original either.
 fn refuse_artifacts(section: &Section<'_>) -> Result<Vec<Finding>, Finding> {
     if section.is_set("attachment_ingest_key") {
@@ -278,6 +291,15 @@ pub fn machine_name() -> Option<String> {
         .filter_map(|path| std::fs::read_to_string(Path::new(path)).ok())
         .map(|text| text.trim().to_owned())
         .find(|name| !name.is_empty())
+}
+
+/// YAML 1.1's words are the original's. Empty text is not set.
+pub(super) fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "false" | "no" | "off" => Some(false),
+        "true" | "yes" | "on" => Some(true),
+        _ => None,
+    }
 }
 
 /// One section of a tree whose keys and shapes are checked. Absent sections read as empty ones.
@@ -345,13 +367,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The flag under `key`; false when it is not set. YAML 1.1's words are the original's.
+    /// The flag under `key`; false when it is not set.
     pub fn flag(&self, key: &str) -> Result<bool, Finding> {
-        match self.scalar(key).unwrap_or_default().to_ascii_lowercase().as_str() {
-            "" | "false" | "no" | "off" => Ok(false),
-            "true" | "yes" | "on" => Ok(true),
-            _ => Err(self.fault(key, "expected true or false")),
-        }
+        flag(self.scalar(key).unwrap_or_default()).ok_or_else(|| self.fault(key, "expected true or false"))
     }
 
     /// The number under `key`.
@@ -365,6 +383,14 @@ impl<'a> Section<'a> {
         match text.parse() {
             Ok(number) if plain => Ok(Some(number)),
             _ => Err(self.fault(key, "expected a whole number in plain digits, 0 or more")),
+        }
+    }
+
+    /// What stands under `key`, of `shape`, as JSON.
+    pub fn json(&self, key: &str, shape: &Shape) -> Result<Option<Value>, Finding> {
+        match self.get(key) {
+            Some(node) => verbatim::json(node, shape, &keys::join(&self.path, key)),
+            None => Ok(None),
         }
     }
 

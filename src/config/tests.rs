@@ -2,6 +2,7 @@
 
 mod credentials;
 mod documents;
+mod limacharlie;
 mod mailboxes;
 mod settings;
 mod traps;

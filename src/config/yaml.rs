@@ -25,9 +25,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Finding> {
             Event::Alias(_) => return Err(anchored(place)),
             Event::Scalar(text, style, anchor, tag) => {
                 let as_text = check_properties(anchor, tag.as_deref(), place)?;
-                let is_null = style == ScalarStyle::Plain && !as_text && is_null(&text);
-                let content = if is_null { None } else { Some(text.into_owned()) };
-                tree.scalar(content, place)?;
+                let plain = style == ScalarStyle::Plain && !as_text;
+                let content = if plain && is_null(&text) {
+                    None
+                } else {
+                    Some(text.into_owned())
+                };
+                tree.scalar(content, plain, place)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 check_properties(anchor, tag.as_deref(), place)?;
@@ -57,13 +61,10 @@ struct Open {
 }
 
 impl Tree {
-    fn scalar(&mut self, text: Option<String>, place: Place) -> Result<(), Finding> {
+    fn scalar(&mut self, text: Option<String>, plain: bool, place: Place) -> Result<(), Finding> {
         let node = match text {
-            Some(text) => Node::scalar(text, Some(place)),
-            None => Node {
-                content: Content::Null,
-                place: Some(place),
-            },
+            Some(text) => Node::scalar(text, plain, Some(place)),
+            None => Node::new(Content::Null, Some(place)),
         };
         self.attach(node, place)
     }
@@ -73,10 +74,7 @@ impl Tree {
             let message = format!("nested deeper than {}", limits::CONFIGURATION_DEPTH);
             return Err(Finding::at(place, message));
         }
-        let node = Node {
-            content,
-            place: Some(place),
-        };
+        let node = Node::new(content, Some(place));
         self.open.push(Open { node, key: None });
         Ok(())
     }

@@ -20,7 +20,7 @@ use leaf::{Budget, Leaf};
 
 mod anomalies;
 mod extract;
-mod filename;
+pub(super) mod filename;
 mod hashes;
 mod leaf;
 
@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_body_size: u64,
     /// `unwrap_journal`: the original in a journal report comes on top of the event.
     pub unwrap_journal: bool,
+    /// Mail of at most so many bytes goes out as it is, where the receiver parses it by itself.
+    pub raw: Option<usize>,
     /// `client_options.hostname`, else this machine's name.
     pub hostname: String,
     /// `client_options.identity.oid`.
@@ -46,6 +48,7 @@ impl Default for Settings {
             include_attachments: false,
             max_body_size: 0,
             unwrap_journal: true,
+            raw: None,
             hostname: String::new(),
             oid: String::new(),
         }

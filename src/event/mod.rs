@@ -15,6 +15,7 @@ pub mod build;
 pub mod encode;
 mod headers;
 pub mod journal;
+pub mod raw;
 
 pub use headers::Headers;
 

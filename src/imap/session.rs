@@ -201,8 +201,9 @@ impl Session {
     }
 
     /// Waits up to `patience` for news: IDLE, or NOOP now and then where IDLE is missing.
-    pub fn watch(&mut self, patience: Duration) -> Result<Watched, SessionError> {
-        self.wait_for_news(patience)
+    /// `meanwhile` is called every [`limits::TEND`], or between two NOOPs.
+    pub fn watch(&mut self, patience: Duration, meanwhile: &mut dyn FnMut()) -> Result<Watched, SessionError> {
+        self.wait_for_news(patience, meanwhile)
     }
 
     /// Asks (NOOP) whether mails have come that no listing has seen.

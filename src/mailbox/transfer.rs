@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Life;
 use super::failure::Failure;
-use crate::event::Origin;
-use crate::event::build::{self, EventBuilder};
+use crate::event::raw::Collector;
+use crate::event::{Origin, build};
 use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
 use crate::limits;
@@ -50,15 +50,15 @@ impl Life {
             match arrival {
                 Arrival::Message(mut body) => {
                     let length = body.length();
-                    let mut builder = EventBuilder::new(&self.mailbox.event);
+                    let mut collector = Collector::new(&self.mailbox.event, length);
                     while let Some(chunk) = body.chunk()? {
-                        builder.feed(chunk);
+                        collector.feed(chunk, &self.mailbox.event);
                     }
                     let Some(fetched) = body.finish()? else { continue };
                     in_a_row = 0;
                     self.count(Counter::FetchedMails);
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
-                    self.add(builder, fetched);
+                    self.add(collector, fetched);
                     if self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= limits::BATCH_EVENTS {
                         self.deliver()?;
                     }
@@ -91,7 +91,7 @@ impl Life {
     }
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
-    fn add(&mut self, builder: EventBuilder, fetched: Fetched) {
+    fn add(&mut self, collector: Collector, fetched: Fetched) {
         let arrival = build::Arrival {
             origin: Origin::Mailbox {
                 mailbox: self.mailbox.name.as_str().to_owned(),
@@ -102,25 +102,25 @@ impl Life {
             internal_date: fetched.internal_date_ms,
             now: self.mailbox.clock.unix_milliseconds(),
         };
-        let event = builder.finish(&self.mailbox.event, arrival);
+        let mail = collector.finish(&self.mailbox.event, arrival);
         let known = Known {
             uid: fetched.uid,
             size: fetched.size,
             internal_date_ms: fetched.internal_date_ms,
-            sha256: Some(event.routing.sha256),
+            sha256: Some(mail.event.routing.sha256),
         };
         self.came = true;
         if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
             self.witness = Some(Listed { uid: fetched.uid, size });
         }
         let rescan = self.rescan.as_ref();
-        if rescan.is_some_and(|rescan| rescan.recognises(fetched.uid, &event.routing.sha256)) {
+        if rescan.is_some_and(|rescan| rescan.recognises(fetched.uid, &mail.event.routing.sha256)) {
             self.count(Counter::Recognised);
             self.recent.push(known);
             self.done(fetched.uid);
             return;
         }
-        self.batch.push(|output| self.mailbox.sink.encode(&event, output));
+        self.batch.push(|output| self.mailbox.sink.encode(&mail, output));
         self.batched.push(known);
     }
 

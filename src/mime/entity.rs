@@ -66,6 +66,11 @@ impl<V: Visitor> Machine<V> {
         &self.visitor
     }
 
+    /// The visitor, to take from it what it has gathered so far.
+    pub fn visitor_mut(&mut self) -> &mut V {
+        &mut self.visitor
+    }
+
     /// The next bytes of the mail.
     pub fn feed(&mut self, input: &[u8]) {
         for piece in input.chunks(limits::DECODE_STEP) {

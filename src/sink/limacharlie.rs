@@ -3,11 +3,13 @@
 
 pub mod discovery;
 pub mod message;
+mod msgpack;
 pub mod window;
 
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::discovery::Discovery;
@@ -15,6 +17,8 @@ use self::message::{Control, Sensor};
 use self::window::{Broken, Step, Window};
 use super::{Batch, DeliveryError, Sink};
 use crate::clock::Clock;
+use crate::event::raw::Collected;
+use crate::event::{EmailEvent, encode};
 use crate::http::url::Url;
 use crate::net::Dial;
 use crate::websocket::connection::{Connection, MessageKind, Random, WebSocketError};
@@ -79,6 +83,17 @@ impl LimaCharlie {
 }
 
 impl Sink for LimaCharlie {
+    /// The mail itself where that is wanted, else its event: `event`, with `routing` in it, because the cloud makes a
+    /// `routing` of its own.
+    fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
+        let time = mail.event.routing.event_time;
+        match &mail.raw {
+            // An empty text would vanish on the way.
+            Some(raw) if !raw.is_empty() => message::push_mail(raw, time, output),
+            _ => message::push_event(&object(&mail.event), time, output),
+        }
+    }
+
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let again = self
             .unfinished
@@ -145,19 +160,19 @@ impl LimaCharlie {
         if self.connection.is_none() {
             return self.connect();
         }
-        loop {
-            let now = self.clock.now();
-            let step = self.window.next(now).map_err(|broken| self.broken(&broken))?;
-            let Some(connection) = &mut self.connection else {
-                return Ok(());
-            };
-            let pinged = if step == Step::Ping { connection.ping() } else { Ok(()) };
-            let heard = pinged.and_then(|()| connection.receive_ready());
-            let heard = heard.map_err(|error| self.failed(&error))?;
+        // What has come is heard before it is missed.
+        while let Some(connection) = &mut self.connection {
+            let heard = connection.receive_ready().map_err(|error| self.failed(&error))?;
             if heard.is_none() {
-                return Ok(());
+                break;
             }
             self.take(heard)?;
+        }
+        let step = self.window.next(self.clock.now());
+        let step = step.map_err(|broken| self.broken(&broken))?;
+        match &mut self.connection {
+            Some(connection) if step == Step::Ping => connection.ping().map_err(|error| self.failed(&error)),
+            _ => Ok(()),
         }
     }
 
@@ -288,6 +303,19 @@ impl fmt::Debug for LimaCharlie {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// The event as one JSON object.
+fn object(event: &EmailEvent) -> Value {
+    let mut line = Vec::new();
+    encode::encode(event, &mut line);
+    let mut whole: Value = serde_json::from_slice(&line).unwrap_or_default();
+    let routing = whole.get_mut("routing").map(Value::take).unwrap_or_default();
+    let mut object = whole.get_mut("event").map(Value::take).unwrap_or_default();
+    if let Value::Object(entries) = &mut object {
+        entries.insert("routing".to_owned(), routing);
+    }
+    object
 }
 
 fn digest(batch: &Batch) -> [u8; 32] {

@@ -7,7 +7,8 @@ pub mod webhook;
 use std::fmt;
 use std::time::Duration;
 
-use crate::event::{EmailEvent, encode};
+use crate::event::encode;
+use crate::event::raw::Collected;
 use crate::limits;
 
 /// Events on their way, each in the form that the sink gave it.
@@ -74,9 +75,9 @@ impl Batch {
 
 /// A receiver of events.
 pub trait Sink: Send {
-    /// Appends `event` as this receiver takes it: JSON, one event a line, unless it says otherwise.
-    fn encode(&self, event: &EmailEvent, output: &mut Vec<u8>) {
-        encode::encode(event, output);
+    /// Appends `mail` as this receiver takes it: its event as a line of JSON, unless it says otherwise.
+    fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
+        encode::encode(&mail.event, output);
         output.push(b'\n');
     }
 

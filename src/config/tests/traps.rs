@@ -219,14 +219,6 @@ fn trap_what_does_nothing_is_accepted_in_silence() {
             "imap.client_options.is_compressed: compression is not built yet",
         ),
         (
-            with_options("dest_url: wss://x/usp"),
-            "imap.client_options.dest_url: LimaCharlie's own protocol (USP, ws:// and wss://) is not built yet",
-        ),
-        (
-            with_options(""),
-            "imap.client_options.dest_url: missing; LimaCharlie's own protocol (USP), the default, is not built yet",
-        ),
-        (
             format!("healthcheck: 8080\n{}", with(&[])),
             "healthcheck: is not built yet; remove it",
         ),

@@ -287,8 +287,6 @@ fn a_receiver_url_is_https_or_stays_on_this_machine() {
         "x.example.com/hook",
         "https://",
         "https:///path",
-        "ws://x/usp",
-        "wss://x/usp",
         "https:x",
         "https://user:canary-hunter2@x/",
         "https://canary-hunter2@x/",

@@ -6,27 +6,27 @@ use crate::mime::Entity;
 
 /// A part's file name.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct FileName {
+pub(in crate::event) struct FileName {
     /// The last component of the path, cleaned; `None` where nothing is left of it.
-    pub(super) filename: Option<String>,
+    pub(in crate::event) filename: Option<String>,
     /// The decoded value, where it differs.
-    pub(super) filename_raw: Option<String>,
+    pub(in crate::event) filename_raw: Option<String>,
     /// Whether it was longer than the limit; its end was kept.
-    pub(super) cut: bool,
+    pub(in crate::event) cut: bool,
     /// Whether there were characters in it that turn the direction of text.
-    pub(super) bidi: bool,
+    pub(in crate::event) bidi: bool,
 }
 
 impl FileName {
     /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3). `charset` is for raw 8-bit bytes.
-    pub(super) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
+    pub(in crate::event) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
         let disposition = entity.disposition.and_then(|value| value.text("filename", charset));
         let name = disposition.or_else(|| entity.content_type.text("name", charset));
         name.map(FileName::of).unwrap_or_default()
     }
 
     /// From a decoded name.
-    pub(super) fn of(decoded: String) -> FileName {
+    pub(in crate::event) fn of(decoded: String) -> FileName {
         let mut raw = decoded;
         let excess = raw.len().saturating_sub(limits::FILE_NAME);
         if excess > 0 {

@@ -29,11 +29,15 @@ enum Idled {
 }
 
 impl Session {
-    pub(super) fn wait_for_news(&mut self, patience: Duration) -> Result<Watched, SessionError> {
+    pub(super) fn wait_for_news(
+        &mut self,
+        patience: Duration,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<Watched, SessionError> {
         if self.idles && !self.news {
-            self.idles = matches!(self.idle(patience)?, Idled::Done);
+            self.idles = matches!(self.idle(patience, meanwhile)?, Idled::Done);
         } else if !self.news {
-            self.poll(patience)?;
+            self.poll(patience, meanwhile)?;
         }
         let news = std::mem::take(&mut self.news);
         Ok(if news { Watched::News } else { Watched::Quiet })
@@ -46,21 +50,27 @@ impl Session {
         Ok(self.announced > 0)
     }
 
-    fn idle(&mut self, patience: Duration) -> Result<Idled, SessionError> {
+    fn idle(&mut self, patience: Duration, meanwhile: &mut dyn FnMut()) -> Result<Idled, SessionError> {
         self.expect_in_flight(0)?;
         let tag = self.send(&Command::Idle)?;
         let mut waiting = Patience::new(Phase::Command, limits::IMAP_COMMAND);
         let mut idling = false;
+        let mut slices = slices(patience);
         while !(idling && self.news) {
             let event = match self.connection.event(&mut waiting) {
-                Err(SessionError::Net(error)) if idling && matches!(error.kind, NetErrorKind::TimedOut(_)) => break,
+                Err(SessionError::Net(error)) if idling && matches!(error.kind, NetErrorKind::TimedOut(_)) => {
+                    let Some(slice) = slices.next() else { break };
+                    meanwhile();
+                    waiting = Patience::in_all(Phase::Idle, slice);
+                    continue;
+                }
                 event => event?,
             };
             match event {
                 Event::Response(Response::Continuation(_)) if !idling => {
                     idling = true;
                     // "Still here" every minute does not make the cycle longer.
-                    waiting = Patience::in_all(Phase::Idle, patience);
+                    waiting = Patience::in_all(Phase::Idle, slices.next().unwrap_or_default());
                 }
                 Event::Response(Response::Tagged { tag: ended, condition }) => {
                     self.end_flight(&tag, &ended)?;
@@ -88,7 +98,7 @@ impl Session {
         }
     }
 
-    fn poll(&mut self, patience: Duration) -> Result<(), SessionError> {
+    fn poll(&mut self, patience: Duration, meanwhile: &mut dyn FnMut()) -> Result<(), SessionError> {
         let mut left = patience;
         while !left.is_zero() && !self.news {
             let pause = left.min(limits::IMAP_POLL);
@@ -97,6 +107,7 @@ impl Session {
             if self.connection.clock().stopping() {
                 return Ok(());
             }
+            meanwhile();
             self.noop()?;
         }
         Ok(())
@@ -107,4 +118,14 @@ impl Session {
         let condition = self.run(&Command::Noop, patience, |_| {})?;
         trouble(&condition).map_or(Ok(()), Err)
     }
+}
+
+/// A long wait in pieces, between which there is other work.
+fn slices(wait: Duration) -> impl Iterator<Item = Duration> {
+    let mut left = wait;
+    std::iter::from_fn(move || {
+        let slice = left.min(limits::TEND);
+        left = left.saturating_sub(slice);
+        (!slice.is_zero()).then_some(slice)
+    })
 }

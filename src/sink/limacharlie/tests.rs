@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use super::message::{Sensor, push_mail};
 use super::{Destination, LimaCharlie, Settings};
 use crate::clock::Clock;
+use crate::event::raw::Collector;
+use crate::event::{Origin, build};
 use crate::http::url::Url;
 use crate::limits;
 use crate::secret::Secret;
@@ -351,4 +353,41 @@ fn a_refused_handshake_is_judged_by_its_status() {
         panic!()
     };
     assert_eq!(after, Some(Duration::from_secs(9)));
+}
+
+#[test]
+fn an_event_is_sent_with_its_routing_inside_and_a_mail_as_it_came() {
+    let mut settings = build::Settings {
+        raw: Some(1000),
+        include_attachments: true,
+        ..build::Settings::default()
+    };
+    let collected = |mail: &[u8], settings: &build::Settings| {
+        let mut collector = Collector::new(settings, 0);
+        collector.feed(mail, settings);
+        let arrival = build::Arrival {
+            origin: Origin::File { source: "f".to_owned() },
+            account: String::new(),
+            internal_date: Some(1),
+            now: 2,
+        };
+        collector.finish(settings, arrival)
+    };
+    let sink = Cloud::new(faithful).sink();
+    let encoded = |mail: &[u8], settings: &build::Settings| {
+        let mut output = Vec::new();
+        sink.encode(&collected(mail, settings), &mut output);
+        output
+    };
+    let time = b"\xa1s\xcf\0\0\0\0\0\0\0\x01";
+    let raw = encoded(b"A: b\r\n\r\n\xff", &settings);
+    assert_eq!(raw, [b"\x02\xa1t\xa9A: b\r\n\r\n\xff", &time[..]].concat());
+    settings.raw = None;
+    let event = encoded(b"A: b\r\n\r\nx", &settings);
+    assert!(event.starts_with(b"\x03\xa1j\x83\xa7headers\x81\xa1a\x91\xa1b\xa5parts\x91"));
+    assert!(memchr::memmem::find(&event, b"\xa7routing\x87\xa8event_id").is_some());
+    assert!(event.ends_with(&[b"\xa1e\xa5email", &time[..]].concat()));
+    // A mail of nothing: an event, so that it does not vanish.
+    settings.raw = Some(1000);
+    assert!(encoded(b"", &settings).starts_with(b"\x03\xa1j"));
 }

@@ -1,0 +1,141 @@
+//! LimaCharlie's own protocol: the default, and what is sent as it is configured.
+
+use serde_json::json;
+
+use super::super::Receiver;
+use super::{CANARY, load, refused, with, with_options};
+use crate::limits;
+use crate::net::Security;
+use crate::sink::limacharlie::{Destination, Settings};
+
+const IDENTITY: &str = "identity: {oid: 8cbe27f4-aaaa, installation_key: canary-hunter2}";
+
+/// The settings of a complete configuration with `options` beside identity and platform, and the notices.
+fn settings(options: &str) -> (Settings, Vec<String>) {
+    let loaded = load(&with_options(&format!(
+        "{IDENTITY}, platform: json, hostname: h, {options}"
+    )))
+    .unwrap();
+    let Receiver::LimaCharlie(settings) = &loaded.adapters[0].receiver else {
+        panic!("{:?}", loaded.adapters)
+    };
+    ((**settings).clone(), loaded.notices)
+}
+
+#[test]
+fn without_a_destination_limacharlie_is_asked_where_the_organisation_is() {
+    let (settings, notices) = settings("sensor_seed_key: s");
+    let Destination::Discover { address } = &settings.destination else {
+        panic!("{settings:?}")
+    };
+    assert_eq!(
+        (address.endpoint.to_string().as_str(), address.target.expose().as_str()),
+        ("api.limacharlie.io:443", "/v1/orgs/8cbe27f4-aaaa/url")
+    );
+    let sensor = &settings.sensor;
+    assert_eq!(
+        (
+            sensor.oid.as_str(),
+            sensor.hostname.as_str(),
+            sensor.platform.as_str(),
+            sensor.seed_key.as_str()
+        ),
+        ("8cbe27f4-aaaa", "h", "json", "s")
+    );
+    assert_eq!(sensor.installation_key.expose(), CANARY);
+    assert_eq!(notices, [""; 0]);
+}
+
+#[test]
+fn a_websocket_destination_is_taken_as_it_is() {
+    for (url, endpoint, security) in [
+        ("wss://x.example/usp", "x.example:443", Security::Tls),
+        ("WS://127.0.0.1:8080/usp", "127.0.0.1:8080", Security::Plain),
+    ] {
+        let (settings, _) = settings(&format!("dest_url: '{url}'"));
+        let Destination::Fixed(url) = &settings.destination else {
+            panic!("{settings:?}")
+        };
+        assert_eq!(
+            (url.endpoint.to_string().as_str(), url.endpoint.security),
+            (endpoint, security)
+        );
+        assert_eq!(url.target.expose(), "/usp");
+    }
+    let error = refused(&with_options(&format!(
+        "{IDENTITY}, platform: json, dest_url: ws://x.example/usp"
+    )));
+    assert!(error.contains("client_options.dest_url: http://"), "{error}");
+}
+
+#[test]
+fn what_the_protocol_needs_is_named_when_it_is_missing() {
+    for (options, key) in [
+        ("platform: json", "identity.oid"),
+        ("platform: json, identity: {oid: o}", "identity.installation_key"),
+        (IDENTITY, "platform"),
+    ] {
+        let error = refused(&with_options(options));
+        assert!(
+            error.ends_with(&format!("imap.client_options.{key}: missing")),
+            "{error}"
+        );
+    }
+    let error = refused(&with_options(
+        "platform: json, identity: {oid: ../x, installation_key: k}",
+    ));
+    assert!(error.contains("identity.oid: is no organisation's id"), "{error}");
+}
+
+#[test]
+fn mapping_and_indexing_are_sent_as_they_are_written() {
+    let (settings, _) = settings(
+        "mapping: {parsing_re: '', parsing_grok: {message: 5}, rename_only: yes, drop_fields: [a, b], \
+         transform: {'+n': 5, '+text': '5', '+yes': true, '+word': word, '+deep': {list: [1.5, x]}}, \
+         mappings: [{src_field: 1, dst_field: b}]}, \
+         mappings: [{event_type_path: e, rename_only: false}], indexing: [{events_included: [email], path: p, regexp: ''}]",
+    );
+    assert_eq!(
+        serde_json::Value::from(settings.sensor.mapping),
+        json!({"parsing_grok": {"message": "5"}, "rename_only": true, "drop_fields": ["a", "b"],
+            "transform": {"+n": 5, "+text": "5", "+yes": true, "+word": "word", "+deep": {"list": [1.5, "x"]}},
+            "mappings": [{"src_field": "1", "dst_field": "b"}]})
+    );
+    assert_eq!(
+        settings.sensor.mappings,
+        [json!({"event_type_path": "e", "rename_only": false})]
+    );
+    assert_eq!(
+        settings.sensor.indexing,
+        [json!({"events_included": ["email"], "path": "p"})]
+    );
+    let error = refused(&with_options(&format!(
+        "{IDENTITY}, platform: json, mapping: {{rename_only: maybe}}"
+    )));
+    assert!(
+        error.contains("client_options.mapping.rename_only: expected true or false"),
+        "{error}"
+    );
+}
+
+#[test]
+fn mail_goes_out_as_it_is_only_to_the_platform_that_parses_it() {
+    let raw = |line: &str, platform: &str| {
+        let options = format!("client_options: {{{IDENTITY}, platform: {platform}}}");
+        load(&with(&[line, &options])).unwrap().adapters[0].event.raw
+    };
+    assert_eq!(raw("", "email"), Some(limits::RAW_MAIL));
+    assert_eq!(raw("max_message_size: 1000", "email"), Some(1000));
+    assert_eq!(raw("", "json"), None);
+}
+
+#[test]
+fn what_is_for_a_webhook_has_no_effect_here_and_says_so() {
+    let (_, notices) = settings("lc_secret: canary-hunter2, buffer_options: {x: 1}");
+    assert_eq!(notices.len(), 2);
+    assert!(
+        notices[0].contains("lc_secret: has no effect with LimaCharlie's own protocol"),
+        "{notices:?}"
+    );
+    assert!(!notices.concat().contains(CANARY));
+}
