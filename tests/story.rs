@@ -25,6 +25,8 @@ mod several_mailboxes;
 mod support;
 #[path = "story/the_end.rs"]
 mod the_end;
+#[path = "story/tokens.rs"]
+mod tokens;
 #[path = "story/watch.rs"]
 mod watch;
 #[path = "story/wrong_settings.rs"]

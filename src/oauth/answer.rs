@@ -109,7 +109,10 @@ fn words(fields: &Map<String, Value>, body: &[u8], settings: &Settings, grant: &
         Grant::RefreshToken(refresh_token) => Some(refresh_token),
         Grant::ClientCredentials => None,
     };
-    for secret in [settings.client_secret.as_ref(), refresh_token].into_iter().flatten() {
+    let mut secrets: Vec<&Secret<String>> = settings.client_secret.iter().chain(refresh_token).collect();
+    // The longest first, so that no piece of one is left when another is a part of it.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+    for secret in secrets {
         words = words.replace(secret.expose().as_str(), "(secret)");
     }
     let mut excerpt = String::new();

@@ -10,7 +10,8 @@ use crate::net::NetErrorKind;
 use crate::secret::Secret;
 
 const CLIENT_SECRET: &str = "canary-client-secret";
-const REFRESH_TOKEN: &str = "canary-refresh-token";
+/// With the client's secret as a part of it.
+const REFRESH_TOKEN: &str = "canary-client-secret-canary-refresh-token";
 
 fn settings(grant: Grant) -> Settings {
     Settings {
@@ -203,7 +204,7 @@ fn a_refusal_names_the_setting_and_the_providers_words_without_our_secrets() {
         (
             refresh_token(),
             "404 Not Found",
-            "no canary-refresh-token here",
+            "no canary-client-secret-canary-refresh-token here",
             "check oauth.token_url and oauth.tenant (it says: no (secret) here)",
         ),
         (

@@ -15,6 +15,9 @@ pub const USERS: [&str; 2] = ["u1", "u2"];
 /// The password of them all.
 pub const PASSWORD: &str = "pw";
 
+/// Signs the OAuth tokens (JWT, HS256) that it takes; their `sub` is the user.
+pub const TOKEN_KEY: &str = "mailtap-secret";
+
 /// The script that runs Dovecot; `None`, with the reason printed, where it or Dovecot is missing.
 pub fn script() -> Option<PathBuf> {
     let server = Path::new("/usr/sbin/dovecot");
@@ -65,6 +68,19 @@ impl Dovecot {
         fs::write(&temporary, mail).unwrap();
         self.give(&temporary);
         fs::rename(temporary, self.maildir("u1").join("new").join(name)).unwrap();
+    }
+
+    /// Another user, of whose password Dovecot has only what `scheme` makes of it.
+    pub fn add_user(&self, user: &str, password: &str, scheme: &str) {
+        let output = Command::new("doveadm")
+            .args(["-c", "/dev/null", "pw", "-s", scheme, "-p", password])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let hash = String::from_utf8(output.stdout).unwrap();
+        let file = self.base.path().join("passwd");
+        let users = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{users}{user}:{}::::::\n", hash.trim())).unwrap();
     }
 
     /// One file with Dovecot's authority and the receiver's.

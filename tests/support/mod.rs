@@ -26,6 +26,7 @@ pub mod imap_server;
 pub mod receiver;
 pub mod sandglass;
 pub mod shared;
+pub mod token_endpoint;
 pub mod wire;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

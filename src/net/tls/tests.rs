@@ -1,3 +1,4 @@
+mod binding;
 mod pinned;
 
 use std::fs;

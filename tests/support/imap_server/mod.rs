@@ -31,6 +31,8 @@ pub struct Settings {
     pub sasl_ir: bool,
     /// Whether AUTH=PLAIN is offered at all; LOGIN always is.
     pub auth_plain: bool,
+    /// Whether AUTH=XOAUTH2 is offered; the token that it takes is the password.
+    pub auth_xoauth2: bool,
 }
 
 impl Default for Settings {
@@ -40,6 +42,7 @@ impl Default for Settings {
             mailbox: "INBOX".to_owned(),
             sasl_ir: true,
             auth_plain: true,
+            auth_xoauth2: false,
         }
     }
 }

@@ -179,19 +179,17 @@ impl Session<'_> {
     }
 
     fn capability(&mut self, command: &Command) -> Next {
-        let (idle, sasl_ir, auth_plain) = self.state.look(|state| {
-            (
-                !state.has(&Fault::NoIdle),
-                state.settings.sasl_ir,
-                state.settings.auth_plain,
-            )
-        });
+        let idle = !self.state.look(|state| state.has(&Fault::NoIdle));
+        let settings = self.state.look(|state| state.settings.clone());
         let mut line = "* CAPABILITY IMAP4rev1 ID LITERAL+".to_owned();
-        if sasl_ir {
-            line.push_str(" SASL-IR");
-        }
-        if auth_plain {
-            line.push_str(" AUTH=PLAIN");
+        for (offered, name) in [
+            (settings.sasl_ir, " SASL-IR"),
+            (settings.auth_plain, " AUTH=PLAIN"),
+            (settings.auth_xoauth2, " AUTH=XOAUTH2"),
+        ] {
+            if offered {
+                line.push_str(name);
+            }
         }
         if !self.state.look(|state| state.has(&Fault::NoSpecialUse)) {
             line.push_str(" SPECIAL-USE");
@@ -204,32 +202,58 @@ impl Session<'_> {
         self.done(command, "OK CAPABILITY completed")
     }
 
-    /// RFC 4616, with or without the initial response of RFC 4959.
+    /// RFC 4616, or XOAUTH2, with or without the initial response of RFC 4959.
     fn authenticate(&mut self, command: &Command) -> Next {
-        let (sasl_ir, auth_plain) = self
-            .state
-            .look(|state| (state.settings.sasl_ir, state.settings.auth_plain));
-        let mechanism = command.arguments.first().map(String::as_str);
-        if !auth_plain || !mechanism.is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("PLAIN")) {
-            return self.done(command, "NO no such mechanism");
-        }
+        let settings = self.state.look(|state| state.settings.clone());
+        let mechanism = command.arguments.first().map(|name| name.to_ascii_uppercase());
+        let plain = match mechanism.as_deref() {
+            Some("PLAIN") if settings.auth_plain => true,
+            Some("XOAUTH2") if settings.auth_xoauth2 => false,
+            _ => return self.done(command, "NO no such mechanism"),
+        };
         let response = match command.arguments.get(1) {
-            Some(response) if sasl_ir => response.clone(),
+            Some(response) if settings.sasl_ir => response.clone(),
             Some(_) => return self.done(command, "BAD an initial response was not offered"),
-            None => {
-                self.connection.write_all(b"+ \r\n")?;
-                let Some(line) = self.reader.line()? else {
-                    return Ok(false);
-                };
-                String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
-            }
+            None => match self.ask("")? {
+                Some(line) => line,
+                None => return Ok(false),
+            },
         };
         let decoded = STANDARD.decode(response).unwrap_or_default();
         let decoded = String::from_utf8_lossy(&decoded).into_owned();
+        if !plain {
+            return self.authenticate_by_token(command, &decoded);
+        }
         match decoded.split('\0').collect::<Vec<_>>().as_slice() {
             ["", user, password] => self.log_in(command, user, password),
             _ => self.done(command, "BAD not a PLAIN response"),
         }
+    }
+
+    /// Google's XOAUTH2: what is wrong with a token is said in a challenge, then refused.
+    fn authenticate_by_token(&mut self, command: &Command, message: &str) -> Next {
+        let parts = message
+            .strip_prefix("user=")
+            .and_then(|message| message.strip_suffix("\x01\x01"))
+            .and_then(|message| message.split_once("\x01auth=Bearer "));
+        let Some((user, token)) = parts else {
+            return self.done(command, "BAD not an XOAUTH2 message");
+        };
+        if self.state.look(|state| token != state.password) {
+            match self.ask(&STANDARD.encode(r#"{"status":"400","schemes":"Bearer"}"#))? {
+                Some(line) if line.is_empty() => (),
+                Some(_) => return self.done(command, "BAD not an empty line"),
+                None => return Ok(false),
+            }
+        }
+        self.log_in(command, user, token)
+    }
+
+    /// The line that answers a challenge; `None` when the client has gone.
+    fn ask(&mut self, challenge: &str) -> io::Result<Option<String>> {
+        self.connection.write_all(format!("+ {challenge}\r\n").as_bytes())?;
+        let line = self.reader.line()?;
+        Ok(line.map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned()))
     }
 
     fn log_in(&mut self, command: &Command, user: &str, password: &str) -> Next {

@@ -3,7 +3,7 @@
 //!
 //! `request.rs` reads requests strictly; this file decides what happens to them.
 
-mod request;
+pub mod request;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::wire::Connection;
 
 /// One request, with its whole body.
-pub(super) struct Request {
+pub struct Request {
     pub method: String,
     pub target: String,
     headers: Vec<(String, String)>,
@@ -25,7 +25,7 @@ impl Request {
 }
 
 /// The bytes of one connection, cut into requests.
-pub(super) struct Reader {
+pub struct Reader {
     connection: Arc<Connection>,
     pending: Vec<u8>,
 }
