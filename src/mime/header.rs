@@ -3,6 +3,7 @@
 use memchr::{memchr, memchr_iter};
 
 use super::anomaly::Flag;
+use crate::limits;
 
 /// The fields of one header block, in order. Lines that are no field and continue none are passed over.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +105,7 @@ pub(super) fn ordinary_lines(input: &[u8]) -> (&[u8], &[u8]) {
 
 /// Whether every line of `block` is a field with a name as it should be, or continues one. Then the fields end where the
 /// block does, and [`examine`] has nothing to tell: one quick look instead of two thorough ones at nearly every mail.
-pub fn is_ordinary(block: &[u8]) -> bool {
+pub fn is_ordinary(block: &[u8], crlf: &mut Option<bool>) -> bool {
     // Without a stop at the first, so that the compiler makes this look at many bytes at once.
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
     let bare_crs = pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'\r' && *pair.1 != b'\n'));
@@ -119,6 +120,11 @@ pub fn is_ordinary(block: &[u8]) -> bool {
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
         rest = after;
+        let with_cr = line.ends_with(b"\r\n");
+        let mixed = line.ends_with(b"\n") && *crlf.get_or_insert(with_cr) != with_cr;
+        if mixed || line.len() > limits::LINE {
+            return false;
+        }
         let ordinary = if starts_with_white(line) {
             field_before && !line.trim_ascii().is_empty()
         } else {
@@ -164,16 +170,26 @@ pub fn end_of_fields(block: &[u8]) -> usize {
     junk.unwrap_or(block.len())
 }
 
-/// Tells what two readers may read differently in the lines of `block`, with the offset of the line.
-pub fn examine(block: &[u8], report: &mut dyn FnMut(Flag, usize)) {
+/// Tells what two readers may read differently in the lines of `block`, with the offset of the line. `crlf` is how lines
+/// of the mail end, decided by the first one that does: with CR LF or LF.
+pub fn examine(block: &[u8], crlf: &mut Option<bool>, report: &mut dyn FnMut(Flag, usize)) {
     let mut rest = block;
     let mut field_before = false;
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
         let at = block.len().saturating_sub(rest.len());
         rest = after;
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let ended = line.strip_suffix(b"\n");
+        let line = ended.unwrap_or(line);
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        let with_cr = text.len() < line.len();
+        let exported = at == 0 && is_envelope(text); // by programs that have line ends of their own
+        if !exported && ended.is_some() && *crlf.get_or_insert(with_cr) != with_cr {
+            report(Flag::MixedLineEnds, at.saturating_add(text.len()));
+        }
+        if !exported && text.len() > limits::LINE {
+            report(Flag::LongLine, at);
+        }
         if memchr(b'\r', text).is_some() {
             report(Flag::HeaderBareCr, at);
         }
@@ -186,7 +202,7 @@ pub fn examine(block: &[u8], report: &mut dyn FnMut(Flag, usize)) {
             }
             continue;
         }
-        if at == 0 && is_envelope(text) {
+        if exported {
             continue;
         }
         field_before = true;
@@ -324,16 +340,20 @@ mod tests {
         for number in 0..9_usize.pow(6) {
             let digits = (0..6).map(|place| number / 9_usize.pow(place) % 9);
             let block = digits.map(|digit| pieces[digit]).collect::<Vec<_>>().concat();
-            if is_ordinary(&block) {
+            if is_ordinary(&block, &mut None) {
                 ordinary += 1;
                 assert_eq!(end_of_fields(&block), block.len(), "{}", block.escape_ascii());
-                examine(&block, &mut |flag, _| {
+                examine(&block, &mut None, &mut |flag, _| {
                     panic!("{}: {}", block.escape_ascii(), flag.name())
                 });
             }
         }
         assert!(ordinary > 1000, "{ordinary}");
-        assert!(is_ordinary(b"Subject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nDate:x"));
+        assert!(is_ordinary(
+            b"Subject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nDate:x",
+            &mut None
+        ));
+        assert!(!is_ordinary(b"A: b\n", &mut Some(true)) && !is_ordinary(b"A: b\r\n", &mut Some(false)));
     }
 
     #[test]
@@ -366,11 +386,11 @@ mod tests {
     fn what_readers_disagree_on_in_a_header_is_named_with_its_line() {
         let findings = |block: &[u8]| {
             let mut findings = Vec::new();
-            examine(block, &mut |flag, at| findings.push((flag.name(), at)));
+            examine(block, &mut None, &mut |flag, at| findings.push((flag.name(), at)));
             findings
         };
         assert_eq!(
-            findings(b"From x Mon 10:20\nSubject: a\r\n b\r\nX-A:\nX-B: : smile\nX-C(C): 1\n"),
+            findings(b"From x Mon 10:20\nSubject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nX-C(C): 1\r\n"),
             []
         );
         for (block, expected) in [
@@ -389,6 +409,8 @@ mod tests {
             (b"A: x\r\r\n", ("hdr_bare_cr", 0)),
             (b" lost\nA: 1\n", ("hdr_fold_first", 0)),
             (b"A: 1\r\n \t\r\n", ("hdr_fold_blank", 6)),
+            (b"A: 1\r\nB: 2\nC: 3\r\n", ("mixed_eol", 10)),
+            (b"A: 1\nB: 2\r\nC: 3", ("mixed_eol", 9)),
         ] {
             assert_eq!(findings(block), [expected], "{}", block.escape_ascii());
         }

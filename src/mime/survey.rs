@@ -100,7 +100,7 @@ pub(super) enum Nul {
 }
 
 impl Rules {
-    /// For header blocks, which have flags of their own for what they are made of.
+    /// For the end of header blocks, which are looked at line by line in any case.
     pub(super) const HEADER: Rules = Rules {
         lines: true,
         eight_bit: false,
@@ -193,12 +193,23 @@ impl Survey {
         }
     }
 
+    /// How lines end here, once one has.
+    pub(super) fn crlf(&mut self) -> &mut Option<bool> {
+        &mut self.crlf
+    }
+
     /// The next bytes.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.fresh = false;
         if self.rules.none() {
             self.advance(bytes.len());
             return;
+        }
+        if self.crlf.is_none()
+            && let Some(first) = memchr(b'\n', bytes)
+        {
+            let before = first.checked_sub(1).and_then(|before| bytes.get(before));
+            self.crlf = Some(*before.unwrap_or(&self.previous) == b'\r');
         }
         if self.rules.lines {
             self.measure_lines(bytes);
@@ -321,7 +332,7 @@ impl Survey {
                 lowest = lowest.min(*next);
             }
         }
-        if self.rules.lines && (odd != 0 || self.crlf.is_none()) {
+        if self.rules.lines && odd != 0 {
             self.look_at_line_ends(block);
         }
         if self.rules.eight_bit && !highest.is_ascii() {
@@ -342,8 +353,7 @@ impl Survey {
             let after_cr = previous == b'\r';
             previous = *byte;
             if *byte == b'\n' {
-                let usual = *self.crlf.get_or_insert(after_cr);
-                if usual != after_cr {
+                if self.crlf != Some(after_cr) {
                     let at = self.ahead(index);
                     let cr = u64::from(after_cr && !self.still);
                     self.line_ends.add(at.saturating_sub(cr), 1);

@@ -27,7 +27,7 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::LimitHeader, offset);
         }
         // A line that is no field, and no field behind it: the body has begun without a blank line.
-        let ordinary = is_ordinary(&block);
+        let ordinary = is_ordinary(&block, layer.survey.crlf());
         let mut body = if ordinary {
             Vec::new()
         } else {
@@ -55,14 +55,20 @@ impl<V: Visitor> Machine<V> {
             }
         }
         let fields = Fields::new(&block);
+        // What was encoded has one offset for all of it.
+        let still = !layer.outermost || self.counted;
+        let offset_of = |at: usize| {
+            let moved = if still { 0 } else { u64::try_from(at).unwrap_or(0) };
+            offset.saturating_add(moved)
+        };
         if !ordinary {
-            examine(&block, &mut |flag, at| {
-                self.find(flag, offset.saturating_add(u64::try_from(at).unwrap_or(0)));
+            examine(&block, layer.survey.crlf(), &mut |flag, at| {
+                self.find(flag, offset_of(at));
             });
         }
-        let still = !layer.outermost || self.counted;
-        layer.survey.begin(Rules::HEADER, self.path.len(), offset, still);
-        layer.survey.feed(&block);
+        layer
+            .survey
+            .begin(Rules::HEADER, self.path.len(), offset_of(block.len()), still);
         if body.is_empty() {
             layer.survey.feed(blank);
         }
@@ -71,7 +77,7 @@ impl<V: Visitor> Machine<V> {
             self.find(*flag, offset);
         }
         for (flag, at) in &declared.repeated {
-            self.find(*flag, offset.saturating_add(u64::try_from(*at).unwrap_or(0)));
+            self.find(*flag, offset_of(*at));
         }
         if !body.is_empty() {
             self.find(Flag::HeaderNoSeparator, offset);
