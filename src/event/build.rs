@@ -284,9 +284,8 @@ impl Content {
 
 impl Visitor for Content {
     fn begin(&mut self, entity: &Entity<'_>) {
-        let charset = entity.content_type.parameter("charset");
-        if let Some(charset) = charset.filter(|charset| !charset.eq_ignore_ascii_case(b"us-ascii")) {
-            self.charset = Some(charset.get(..limits::CHARSET_LABEL).unwrap_or(charset).to_vec());
+        if let Some(charset) = entity.content_type.charset() {
+            self.charset = Some(charset.to_vec());
         }
         let described = self.parts < limits::PARTS;
         if !described {

@@ -1,7 +1,7 @@
 //! Charset label → streaming decoder to UTF-8. The tables are `encoding_rs`'s (the WHATWG Encoding Standard, what mail
 //! programs built on browsers show); labels (`label.rs`) are read as mail writes them, not as the standard wishes.
 //!
-//! Beyond the standard, which turns them into a single U+FFFD or does not know them: UTF-7, ISO-2022-KR, HZ and some code
+//! Beyond the standard, which turns them into a single U+FFFD or does not know them: UTF-7, UTF-32, ISO-2022-KR, HZ and some code
 //! pages of DOS. `iso-2022-cn` counts as unknown, so that what is ASCII in it stays readable.
 
 mod dos;
@@ -9,6 +9,7 @@ mod guess;
 mod label;
 mod shifting;
 mod utf16;
+mod utf32;
 mod utf7;
 
 use std::mem;
@@ -19,6 +20,7 @@ use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 use guess::Guess;
 use shifting::Shifts;
 use utf7::Utf7;
+use utf32::Utf32;
 
 pub use shifting::Shifting;
 
@@ -32,6 +34,8 @@ pub enum Charset {
     Guess,
     /// UTF-16 of unknown byte order.
     Utf16,
+    /// UTF-32, little-endian if that is known.
+    Utf32(Option<bool>),
     /// UTF-7, RFC 2152.
     Utf7,
     /// ISO-2022-JP and its like.
@@ -67,6 +71,7 @@ impl Charset {
             Charset::Table(encoding) => Machine::Table(encoding.new_decoder_with_bom_removal()),
             Charset::Guess => Machine::Guess(Guess::default()),
             Charset::Utf16 => Machine::Utf16(utf16::Beginning::default()),
+            Charset::Utf32(little) => Machine::Utf32(Utf32::new(little)),
             Charset::Utf7 => Machine::Utf7(Utf7::default()),
             Charset::Shifting(charset) => {
                 let decoder = charset.encoding().new_decoder_without_bom_handling();
@@ -90,6 +95,7 @@ enum Machine {
     Guess(Guess),
     /// Until the byte order is decided.
     Utf16(utf16::Beginning),
+    Utf32(Utf32),
     Utf7(Utf7),
     Shifting(Shifts, Decoder),
     Dos(&'static str),
@@ -135,6 +141,7 @@ impl TextDecoder {
                     self.feed(rest, output);
                 }
             }
+            Machine::Utf32(utf_32) => self.replaced |= utf_32.feed(input, output),
             Machine::Utf7(utf_7) => self.replaced |= utf_7.feed(input, output),
             Machine::Shifting(shifts, decoder) => {
                 let mut bytes = Vec::new();
@@ -163,6 +170,7 @@ impl TextDecoder {
         self.replaced |= match &mut self.machine {
             Machine::Table(decoder) => decode_piece(decoder, &[], output, true),
             Machine::Guess(guess) => guess.finish(output),
+            Machine::Utf32(utf_32) => utf_32.finish(output),
             Machine::Utf7(utf_7) => utf_7.finish(output),
             Machine::Shifting(shifts, decoder) => {
                 let mut bytes = Vec::new();
@@ -214,7 +222,7 @@ fn fitting(bytes: &[u8], charset: Charset) -> Option<String> {
     let readable = match charset {
         Charset::Table(encoding) => encoding.is_ascii_compatible(),
         Charset::Shifting(_) | Charset::Dos(_) => true,
-        Charset::Guess | Charset::Utf16 | Charset::Utf7 => false,
+        Charset::Guess | Charset::Utf16 | Charset::Utf32(_) | Charset::Utf7 => false,
     };
     let mut decoder = TextDecoder::of(charset);
     let mut text = String::with_capacity(bytes.len());

@@ -52,8 +52,8 @@ pub(super) enum Place {
 }
 
 impl Declared {
-    /// Reads `fields`.
-    pub(super) fn read(fields: Fields<'_>, place: Place) -> Declared {
+    /// Reads `fields`. The 8-bit bytes of names are in `charset`, unless the fields name another.
+    pub(super) fn read(fields: Fields<'_>, place: Place, charset: Option<&[u8]>) -> Declared {
         let mut flags = Vec::new();
         let mut unfolded = Vec::new();
         let mut repeated = Vec::new();
@@ -86,9 +86,10 @@ impl Declared {
         if typed && !content_type.value.contains('/') {
             flags.push(Flag::TypeMalformed);
         }
+        let charset = content_type.charset().or(charset);
         let names = [
-            disposition.as_ref().and_then(|value| value.text("filename", None)),
-            content_type.text("name", None),
+            disposition.as_ref().and_then(|value| value.text("filename", charset)),
+            content_type.text("name", charset),
         ];
         if let [Some(filename), Some(name)] = names
             && filename != name
@@ -275,7 +276,7 @@ mod tests {
     use crate::mime::transfer::Encoding;
 
     fn read(block: &str) -> (Declared, Vec<&'static str>) {
-        let declared = Declared::read(Fields::new(block.as_bytes()), Place::Ordinary);
+        let declared = Declared::read(Fields::new(block.as_bytes()), Place::Ordinary, None);
         let repeated = declared.repeated.iter().map(|(flag, _)| flag);
         let mut flags: Vec<_> = declared.flags.iter().chain(repeated).map(|flag| flag.name()).collect();
         flags.sort_unstable();
@@ -362,6 +363,26 @@ mod tests {
         ] {
             assert_eq!(read(&format!("{name}: a\n{name}:  a\n")).1, ["dup_header"], "{name}");
         }
+    }
+
+    #[test]
+    fn names_in_two_forms_are_compared_in_their_charset() {
+        let koi8 = |disposition: &[u8], charset: Option<&[u8]>| {
+            let name = b"Content-Type: a/b; name=\"=?koi8-r?B?xsHKzA==?=\"\nContent-Disposition: attachment; ";
+            let block = [&name[..], disposition, b"\n"].concat();
+            let declared = Declared::read(Fields::new(&block), Place::Ordinary, charset);
+            declared
+                .flags
+                .iter()
+                .any(|flag| flag.name() == "conflict_param:filename")
+        };
+        assert!(!koi8(b"filename=\xc6\xc1\xca\xcc", Some(b"koi8-r")));
+        assert!(koi8(b"filename=\xc6\xc1\xca\xcd", Some(b"koi8-r")));
+        assert!(koi8(b"filename=\xc6\xc1\xca\xcc", None));
+        assert!(!koi8(
+            b"filename=\xc6\xc1\xca\xcc; filename*=koi8-r''%C6%C1%CA%CC",
+            None
+        ));
     }
 
     #[test]

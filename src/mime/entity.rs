@@ -35,6 +35,8 @@ pub struct Machine<V> {
     offset: u64,
     /// Whether the bytes under way have been read before, so that `offset` says nothing about them.
     counted: bool,
+    /// The last charset that a header named, for names without one.
+    charset: Option<Vec<u8>>,
     /// Entities that have begun and not ended, in all layers.
     begun: usize,
     /// How many of them are mails in a part.
@@ -56,6 +58,7 @@ impl<V: Visitor> Machine<V> {
             path: Vec::new(),
             offset: 0,
             counted: false,
+            charset: None,
             begun: 0,
             mails: 0,
         }

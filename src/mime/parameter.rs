@@ -111,6 +111,12 @@ impl Parameterized {
         self.parameters.get(name)?.text(charset)
     }
 
+    /// The `charset` parameter, unless it is the default, which says nothing of 8-bit bytes.
+    pub fn charset(&self) -> Option<&[u8]> {
+        let charset = self.parameter("charset")?;
+        (!charset.eq_ignore_ascii_case(b"us-ascii")).then_some(charset.get(..limits::CHARSET_LABEL).unwrap_or(charset))
+    }
+
     /// Every parameter's name, in lower case, without RFC 2231's `*`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parameters.keys().map(String::as_str)

@@ -79,6 +79,9 @@ fn alias(label: &str) -> Option<Charset> {
         "utf-16" | "utf16" | "ucs-2" | "unicode" | "csunicode" | "csutf16" | "iso-10646-ucs-2" => {
             return Some(Charset::Utf16);
         }
+        "utf-32" | "utf32" | "ucs-4" | "csucs4" | "iso-10646-ucs-4" => return Some(Charset::Utf32(None)),
+        "utf-32le" | "utf32le" | "ucs-4le" => return Some(Charset::Utf32(Some(true))),
+        "utf-32be" | "utf32be" | "ucs-4be" => return Some(Charset::Utf32(Some(false))),
         "eucjp" | "eucjp-ms" | "eucjp-win" => EUC_JP,
         "shiftjis" | "sjis-win" | "mskanji" => SHIFT_JIS,
         "euc-cn" | "euccn" | "cn-gb" | "gb" | "eucgb2312-cn" | "gb2312-charset" => GBK,
@@ -128,6 +131,8 @@ fn code_page(label: &str) -> Option<Charset> {
         1256 => b"windows-1256",
         1257 => b"windows-1257",
         1258 => b"windows-1258",
+        12000 => return Some(Charset::Utf32(Some(true))),
+        12001 => return Some(Charset::Utf32(Some(false))),
         20127 | 367 => return Some(Charset::Guess),
         20866 => b"koi8-r",
         21866 => b"koi8-u",

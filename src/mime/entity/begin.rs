@@ -41,18 +41,22 @@ impl<V: Visitor> Machine<V> {
             _ => Place::Ordinary,
         };
         let numbered = self.number(layer);
-        let mut declared = Declared::read(Fields::new(&block), place);
+        let mut declared = Declared::read(Fields::new(&block), place, self.charset.as_deref());
         // The boundary that a header declares, in a line of that header: its parts have begun without a blank line.
         if let Nature::Multipart(Some(boundary)) = &declared.nature
             && !boundary.is_empty()
             && let Some(at) = first_within(&block, boundary)
         {
-            let before = Declared::read(Fields::new(block.get(..at).unwrap_or_default()), place);
+            let before = Fields::new(block.get(..at).unwrap_or_default());
+            let before = Declared::read(before, place, self.charset.as_deref());
             if before.nature == declared.nature {
                 self.find(Flag::BoundaryInsideHeaders, offset);
                 body.splice(..0, block.drain(at..));
                 declared = before;
             }
+        }
+        if let Some(charset) = declared.content_type.charset() {
+            self.charset = Some(charset.to_vec());
         }
         let fields = Fields::new(&block);
         // What was encoded has one offset for all of it.

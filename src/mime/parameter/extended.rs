@@ -118,7 +118,8 @@ impl Parameter {
                 charset: Some(charset.to_vec()),
             }
         });
-        let conflict = |left: &Assembled, right: &Assembled| left.text(None) != right.text(None);
+        // Raw 8-bit bytes of a form without a charset are in that of the other one.
+        let conflict = |left: &Assembled, right: &Assembled| left.text(right.charset()) != right.text(left.charset());
         if let (Some(left), Some(right)) = (&extended, &sections)
             && conflict(left, right)
         {
@@ -126,14 +127,11 @@ impl Parameter {
         }
         self.assembled = extended.or(sections);
         if let (Some(assembled), Some(plain)) = (&self.assembled, &self.plain)
-            && assembled.text(None) != header_text(plain, None)
+            && assembled.text(None) != header_text(plain, assembled.charset())
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
-        let charset = self
-            .assembled
-            .as_ref()
-            .and_then(|assembled| assembled.charset.as_deref());
+        let charset = self.assembled.as_ref().and_then(Assembled::charset);
         if charset.and_then(Charset::from_label).is_some_and(Charset::is_stateful) {
             notes.insert(Note::StatefulCharset);
         }
@@ -158,6 +156,10 @@ impl Parameter {
 }
 
 impl Assembled {
+    fn charset(&self) -> Option<&[u8]> {
+        self.charset.as_deref()
+    }
+
     fn text(&self, raw_charset: Option<&[u8]>) -> String {
         let Some(charset) = &self.charset else {
             return header_text(&self.bytes, raw_charset);

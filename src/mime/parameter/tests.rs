@@ -453,3 +453,13 @@ fn floods_come_to_an_end() {
         fuzz(format!("a/b; n={flood}").as_bytes());
     }
 }
+
+#[test]
+fn the_plain_form_is_compared_in_the_charset_of_the_extended_one() {
+    let agrees = |value: &[u8]| !Parameterized::parse(value).notes().contains(&conflict("filename"));
+    assert!(agrees(b"a; filename=\"\xe9t\xe9\"; filename*=iso-8859-2''%E9t%E9"));
+    assert!(agrees(b"a; filename=\"\xc6\xc1\"; filename*=koi8-r''%C6%C1"));
+    assert!(agrees(b"a; filename=\"\xd1\x84\"; filename*=koi8-r''%C6"), "UTF-8");
+    assert!(!agrees(b"a; filename=\"\xc6\xc1\"; filename*=koi8-r''%C6%C2"));
+    assert!(agrees(b"a; filename*0=\"\xc6\xc1\"; filename*=koi8-r''%C6%C1"));
+}
