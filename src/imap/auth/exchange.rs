@@ -121,9 +121,7 @@ impl Exchange {
                 limits::SASL_CHALLENGE
             )));
         }
-        let challenge = BASE64_STANDARD
-            .decode(challenge.trim_ascii())
-            .map_err(|_| Fault::Malformed("a challenge that is not base64".to_owned()))?;
+        let decoded = BASE64_STANDARD.decode(challenge.trim_ascii());
         match &mut self.part {
             // A question too many, as after a refused password: what is wrong stands in the tagged response.
             Part::Once(_) => Err(Fault::Refused(String::new())),
@@ -131,10 +129,15 @@ impl Exchange {
                 if let Some(complaint) = &self.complaint {
                     return Err(Fault::Refused(complaint.clone()));
                 }
-                self.complaint = Some(bearer::complaint(&challenge));
+                // In whatever form it comes, it is a refusal, and the token is to be renewed.
+                let complaint = decoded.as_deref().unwrap_or(challenge);
+                self.complaint = Some(bearer::complaint(complaint));
                 Ok(line(&Secret::new(answer.as_bytes().to_vec())))
             }
-            Part::Scram(scram) => scram.answer(&challenge).map(|message| line(&message)),
+            Part::Scram(scram) => {
+                let challenge = decoded.map_err(|_| Fault::Malformed("a challenge that is not base64".to_owned()))?;
+                scram.answer(&challenge).map(|message| line(&message))
+            }
         }
     }
 

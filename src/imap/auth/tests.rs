@@ -426,6 +426,17 @@ fn what_a_server_has_against_a_token_is_decoded_and_answered() {
 }
 
 #[test]
+fn a_challenge_that_is_not_base64_is_still_a_refusal_where_there_is_nothing_to_compute() {
+    let mut bearer = exchange(Mechanism::XOAuth2, "u", &token("t"));
+    bearer.begin();
+    assert_eq!(bearer.answer(b"token expired!").unwrap().expose(), "");
+    assert_eq!(bearer.conclude(false), Err(Fault::Refused("token expired!".to_owned())));
+    let mut plain = exchange(Mechanism::Plain, "u", &password("p"));
+    plain.begin();
+    assert_eq!(plain.answer(b"again?"), Err(Fault::Refused(String::new())));
+}
+
+#[test]
 fn a_long_complaint_is_cut_on_a_character() {
     let mut exchange = exchange(Mechanism::XOAuth2, "u", &token("t"));
     exchange.begin();
