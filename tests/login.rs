@@ -129,6 +129,7 @@ fn a_token_from_a_provider_opens_dovecot_and_a_refused_one_is_renewed() {
         from_zero: true,
         ca_file: dovecot.trusted_with_receiver(),
         state_dir: state.path().join("state"),
+        platform: "json",
         dest_url: receiver.url(),
         lc_secret: receiver::SECRET.to_owned(),
     };

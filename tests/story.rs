@@ -12,6 +12,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+#[path = "story/cloud.rs"]
+mod cloud;
 #[path = "story/long_run.rs"]
 mod long_run;
 #[path = "story/patience.rs"]

@@ -25,6 +25,7 @@ pub struct Configuration {
     pub from_zero: bool,
     pub ca_file: PathBuf,
     pub state_dir: PathBuf,
+    pub platform: &'static str,
     pub dest_url: String,
     pub lc_secret: String,
 }
@@ -43,6 +44,7 @@ impl Configuration {
             from_zero: true,
             ca_file: certificates::authority(),
             state_dir: state_dir.to_owned(),
+            platform: "json",
             dest_url: receiver.url(),
             lc_secret: receiver::SECRET.to_owned(),
         }
@@ -73,13 +75,16 @@ impl Configuration {
         line("  ", "ca_file", &path(&self.ca_file));
         line("  ", "state_dir", &path(&self.state_dir));
         line("  ", "client_options", &"");
-        line("    ", "platform", &"json");
+        line("    ", "platform", &self.platform);
         line("    ", "hostname", &"collector");
         line("    ", "identity", &"");
         line("      ", "oid", &"8cbe27f4-bfa1-4afb-ba19-138cd51389cd");
         line("      ", "installation_key", &"e9a3bcdf-efa2-47ae-b6df-579a02f3a54d");
         line("    ", "dest_url", &text(&self.dest_url));
-        line("    ", "lc_secret", &text(&self.lc_secret));
+        line("    ", "sensor_seed_key", &"seed");
+        if !self.lc_secret.is_empty() {
+            line("    ", "lc_secret", &text(&self.lc_secret));
+        }
         yaml
     }
 }

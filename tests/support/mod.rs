@@ -17,6 +17,7 @@
 )]
 
 pub mod certificates;
+pub mod cloud;
 pub mod collector;
 pub mod distance;
 pub mod dovecot;

@@ -1,0 +1,229 @@
+//! LimaCharlie's own protocol: the real binary between the IMAP server and the cloud of `support`.
+
+use std::process::Command;
+
+use crate::support::cloud::frames::{Payload, frame};
+use crate::support::cloud::{Cloud, Fault, WINDOW};
+use crate::support::collector::{Collector, Configuration};
+use crate::support::folder::Folder;
+use crate::support::imap_server::ImapServer;
+use crate::support::receiver::Receiver;
+use crate::{ended_well, ends_well, mail};
+
+struct Stage {
+    server: ImapServer,
+    cloud: Cloud,
+    folder: Folder,
+    configuration: Configuration,
+}
+
+impl Stage {
+    /// From zero, mail as it is.
+    fn new() -> Stage {
+        let server = ImapServer::start();
+        server.skip_uids_to(41);
+        let cloud = Cloud::start();
+        let folder = Folder::new("cloud");
+        let mut configuration = Configuration::between(&server, &Receiver::start(), &folder.path().join("state"));
+        configuration.platform = "email";
+        configuration.dest_url = cloud.url();
+        configuration.lc_secret = String::new();
+        Stage {
+            server,
+            cloud,
+            folder,
+            configuration,
+        }
+    }
+
+    fn start(&self) -> Collector {
+        let file = self.folder.write("mailtap.yaml", self.configuration.yaml());
+        Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), &file)
+    }
+
+    /// Puts mails into the mailbox, numbered as asked for.
+    fn deliver(&self, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            self.server.deliver(&mail(number));
+        }
+    }
+
+    /// Waits until exactly the mails 0 to `count` have been stored, and checks that neither protocol was violated.
+    fn wait_for_exactly(&self, count: u32) {
+        self.cloud
+            .wait_until("every mail", |record| record.messages.len() >= count as usize);
+        let record = self.cloud.record();
+        let mut stored = record.mails();
+        stored.sort_unstable();
+        let mut expected: Vec<Vec<u8>> = (0..count).map(mail).collect();
+        expected.sort_unstable();
+        assert_eq!(stored, expected);
+        assert_eq!(record.violations, Vec::<String>::new());
+        assert_eq!(self.server.record().violations, Vec::<String>::new());
+    }
+
+    fn wait_for_idle(&self) {
+        self.server.wait_until("a session in IDLE", |record| record.idling == 1);
+    }
+}
+
+#[test]
+fn mail_arrives_to_the_byte_the_window_is_used_and_a_restart_repeats_nothing() {
+    let stage = Stage::new();
+    stage.deliver(0..300);
+    let collector = stage.start();
+    stage.wait_for_exactly(300);
+    stage.wait_for_idle();
+    stage.deliver(300..301);
+    stage.wait_for_exactly(301);
+    ends_well(collector);
+
+    stage.deliver(301..303);
+    let collector = stage.start();
+    stage.wait_for_exactly(303);
+    ends_well(collector);
+    let record = stage.cloud.record();
+    assert_eq!((record.duplicates, record.connections), (0, 2));
+    assert_eq!(record.closes, [1000, 1000], "a goodbye each time");
+    // More than the window would be a violation; how much of it is used, on loopback, is for the scheduler to say.
+    assert!(record.in_flight > 1, "{}", record.in_flight);
+    let hello = &record.hellos[0];
+    assert_eq!(
+        (
+            &hello["platform"],
+            &hello["host_name"],
+            &hello["sensor_seed_key"],
+            &hello["architecture"]
+        ),
+        (
+            &"email".into(),
+            &"collector".into(),
+            &"seed".into(),
+            &"usp_adapter".into()
+        )
+    );
+    assert_ne!(record.hellos[0]["instance_id"], record.hellos[1]["instance_id"]);
+    assert!(
+        record
+            .messages
+            .iter()
+            .all(|message| message.time > Some(1_000_000_000_000))
+    );
+}
+
+#[test]
+fn another_platform_gets_events() {
+    let mut stage = Stage::new();
+    stage.configuration.platform = "json";
+    let uid = stage.server.deliver(&mail(0));
+    let collector = stage.start();
+    stage
+        .cloud
+        .wait_until("the event", |record| !record.messages.is_empty());
+    ends_well(collector);
+    let record = stage.cloud.record();
+    let Payload::Event(event) = &record.messages[0].payload else {
+        panic!("{record:?}")
+    };
+    assert_eq!(event["headers"]["subject"][0], "mail 0");
+    assert!(
+        event["parts"][0]["body_text"]
+            .as_str()
+            .unwrap()
+            .starts_with("This is line 0")
+    );
+    assert_eq!(
+        (&event["routing"]["uid"], &event["routing"]["hostname"]),
+        (&uid.into(), &"collector".into())
+    );
+    assert_eq!(record.violations, Vec::<String>::new());
+}
+
+#[test]
+fn killed_in_the_middle_it_loses_nothing() {
+    let stage = Stage::new();
+    for round in 0..6 {
+        stage.deliver(round * 40..(round + 1) * 40);
+        let collector = stage.start();
+        let seen = stage.cloud.look(|record| record.messages.len());
+        stage
+            .cloud
+            .wait_until("some of this round", |record| record.messages.len() > seen);
+        collector.kill();
+    }
+    let collector = stage.start();
+    stage.wait_for_exactly(240);
+    ends_well(collector);
+}
+
+/// Row 11 of the fault matrix, as far as it takes no minutes; those are with the sink's own tests.
+#[test]
+fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
+    let say = |control: &str| Fault::Say(vec![control.to_owned()]);
+    for fault in [
+        Fault::NoHandshake,
+        Fault::CutBeforeStoring,
+        Fault::CutAfterStoring,
+        Fault::Reconnect,
+        Fault::Close(1000),
+        Fault::Close(1001),
+        Fault::Close(1011),
+        Fault::Fragmented,
+        say(r#"{"v":"bo","dur":1}"#),
+        say(r#"{"v":"error","err":"something"}"#),
+        say(r#"{"v":"unheard of"}"#),
+        say(r#"{"v":"ack","x":0}"#),
+        say(r#"{"v":"ack","x":99999}"#),
+        say("this is no JSON"),
+        Fault::Say(vec![
+            r#"{"v":"fl","win":0}"#.to_owned(),
+            r#"{"v":"fl","win":3}"#.to_owned(),
+        ]),
+        Fault::Violate(frame(9, true, &[0; 126])),
+        Fault::Violate(frame(1, true, b"\xff")),
+        Fault::Violate(vec![0xc1, 0]),
+    ] {
+        let stage = Stage::new();
+        stage.deliver(0..30);
+        stage.cloud.misbehave_once(fault.clone());
+        let collector = stage.start();
+        stage.wait_for_exactly(30);
+        let record = stage.cloud.record();
+        assert_eq!(record.faults_struck, 1, "{fault:?}");
+        // What was in flight may come again, nothing else.
+        assert!(record.duplicates <= WINDOW as usize, "{fault:?}: {}", record.duplicates);
+        ends_well(collector);
+    }
+}
+
+#[test]
+fn a_refused_sensor_names_the_setting_and_is_tried_again() {
+    let stage = Stage::new();
+    stage.deliver(0..1);
+    stage.cloud.misbehave_once(Fault::RefuseSensor);
+    let collector = stage.start();
+    let line = collector.wait_for_line(&["not delivered", "client_options.identity", "no such key"]);
+    assert!(line.contains("in_seconds"), "{line}");
+    collector.ask_to_stop();
+    ended_well(collector);
+}
+
+#[test]
+fn each_mailbox_is_a_sensor_of_its_own() {
+    let mut stage = Stage::new();
+    stage.configuration.inbox_names = vec!["INBOX".to_owned(), "Journal".to_owned()];
+    stage.server.create("Journal", "");
+    stage.server.deliver(&mail(0));
+    stage.server.deliver_to("Journal", &mail(1));
+    let collector = stage.start();
+    stage.wait_for_exactly(2);
+    ends_well(collector);
+    let mut sensors: Vec<(String, String)> = Vec::new();
+    for hello in stage.cloud.record().hellos {
+        let text = |key: &str| hello[key].as_str().unwrap().to_owned();
+        sensors.push((text("sensor_seed_key"), text("host_name")));
+    }
+    sensors.sort();
+    let sensor = |name: &str| (format!("seed/{name}"), name.to_owned());
+    assert_eq!(sensors, [sensor("INBOX"), sensor("Journal")]);
+}
