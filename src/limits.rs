@@ -239,8 +239,6 @@ pub const HEADER_BLOCK: usize = 256 * 1024;
 /// The longest line that can be a boundary line: 70 characters of boundary by RFC 2046, and what hostile mail makes of
 /// it. Reached: the line is content.
 pub const BOUNDARY_LINE: usize = 4096;
-/// The shortest boundary that is looked for where it does not belong; shorter ones are in ordinary text by chance.
-pub const NEAR_MISS_BOUNDARY: usize = 4;
 /// The longest boundary that is guessed when the declared one divides nothing. Reached: it is not guessed.
 pub const GUESSED_BOUNDARY: usize = 200;
 /// White space at the end of a quoted-printable line that may still be dropped. Reached: what is before it is content.

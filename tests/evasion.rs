@@ -136,7 +136,7 @@ fn no_hidden_file_name_is_missed_in_silence() {
 const SILENT_NAMES: [&str; 2] = ["M4wJ.eml", "zDZ1.eml"];
 
 /// HIGH flags on ordinary mail, each with its reason.
-const HAM: [(&str, &str, &str); 8] = [
+const HAM: [(&str, &str, &str); 9] = [
     (
         "easy-ham-1/00986",
         "conflict_param:filename",
@@ -152,6 +152,11 @@ const HAM: [(&str, &str, &str); 8] = [
         "hard-ham-1/00150",
         "param_separator",
         "`charset = \"iso-8859-1\"`: white space around `=`",
+    ),
+    (
+        "hard-ham-1/00151",
+        "boundary_odd",
+        "`--` at the end of the boundary: its parts look like the end",
     ),
     ("hard-ham-1/00157", "hdr_empty_or_double_name", "`Subject: Subject: …`"),
     (

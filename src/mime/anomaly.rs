@@ -83,7 +83,7 @@ flags! {
     ParameterUnreadable "param_unreadable" High "something between parameters that is none; skipped"
     ParameterEncodedWord "param_rfc2047" High "an encoded-word in a parameter other than a file name"
     ParameterExtended "param_rfc2231" High "RFC 2231 sections with gaps, repeats or bad escapes"
-    BoundaryOdd "boundary_odd" High "a boundary longer than 70 characters, or with characters that readers treat differently"
+    BoundaryOdd "boundary_odd" High "a boundary longer than 70 characters, or with characters or an end that readers treat differently"
     MultipartNoBoundary "multipart_no_boundary" High "a multipart without a boundary parameter: its parts cannot be told apart"
     MultipartNoPart "multipart_no_part" High "a multipart in which no part begins"
     MultipartUnclosed "multipart_unclosed" High "a multipart whose last boundary is missing"

@@ -212,12 +212,18 @@ fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> 
         return (Encoding::Identity, Data::SevenBit);
     };
     flags.push(Flag::TransferUnknown);
+    if value.contains(&b'(') {
+        flags.push(Flag::ValueComment);
+    }
     if value.trim_ascii().contains(&b'\n') {
         flags.push(Flag::TransferSplit);
     }
     let mut unfolded = Vec::new();
     let mut text = String::new();
     encoded_word::decode(unfold(value, &mut unfolded), None, &mut text);
+    if text.to_ascii_lowercase().contains("binhex") {
+        flags.push(Flag::EmbeddedEncoding);
+    }
     (Encoding::make_out(&text), Data::EightBit)
 }
 
@@ -238,6 +244,7 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
         "message/rfc822" | "message/global" => return Nature::Message,
         "message/partial" => flags.push(Flag::MessagePartial),
         "message/external-body" => flags.push(Flag::ExternalBody),
+        "application/mac-binhex40" | "application/mac-binhex" => flags.push(Flag::EmbeddedEncoding),
         _ => {}
     }
     if pkcs7::announced(content_type, disposition) {
@@ -253,11 +260,19 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
     }
 }
 
-/// RFC 2046 allows 70 characters, and the last is no space. Within quotes it allows spaces, commas and parentheses, which
-/// ordinary mail uses; what it does not allow is read differently.
+/// Longer than the 70 characters of RFC 2046, or like a closing line, or with what readers treat differently although the
+/// RFC allows it within quotes. Not for what a program puts into every mail: parentheses (Sun's server), spaces (nmh).
 fn is_odd(boundary: &[u8]) -> bool {
-    let odd = |byte: &u8| (!byte.is_ascii_graphic() && *byte != b' ') || matches!(byte, b';' | b'"' | b'\\');
-    boundary.len() > 70 || boundary.iter().any(odd) || boundary.starts_with(b" ") || boundary.ends_with(b" ")
+    let odd = |byte: &u8| {
+        (!byte.is_ascii_graphic() && *byte != b' ') || matches!(byte, b';' | b'"' | b'\\' | b',' | b'(' | b')')
+    };
+    let ordinary = boundary
+        .strip_prefix(b"Boundary_(ID_")
+        .and_then(|rest| rest.strip_suffix(b")"));
+    boundary.len() > 70
+        || ordinary.unwrap_or(boundary).iter().any(odd)
+        || [boundary.first(), boundary.last()].contains(&Some(&b' '))
+        || boundary.ends_with(b"--")
 }
 
 /// A top-level media type (IANA's registry).
@@ -291,6 +306,8 @@ mod tests {
             "Content-Type: text/plain; charset=\"utf-8\"; format=flowed\n",
             "Content-Type: multipart/mixed;\r\n\tboundary=\"----=_NextPart_000_01\"\r\n",
             "Content-Type: application/pdf; name=\"=?utf-8?Q?a?=\"\nContent-Disposition: attachment;\n filename=\"=?utf-8?Q?a?=\"\nContent-Transfer-Encoding: BASE64\n",
+            "Content-Type: multipart/mixed; boundary=\"Boundary_(ID_KtnWPrc+/)\"\n",
+            "Content-Type: multipart/mixed; boundary=\"----- =_aaaaaaaaaa0\"\n",
             "From: a@b\nTo: x\nSubject: y\nReceived: a\nReceived: b\n",
         ] {
             assert_eq!(read(block).1, Vec::<&str>::new(), "{block}");
@@ -326,6 +343,13 @@ mod tests {
             ("Content-Transfer-Encoding: bas\r\n e64\n", "cte_split"),
             ("Content-Transfer-Encoding: x-uuencode\n", "embedded_encoding"),
             ("Content-Transfer-Encoding: x-yenc\n", "embedded_encoding"),
+            ("Content-Transfer-Encoding: mac-BinHex40\n", "embedded_encoding"),
+            ("Content-Type: application/mac-binhex40\n", "embedded_encoding"),
+            ("Content-Transfer-Encoding: bas(x)e64\n", "value_comment"),
+            ("Content-Type: multipart/mixed; boundary=\"b--\"\n", "boundary_odd"),
+            ("Content-Type: multipart/mixed; boundary=\"b,c\"\n", "boundary_odd"),
+            ("Content-Type: multipart/mixed; boundary=\"b(c\"\n", "boundary_odd"),
+            ("Content-Type: multipart/mixed; boundary=\" b\"\n", "boundary_odd"),
             ("Content-Disposition: attachment; filename='a.txt'\n", "param_quote"),
             (
                 "Content-Disposition: attachment; filename*1=b; filename*0=a\n",

@@ -94,8 +94,8 @@ impl NearMiss {
     /// Content goes on with `bytes`; `mark` is `--boundary`.
     fn look(&mut self, mark: &Finder<'_>, bytes: &[u8]) {
         let keep = mark.needle().len().saturating_sub(1);
-        if self.found || keep <= limits::NEAR_MISS_BOUNDARY {
-            return;
+        if self.found || keep <= 1 {
+            return; // without a boundary, there is no line of it
         }
         self.carry.extend_from_slice(bytes.get(..keep).unwrap_or(bytes));
         self.found = mark.find(&self.carry).is_some() || mark.find(bytes).is_some();

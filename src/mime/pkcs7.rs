@@ -8,16 +8,21 @@ use super::anomaly::Flag;
 use super::parameter::Parameterized;
 use crate::limits;
 
-/// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it.
+/// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it. A
+/// signature that should stand beside its content can enclose one, too.
 pub fn announced(content_type: &Parameterized, disposition: Option<&Parameterized>) -> bool {
+    const ENDS: [&[u8; 4]; 3] = [b".p7m", b".p7s", b".p7z"];
     let named = |value: Option<&[u8]>| {
         value
             .and_then(|name| name.last_chunk::<4>())
-            .is_some_and(|end| end.eq_ignore_ascii_case(b".p7m"))
+            .is_some_and(|end| ENDS.iter().any(|known| end.eq_ignore_ascii_case(*known)))
     };
     matches!(
         content_type.value.as_str(),
-        "application/pkcs7-mime" | "application/x-pkcs7-mime"
+        "application/pkcs7-mime"
+            | "application/x-pkcs7-mime"
+            | "application/pkcs7-signature"
+            | "application/x-pkcs7-signature"
     ) || named(content_type.parameter("name"))
         || named(disposition.and_then(|disposition| disposition.parameter("filename")))
 }

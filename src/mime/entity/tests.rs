@@ -60,6 +60,7 @@ fn lines_that_only_look_like_boundaries_are_content() {
         &[
             r#"begin Multipart root=true [] "multipart/mixed" ["Content-Type"]"#,
             r#"begin Leaf root=false [1] "text/plain" []"#,
+            "Finding { flag: BoundaryNearMiss, path: [1], offset: 50, count: 1 }",
             r"end -- \r\n--bX\r\n --b\r\n--\r\n-\r\n",
             "end ",
         ],

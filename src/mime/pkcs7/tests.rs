@@ -171,7 +171,10 @@ fn types_and_names_of_smime() {
         ("Application/X-PKCS7-MIME", None, true),
         ("application/octet-stream; name=Smime.P7M", None, true),
         ("application/octet-stream", Some("attachment; filename=smime.p7m"), true),
-        ("application/pkcs7-signature; name=smime.p7s", None, false),
+        ("application/pkcs7-signature", None, true),
+        ("application/octet-stream; name=smime.p7s", None, true),
+        ("application/octet-stream; name=smime.p7z", None, true),
+        ("application/pgp-signature; name=signature.asc", None, false),
         ("application/octet-stream; name=p7m", None, false),
     ] {
         let disposition = disposition.map(parse);
