@@ -283,6 +283,7 @@ impl Line {
             from_zero: true,
             ca_file: self.ca_file.clone(),
             state_dir: state.path().join("state"),
+            platform: "json",
             dest_url: receiver.url(),
             lc_secret: receiver::SECRET.to_owned(),
         };

@@ -148,6 +148,7 @@ fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Config
         from_zero: true,
         ca_file: dovecot.trusted_with_receiver(),
         state_dir: state.join("state"),
+        platform: "json",
         dest_url: receiver.url(),
         lc_secret: receiver::SECRET.to_owned(),
     }

@@ -191,7 +191,7 @@ fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
         let record = stage.cloud.record();
         assert_eq!(record.faults_struck, 1, "{fault:?}");
         // What was in flight may come again, nothing else.
-        assert!(record.duplicates <= WINDOW as usize, "{fault:?}: {}", record.duplicates);
+        assert!(record.duplicates as u64 <= WINDOW, "{fault:?}: {}", record.duplicates);
         ends_well(collector);
     }
 }
