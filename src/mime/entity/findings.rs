@@ -65,19 +65,15 @@ impl<V: Visitor> Machine<V> {
     }
 
     pub(super) fn report(&mut self, faults: Faults, offset: u64) {
-        for (seen, flag) in [
-            (faults.junk > 0, Flag::Base64Junk),
-            (faults.after_padding > 0, Flag::Base64AfterPadding),
-            (faults.bad_padding > 0, Flag::Base64BadPadding),
-            (faults.truncated, Flag::Base64Truncated),
-            (
-                faults.bad_escapes > 0 || faults.mixed_case,
-                Flag::QuotedPrintableBadEscape,
-            ),
+        let escapes = faults.bad_escapes.saturating_add(u64::from(faults.mixed_case));
+        for (count, flag) in [
+            (faults.junk, Flag::Base64Junk),
+            (faults.after_padding, Flag::Base64AfterPadding),
+            (faults.bad_padding, Flag::Base64BadPadding),
+            (u64::from(faults.truncated), Flag::Base64Truncated),
+            (escapes, Flag::QuotedPrintableBadEscape),
         ] {
-            if seen {
-                self.find(flag, offset);
-            }
+            self.find_all(flag, offset, count);
         }
     }
 

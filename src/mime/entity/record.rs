@@ -79,7 +79,7 @@ pub fn fuzz(data: &[u8]) {
     let whole = read(&mut std::iter::once(data));
     assert!(whole.open.is_empty());
     assert!(whole.decoded <= data.len());
-    for size in [1, 2, 3, 7, 64, 1000, 4095] {
+    for size in [1, 2, 3, 7, 64, 1000, 4095, 4096, 16384] {
         assert_eq!(whole, read(&mut data.chunks(size)), "pieces of {size}");
     }
 }

@@ -192,6 +192,10 @@ fn nul_in_decoded_text_is_found_and_in_a_decoded_file_it_is_ordinary() {
     // base64 of "a\0b\0"
     let header = "Content-Transfer-Encoding: base64\n\nYQBiAA==\n";
     assert_findings(header, &["nul_in_body [1] 0 x2"]);
+    assert_findings(
+        &header.replace('Y', "!Y"),
+        &["b64_junk [1] 0 x1", "nul_in_body [1] 0 x2"],
+    );
     assert_findings(&format!("Content-Type: a/b\n{header}"), &[]);
     assert_findings(&format!("Content-Type: text/plain; charset=utf-16\n{header}"), &[]);
     assert_findings(
