@@ -3,7 +3,7 @@
 //!
 //! A second table gives the session's rate with the server at a distance.
 //!
-//! Four readers of the same mailbox in turn, each doing more than the one before. Rates are quoted against the first, which
+//! Five readers of the same mailbox in turn, each doing more than the one before. Rates are quoted against the first, which
 //! only fetches and discards: it is what this server and this machine can give.
 #![allow(
     clippy::arithmetic_side_effects,
@@ -38,6 +38,7 @@ use mailtap::net::{Dial as _, Endpoint, Security, Stream};
 use mailtap::secret::Secret;
 use mailtap::{imap, limits};
 use memchr::memchr;
+use support::cloud::{self, Cloud};
 use support::collector::{Collector, Configuration};
 use support::distance;
 use support::dovecot::{self, Dovecot};
@@ -112,15 +113,16 @@ fn fill(dovecot_script: &Path, kind: &str, maildir: &Path, mails: u32) {
 fn compare(kind: &str, line: &mut Line, rounds: usize) {
     // Dovecot makes its index, and the mails get into the page cache.
     line.bytes = line.discard();
-    let readers: [(&str, Reader); 4] = [
+    let readers: [(&str, Reader); 5] = [
         ("fetch and discard", |line| line.measure(Line::discard)),
         ("session", |line| line.measure(|line| line.session(skip))),
         ("session, event, JSON", |line| {
             line.measure(|line| line.session(to_json))
         }),
-        ("mailtap to receiver", Line::collector),
+        ("mailtap to a webhook", Line::to_webhook),
+        ("mailtap to LimaCharlie", Line::to_limacharlie),
     ];
-    let mut best = [Outcome::NONE; 4];
+    let mut best = [Outcome::NONE; 5];
     for _ in 0..rounds {
         for ((_, reader), best) in readers.iter().zip(&mut best) {
             let outcome = reader(line);
@@ -138,10 +140,12 @@ fn compare(kind: &str, line: &mut Line, rounds: usize) {
             best[0].time.as_secs_f64() / seconds
         );
     }
-    println!(
-        "  mailtap: 0 lost, {:.2} s of processor time, peak memory {:.1} MB",
-        best[3].processor_seconds, best[3].peak_megabytes
-    );
+    for ((what, _), outcome) in readers.iter().zip(&best).skip(3) {
+        println!(
+            "  {what}: 0 lost, {:.2} s of processor time, peak memory {:.1} MB",
+            outcome.processor_seconds, outcome.peak_megabytes
+        );
+    }
 }
 
 /// Reads the whole mailbox.
@@ -266,11 +270,36 @@ impl Line {
     }
 
     /// The program, from its start to the receiver's last event.
-    fn collector(&self) -> Outcome {
+    fn to_webhook(&self) -> Outcome {
         let receiver = Receiver::with(receiver::Settings {
             only_counts: true,
             ..receiver::Settings::default()
         });
+        let outcome = self.collector("json", receiver.url(), || {
+            receiver.wait_until("every mail", |record| record.lines >= self.mails as usize);
+        });
+        let record = receiver.record();
+        assert_eq!(record.lines, self.mails as usize, "each once");
+        assert_eq!(record.violations, Vec::<String>::new());
+        outcome
+    }
+
+    /// The same by LimaCharlie's own protocol, mail as it is, with a window of 100.
+    fn to_limacharlie(&self) -> Outcome {
+        let cloud = Cloud::with(cloud::Settings {
+            window: 100,
+            only_counts: true,
+        });
+        let outcome = self.collector("email", cloud.url(), || {
+            cloud.wait_until("every mail", |record| record.stored >= self.mails as usize);
+        });
+        let record = cloud.record();
+        assert_eq!(record.stored, self.mails as usize, "each once");
+        assert_eq!(record.violations, Vec::<String>::new());
+        outcome
+    }
+
+    fn collector(&self, platform: &'static str, dest_url: String, wait: impl Fn()) -> Outcome {
         let state = Folder::new("whole-line");
         let configuration = Configuration {
             server: self.endpoint().to_string(),
@@ -283,14 +312,14 @@ impl Line {
             from_zero: true,
             ca_file: self.ca_file.clone(),
             state_dir: state.path().join("state"),
-            platform: "json",
-            dest_url: receiver.url(),
+            platform,
+            dest_url,
             lc_secret: receiver::SECRET.to_owned(),
         };
         let file = state.write("mailtap.yaml", configuration.yaml());
         let started = Instant::now();
         let collector = Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), &file);
-        receiver.wait_until("every mail", |record| record.lines >= self.mails as usize);
+        wait();
         let time = started.elapsed();
         let outcome = Outcome {
             time,
@@ -299,9 +328,6 @@ impl Line {
         };
         let (status, said) = collector.terminate();
         assert!(status.success(), "{status}\n{}", said.join("\n"));
-        let record = receiver.record();
-        assert_eq!(record.lines, self.mails as usize, "each once");
-        assert_eq!(record.violations, Vec::<String>::new());
         outcome
     }
 

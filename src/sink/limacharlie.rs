@@ -143,9 +143,11 @@ impl LimaCharlie {
                     let event = usize::try_from(place).ok().and_then(|place| batch.event(place));
                     let (fields, payload) = event.and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
                     let head = message::head(*fields, sequence);
-                    connection
-                        .send(&head, payload, MessageKind::Binary)
-                        .and_then(|()| connection.receive_ready())
+                    match connection.send(&head, payload, MessageKind::Binary) {
+                        Ok(true) => connection.receive_ready(),
+                        Ok(false) => Ok(None),
+                        Err(error) => Err(error),
+                    }
                 }
                 Step::Ping => connection.ping().and_then(|()| connection.receive_ready()),
                 Step::Listen(patience) => connection.receive(patience),

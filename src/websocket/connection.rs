@@ -30,8 +30,8 @@ pub struct Connection {
     /// What has arrived, and how much of it is read.
     received: Vec<u8>,
     read: usize,
-    /// Reused for what is written.
-    written: Vec<u8>,
+    /// Frames that are to be written: many small ones leave together.
+    unwritten: Vec<u8>,
 }
 
 impl Connection {
@@ -55,7 +55,7 @@ impl Connection {
             reader: MessageReader::new(limit),
             received: Vec::new(),
             read: 0,
-            written: Vec::new(),
+            unwritten: Vec::new(),
         };
         let deadline = connection.clock.deadline(Phase::Write, limits::HTTP_WRITE_STALL);
         connection.stream.write_all(&request.head(0), deadline)?;
@@ -98,8 +98,9 @@ impl Connection {
     }
 
     /// Sends `head` and `payload` as one message, a long one in pieces. Between them it takes what the server says, so that
-    /// neither waits for the other.
-    pub fn send(&mut self, head: &[u8], payload: &[u8], kind: MessageKind) -> Result<(), WebSocketError> {
+    /// neither waits for the other. Small messages are gathered; what is not written yet is written before anything is
+    /// waited for, or by [`Connection::flush`]. Says whether all is written.
+    pub fn send(&mut self, head: &[u8], payload: &[u8], kind: MessageKind) -> Result<bool, WebSocketError> {
         let (mut head, mut rest) = (head, payload);
         let mut opcode = match kind {
             MessageKind::Text => Opcode::Text,
@@ -109,7 +110,7 @@ impl Connection {
             let (piece, left) = rest.split_at_checked(limits::WEBSOCKET_PIECE).unwrap_or((rest, &[]));
             self.write_frame(opcode, left.is_empty(), &[head, piece])?;
             if left.is_empty() {
-                return Ok(());
+                return Ok(self.unwritten.is_empty());
             }
             self.listen()?;
             (head, rest, opcode) = (&[], left, Opcode::Continuation);
@@ -121,8 +122,20 @@ impl Connection {
         self.write_frame(Opcode::Ping, true, &[])
     }
 
+    /// Writes what is not written yet.
+    pub fn flush(&mut self) -> Result<(), WebSocketError> {
+        if !self.unwritten.is_empty() {
+            let deadline = self.clock.deadline(Phase::Write, limits::HTTP_WRITE_STALL);
+            let written = self.stream.write_all(&self.unwritten, deadline);
+            self.unwritten.clear();
+            written?;
+        }
+        Ok(())
+    }
+
     /// The next message or pong; `None` when nothing came for `wait`. Pings are answered on the way.
     pub fn receive(&mut self, wait: Duration) -> Result<Option<Event>, WebSocketError> {
+        self.flush()?;
         let deadline = self.clock.deadline(Phase::Message, wait);
         loop {
             if let Some(event) = self.event()? {
@@ -248,10 +261,11 @@ impl Connection {
     fn write_frame(&mut self, opcode: Opcode, last: bool, pieces: &[&[u8]]) -> Result<(), WebSocketError> {
         let mut mask = [0; 4];
         (self.random)(&mut mask)?;
-        self.written.clear();
-        frame::write(opcode, last, pieces, mask, &mut self.written);
-        let deadline = self.clock.deadline(Phase::Write, limits::HTTP_WRITE_STALL);
-        Ok(self.stream.write_all(&self.written, deadline)?)
+        frame::write(opcode, last, pieces, mask, &mut self.unwritten);
+        if opcode.is_control() || self.unwritten.len() >= limits::WEBSOCKET_PIECE {
+            self.flush()?;
+        }
+        Ok(())
     }
 }
 

@@ -214,7 +214,8 @@ fn a_long_message_goes_in_pieces_and_what_the_server_says_meanwhile_is_kept() {
     });
     let mut connection = open(&peer).unwrap();
     let payload = vec![b'x'; crate::limits::WEBSOCKET_PIECE * 2 + 1];
-    connection.send(b"", &payload, MessageKind::Binary).unwrap();
+    assert_eq!(connection.send(b"", &payload, MessageKind::Binary), Ok(false));
+    connection.flush().unwrap();
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0], 0x02, "the first piece of a binary message");
     assert_eq!(heard[heard.len() - 7], 0x80, "the last piece, of one byte");

@@ -19,6 +19,24 @@ use frames::{Data, Payload, frame, take_frame};
 /// The window that sensors get when they are ready.
 pub const WINDOW: u64 = 20;
 
+/// How the cloud is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The window that sensors get.
+    pub window: u64,
+    /// Messages are counted, and nothing else is made of them: for a bench, which measures the collector.
+    pub only_counts: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            window: WINDOW,
+            only_counts: false,
+        }
+    }
+}
+
 /// What the cloud does wrong, or only unusually, with one data message; before it, on a new connection, for the first two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -57,6 +75,8 @@ pub struct Stored {
 pub struct Record {
     /// The first message of every connection.
     pub hellos: Vec<Value>,
+    /// All messages, repeats included.
+    pub stored: usize,
     /// Messages by first arrival, each content once.
     pub messages: Vec<Stored>,
     /// Messages whose content was there already.
@@ -92,13 +112,21 @@ pub struct Cloud {
 
 #[derive(Default)]
 struct State {
+    settings: Settings,
     next: VecDeque<Fault>,
     record: Record,
 }
 
 impl Cloud {
     pub fn start() -> Cloud {
-        let state = Arc::new(Watched::new(State::default()));
+        Cloud::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Cloud {
+        let state = Arc::new(Watched::new(State {
+            settings,
+            ..State::default()
+        }));
         let shared = Arc::clone(&state);
         let config = Some(certificates::server_config(Certificate::Good));
         let listener = Listener::start(config, move |connection| {
@@ -240,8 +268,8 @@ impl Sensor<'_> {
                 self.say(r#"{"v":"error","err":"no such key"}"#)?;
                 return Err(Over);
             }
-            self.window = WINDOW;
-            self.say(&format!(r#"{{"v":"fl","win":{WINDOW}}}"#))?;
+            self.window = self.state.look(|state| state.settings.window);
+            self.say(&format!(r#"{{"v":"fl","win":{}}}"#, self.window))?;
             return self.say(r#"{"v":"rd"}"#);
         }
         match Data::read(message) {
@@ -270,10 +298,14 @@ impl Sensor<'_> {
         self.state.change(|state| {
             let record = &mut state.record;
             record.in_flight = record.in_flight.max(in_flight);
+            record.stored += 1;
             if in_flight > window || !data.wants_acknowledgement {
                 record
                     .violations
                     .push(format!("{in_flight} in flight with a window of {window}"));
+            }
+            if state.settings.only_counts {
+                return;
             }
             let before = record.sequences.insert((instance, sequence), message.to_vec());
             if before.is_some_and(|before| before != message) {
