@@ -241,6 +241,7 @@ impl Line {
             endpoint: self.endpoint(),
             username: self.user.to_owned(),
             mechanism: None,
+            compress: false,
         };
         let mut session = Session::open(stream, clock).unwrap();
         let credential = Credential::Password(Secret::new(dovecot::PASSWORD.to_owned()));
@@ -315,6 +316,8 @@ impl Line {
             platform,
             dest_url,
             lc_secret: receiver::SECRET.to_owned(),
+            more: Vec::new(),
+            more_options: Vec::new(),
         };
         let file = state.write("mailtap.yaml", configuration.yaml());
         let started = Instant::now();

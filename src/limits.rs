@@ -23,6 +23,9 @@ pub const PROXY_HANDSHAKE: Duration = Duration::from_secs(45);
 pub const PROXY_SILENCE: Duration = Duration::from_secs(30);
 /// The longest of these three that can be configured. Reached: the configuration is refused.
 pub const PROXY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// Compressed bytes that are received at once; a TLS record is 16 KiB. Bounds, with the 32 KiB of DEFLATE's window, the
+/// memory of a compressed connection, whatever its content becomes.
+pub const DEFLATE_BUFFER: usize = 16 * 1024;
 /// Names of a certificate that an error message lists. Reached: it says how many more there are.
 pub const CERTIFICATE_NAMES: usize = 5;
 

@@ -131,6 +131,33 @@ fn dovecot_refuses_the_password_and_one_line_says_so() {
     assert!(!lines.join("\n").contains("not-the-password"));
 }
 
+#[test]
+fn dovecot_by_starttls_and_compressed_delivers_the_same_mails() {
+    let Some((script, corpus)) = ingredients() else { return };
+    let mails: Vec<Vec<u8>> = mails(&corpus).into_iter().take(500).collect();
+    let dovecot = Dovecot::start(&script);
+    for mail in &mails {
+        dovecot.deliver(mail);
+    }
+    let receiver = Receiver::start();
+    let state = Folder::new("dovecot-state");
+    let configuration = Configuration {
+        server: format!("localhost:{}", dovecot.imap_port),
+        more: vec!["starttls: true".to_owned(), "compress: true".to_owned()],
+        ..configuration(&dovecot, &receiver, state.path())
+    };
+    let collector = collector(&state.write("mailtap.yaml", configuration.yaml()));
+    receiver.wait_until("every mail", |record| record.events.len() >= mails.len());
+    collector.wait_for_line(&["caught up"]);
+    let live = b"From: a@example.com\nSubject: live\n\nnews\n";
+    dovecot.deliver(live);
+    receiver.wait_until("the live mail", |record| record.events.len() > mails.len());
+    let (status, lines) = collector.terminate();
+    assert!(status.success(), "{status}");
+    assert!(!lines.join("\n").contains("does not compress"), "{lines:?}");
+    assert_same_mails(&[mails, vec![live.to_vec()]].concat(), &receiver);
+}
+
 /// The script that runs Dovecot and the folder of mails; `None`, with the reason printed, where something is missing.
 fn ingredients() -> Option<(PathBuf, PathBuf)> {
     Some((dovecot::script()?, shared("corpus/ham")?))
@@ -151,6 +178,8 @@ fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Config
         platform: "json",
         dest_url: receiver.url(),
         lc_secret: receiver::SECRET.to_owned(),
+        more: Vec::new(),
+        more_options: Vec::new(),
     }
 }
 

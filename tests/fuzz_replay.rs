@@ -16,6 +16,7 @@ const TARGETS: &[Target] = &[
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
     ("config", "config", mailtap::config::fuzz),
     ("date", "mime::date", mailtap::mime::date::fuzz),
+    ("deflate", "net::deflate", mailtap::net::deflate::fuzz),
     ("duration", "config::duration", mailtap::config::duration::fuzz),
     ("embedded", "mime::embedded", mailtap::mime::embedded::fuzz),
     ("encoded_word", "mime::encoded_word", mailtap::mime::encoded_word::fuzz),

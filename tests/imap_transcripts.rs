@@ -3,7 +3,8 @@
 //! ```text
 //! # comment
 //! > call            of the session: open, log_in, start_tls_and_log_in, examine, uid_next, list, fetch, watch, log_out
-//!                   log_in USERNAME PASSWORD [by=MECHANISM] [nonce=…]; the password is a token for a mechanism that takes one
+//!                   log_in USERNAME PASSWORD [by=MECHANISM] [nonce=…] [compress]; the password is a token for a mechanism that
+//!                   takes one
 //! B: text           the connection can be bound to these 32 characters
 //! S: line           the server sends it with CRLF; `S~` with LF; `S|` without a line end
 //! C: line           the client must send exactly this
@@ -214,6 +215,7 @@ fn log_in(session: &mut Session, words: &[&str], security: Security) -> Result<(
     };
     let settings = Settings {
         mechanism,
+        compress: options.contains(&"compress"),
         ..settings(username, security)
     };
     session.log_in(&settings, &credential, option("nonce=").unwrap_or("a-nonce"))
@@ -283,6 +285,7 @@ fn settings(username: &str, security: Security) -> Settings {
         },
         username: username.to_owned(),
         mechanism: None,
+        compress: false,
     }
 }
 

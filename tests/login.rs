@@ -132,6 +132,8 @@ fn a_token_from_a_provider_opens_dovecot_and_a_refused_one_is_renewed() {
         platform: "json",
         dest_url: receiver.url(),
         lc_secret: receiver::SECRET.to_owned(),
+        more: Vec::new(),
+        more_options: Vec::new(),
     };
     let oauth = format!(
         "oauth: {{token_url: '{}', client_id: c, refresh_token: r}}",
@@ -185,6 +187,7 @@ fn log_in(
         },
         username: username.to_owned(),
         mechanism,
+        compress: false,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Stop::new()));
     let trust = Trust::load(Some(&dovecot.trusted_with_receiver())).unwrap();

@@ -27,6 +27,8 @@ mod several_mailboxes;
 mod support;
 #[path = "story/the_end.rs"]
 mod the_end;
+#[path = "story/the_way.rs"]
+mod the_way;
 #[path = "story/tokens.rs"]
 mod tokens;
 #[path = "story/watch.rs"]

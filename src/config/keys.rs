@@ -54,6 +54,7 @@ const IMAP_KEYS: &[Key] = &[
     ("client_options", CLIENT_OPTIONS),
     ("unwrap_journal", Shape::Flag),
     ("starttls", Shape::Flag),
+    ("compress", Shape::Flag),
     ("auth", Shape::Text),
     ("oauth", OAUTH),
     ("ca_file", Shape::Text),

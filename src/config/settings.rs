@@ -119,6 +119,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         endpoint,
         username,
         mechanism,
+        compress: section.flag("compress")?,
     };
     let ca_file = ca_file(&section)?;
     let tls_pins = tls_pins(&section, security)?;

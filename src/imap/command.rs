@@ -25,6 +25,8 @@ pub enum Command {
         /// Its first message, in base64, where the server takes it with the command (SASL-IR, RFC 4959).
         first: Option<Secret<String>>,
     },
+    /// Go on compressed (RFC 4978).
+    Compress,
     /// Who we are (RFC 2971): some servers serve nobody who does not say.
     Id,
     /// Open a mailbox for reading only.
@@ -69,6 +71,7 @@ impl Command {
             Command::StartTls => "STARTTLS",
             Command::Login { .. } => "LOGIN",
             Command::Authenticate { .. } => "AUTHENTICATE",
+            Command::Compress => "COMPRESS DEFLATE",
             Command::Id => "ID",
             Command::Examine(_) => "EXAMINE",
             Command::ListMailboxes(_) | Command::ListSpecialUse => "LIST",
@@ -135,7 +138,12 @@ impl Command {
             )),
             Command::SearchRange(first, last) => parts.word(&format!("UID SEARCH UID {first}:{last}")),
             Command::Search(uids) => parts.word(&format!("UID SEARCH UID {}", uids.written())),
-            Command::Capability | Command::StartTls | Command::Noop | Command::Idle | Command::Logout => {
+            Command::Capability
+            | Command::StartTls
+            | Command::Compress
+            | Command::Noop
+            | Command::Idle
+            | Command::Logout => {
                 parts.word(self.name());
             }
         }

@@ -3,7 +3,9 @@
 //! ```text
 //! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
 //!                      ↓
-//!                    session (log_in, fetch, watch) → command, uid, pace, mailbox_name, auth → stream
+//!                    session (start_tls, log_in, compress, fetch, watch)
+//!                      ↓      → command, uid, pace, mailbox_name, auth
+//!                    stream
 //! ```
 //! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for
 //! a response. `testdata/imap` holds the conversations that are tested.
@@ -28,12 +30,14 @@ use crate::net::Endpoint;
 /// One account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `server`, with `is_insecure` deciding TLS or clear text.
+    /// `server`, with `is_insecure` and `starttls` deciding where TLS begins.
     pub endpoint: Endpoint,
     /// `username`.
     pub username: String,
     /// `auth`: the only way to log in that is tried. Otherwise the best that the server offers.
     pub mechanism: Option<Mechanism>,
+    /// `compress`: whether to ask for COMPRESS=DEFLATE.
+    pub compress: bool,
 }
 
 impl Settings {

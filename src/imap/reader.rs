@@ -135,6 +135,11 @@ impl Reader {
         matches!(self.place, Place::Response) && self.literals == 0 && self.framing.is_empty()
     }
 
+    /// Takes away what was received and not read: another layer begins there. Only between two responses.
+    pub fn take_ahead(&mut self) -> Vec<u8> {
+        self.framing.piece(u64::MAX).to_vec()
+    }
+
     fn read(&mut self) -> Result<Event, Violation> {
         loop {
             match std::mem::take(&mut self.place) {

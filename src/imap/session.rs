@@ -1,10 +1,11 @@
 //! The conversation: greeting, login, EXAMINE, listing, fetching, watching. The only file of `imap` that waits, with its
-//! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `list.rs`, `fetch.rs` (bodies) and
+//! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `compress.rs`, `list.rs`, `fetch.rs` (bodies) and
 //! `watch.rs` (IDLE).
 //!
 //! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
 //! waits and opens another. Nothing here is ever written to the mailbox: EXAMINE and BODY.PEEK only.
 
+mod compress;
 mod connection;
 mod fetch;
 mod list;

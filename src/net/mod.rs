@@ -1,8 +1,9 @@
 //! The network at its narrowest: a [`Stream`] of bytes and a [`Dial`] that opens one. A test implements both and is the network.
 //!
 //! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for encryption and `tls/trust.rs` for whom to trust;
-//! `proxy.rs` is the way around a firewall, `start_tls.rs` TLS in the middle of a conversation.
+//! `proxy.rs` is the way around a firewall, `start_tls.rs` TLS in the middle of a conversation, `deflate.rs` compression.
 
+pub mod deflate;
 pub mod dial;
 pub mod proxy;
 mod socket;

@@ -101,7 +101,8 @@ fn sooner(deadline: Deadline, total: Deadline) -> Deadline {
     }
 }
 
-/// A connection that a proxy has opened. What is on the other side is no longer the proxy.
+/// A connection that a proxy has opened. What is on the other side is no longer the proxy: TLS with the proxy, where there
+/// is some, binds nothing to the server ([`Stream::channel_binding`] stays `None`).
 struct Tunnel {
     stream: Box<dyn Stream>,
     peer: String,

@@ -237,6 +237,7 @@ fn account(server: &ImapServer) -> imap::Settings {
         },
         username: imap_server::USER.to_owned(),
         mechanism: None,
+        compress: false,
     }
 }
 

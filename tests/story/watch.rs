@@ -78,6 +78,7 @@ impl Watch {
                 },
                 username: imap_server::USER.to_owned(),
                 mechanism: None,
+                compress: false,
             },
             credentials: Credentials::Password(Secret::new(password.to_owned())),
             name: MailboxName::new("INBOX"),

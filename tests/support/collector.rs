@@ -28,6 +28,9 @@ pub struct Configuration {
     pub platform: &'static str,
     pub dest_url: String,
     pub lc_secret: String,
+    /// More lines under `imap` and under `client_options`, as YAML flow: `key: value`.
+    pub more: Vec<String>,
+    pub more_options: Vec<String>,
 }
 
 impl Configuration {
@@ -47,6 +50,8 @@ impl Configuration {
             platform: "json",
             dest_url: receiver.url(),
             lc_secret: receiver::SECRET.to_owned(),
+            more: Vec::new(),
+            more_options: Vec::new(),
         }
     }
 
@@ -84,6 +89,12 @@ impl Configuration {
         line("    ", "sensor_seed_key", &"seed");
         if !self.lc_secret.is_empty() {
             line("    ", "lc_secret", &text(&self.lc_secret));
+        }
+        for option in &self.more_options {
+            writeln!(yaml, "    {option}").unwrap();
+        }
+        for setting in &self.more {
+            writeln!(yaml, "  {setting}").unwrap();
         }
         yaml
     }

@@ -33,6 +33,8 @@ pub fn script() -> Option<PathBuf> {
 pub struct Dovecot {
     script: PathBuf,
     base: Folder,
+    /// In clear, with STARTTLS.
+    pub imap_port: u16,
     pub imaps_port: u16,
     delivered: std::cell::Cell<usize>,
 }
@@ -45,6 +47,7 @@ impl Dovecot {
         let dovecot = Dovecot {
             script: script.to_owned(),
             base: Folder::new("dovecot"),
+            imap_port: ports[0],
             imaps_port: ports[1],
             delivered: std::cell::Cell::new(0),
         };

@@ -24,6 +24,7 @@ pub mod dovecot;
 pub mod figures;
 pub mod folder;
 pub mod imap_server;
+pub mod proxy;
 pub mod receiver;
 pub mod sandglass;
 pub mod shared;

@@ -4,9 +4,10 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::Watched;
@@ -14,7 +15,14 @@ use super::Watched;
 /// One accepted connection.
 pub struct Connection {
     socket: TcpStream,
-    tls: Option<Mutex<Tls>>,
+    tls: OnceLock<Mutex<Tls>>,
+    compression: OnceLock<Compression>,
+}
+
+/// RFC 4978, from some moment on.
+struct Compression {
+    deflate: Mutex<Compress>,
+    inflate: Mutex<(Decompress, Vec<u8>)>,
 }
 
 struct Tls {
@@ -26,18 +34,43 @@ struct Tls {
 impl Connection {
     fn new(socket: TcpStream, config: Option<&Arc<ServerConfig>>) -> Connection {
         socket.set_nodelay(true).unwrap();
-        let tls = config.map(|config| {
+        let connection = Connection {
+            socket,
+            tls: OnceLock::new(),
+            compression: OnceLock::new(),
+        };
+        if let Some(config) = config {
+            connection.begin_tls(config);
+        }
+        connection
+    }
+
+    fn begin_tls(&self, config: &Arc<ServerConfig>) {
+        self.tls.get_or_init(|| {
             Mutex::new(Tls {
                 session: ServerConnection::new(Arc::clone(config)).unwrap(),
                 incoming: Vec::new(),
             })
         });
-        Connection { socket, tls }
+    }
+
+    /// TLS from here on, as after STARTTLS.
+    pub fn start_tls(&self, config: &Arc<ServerConfig>) -> io::Result<()> {
+        self.begin_tls(config);
+        self.handshake()
+    }
+
+    /// Compressed from here on.
+    pub fn compress(&self) {
+        self.compression.get_or_init(|| Compression {
+            deflate: Mutex::new(Compress::new(flate2::Compression::default(), false)),
+            inflate: Mutex::new((Decompress::new(false), Vec::new())),
+        });
     }
 
     /// Ends the TLS handshake, so that a server may speak first.
     fn handshake(&self) -> io::Result<()> {
-        let Some(tls) = &self.tls else { return Ok(()) };
+        let Some(tls) = self.tls.get() else { return Ok(()) };
         while lock(tls).session.is_handshaking() {
             if !self.fill(tls)? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -48,7 +81,31 @@ impl Connection {
 
     /// Reads what there is; 0 at the end. The lock is not held while the socket is waited for, so others can write.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &self.tls else {
+        let Some(compression) = self.compression.get() else {
+            return self.read_wire(buffer);
+        };
+        let mut guard = lock(&compression.inflate);
+        let (inflate, received) = &mut *guard;
+        loop {
+            let (taken, given) = (inflate.total_in(), inflate.total_out());
+            inflate
+                .decompress(received, buffer, FlushDecompress::None)
+                .map_err(io::Error::other)?;
+            received.drain(..usize::try_from(inflate.total_in() - taken).unwrap());
+            if inflate.total_out() > given {
+                return Ok(usize::try_from(inflate.total_out() - given).unwrap());
+            }
+            let mut chunk = vec![0; 4096];
+            let length = self.read_wire(&mut chunk)?;
+            if length == 0 {
+                return Ok(0);
+            }
+            received.extend_from_slice(&chunk[..length]);
+        }
+    }
+
+    fn read_wire(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = self.tls.get() else {
             return (&self.socket).read(buffer);
         };
         loop {
@@ -88,7 +145,18 @@ impl Connection {
 
     /// Sends all of `bytes`.
     pub fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        let Some(tls) = &self.tls else {
+        let Some(compression) = self.compression.get() else {
+            return self.write_wire(bytes);
+        };
+        // Held while it is sent: blocks must leave in order.
+        let mut deflate = lock(&compression.deflate);
+        let mut compressed = Vec::with_capacity(bytes.len() + 1024);
+        deflate.compress_vec(bytes, &mut compressed, FlushCompress::Sync)?;
+        self.write_wire(&compressed)
+    }
+
+    fn write_wire(&self, bytes: &[u8]) -> io::Result<()> {
+        let Some(tls) = self.tls.get() else {
             return (&self.socket).write_all(bytes);
         };
         let mut guard = lock(tls);
@@ -103,7 +171,7 @@ impl Connection {
 
     /// Says goodbye (TLS `close_notify`) and closes.
     pub fn close(&self) {
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = self.tls.get() {
             let mut guard = lock(tls);
             guard.session.send_close_notify();
             let _ = guard.session.write_tls(&mut &self.socket);
@@ -191,6 +259,6 @@ impl Drop for Listener {
     }
 }
 
-fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
-    tls.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -77,6 +77,7 @@ imap:
   oauth: {provider: "", client_id: ""}
   ca_file: "CA_FILE"
   starttls: false
+  compress: true
   tls_pin_sha256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=, 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
   proxy: {url: "https://proxy.example", connect_timeout: "5s", read_write_timeout: ""}
   state_dir: "/var/lib/mailtap"
@@ -94,6 +95,7 @@ fn every_setting() -> Adapter {
             },
             username: "journal@example.com".to_owned(),
             mechanism: Some(Mechanism::ScramSha256),
+            compress: true,
         },
         credentials: Credentials::Password(Secret::new("pa:ss # word".to_owned())),
         mailboxes: vec![Wanted::Name(MailboxName::new("Archive/2024"))],
@@ -196,6 +198,7 @@ fn the_same_as_arguments_is_the_same() {
         "client_options.lc_secret=shared",
         &ca_file,
         "starttls=false",
+        "compress=true",
         "tls_pin_sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
          47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
         "proxy.url=https://proxy.example/",
@@ -231,6 +234,7 @@ fn what_is_not_set_has_its_default() {
                 },
                 username: "journal".to_owned(),
                 mechanism: None,
+                compress: false,
             },
             credentials: Credentials::Password(Secret::new(CANARY.to_owned())),
             mailboxes: vec![Wanted::Name(MailboxName::new("INBOX"))],

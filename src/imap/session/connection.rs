@@ -7,12 +7,13 @@ use super::SessionError;
 use crate::clock::{Clock, Deadline, Phase};
 use crate::imap::reader::{Event, Reader};
 use crate::imap::response::{Condition, Response};
+use crate::net::deflate::Compressible;
 use crate::net::{NetError, NetErrorKind, Stream};
 use crate::{limits, log};
 
 /// The stream with the reader behind it.
 pub(super) struct Connection {
-    stream: Box<dyn Stream>,
+    stream: Compressible,
     clock: Arc<dyn Clock>,
     pub(super) reader: Reader,
     tags: u32,
@@ -83,7 +84,7 @@ impl Patience {
 impl Connection {
     pub(super) fn new(stream: Box<dyn Stream>, clock: Arc<dyn Clock>) -> Connection {
         Connection {
-            stream,
+            stream: Compressible::new(stream),
             clock,
             reader: Reader::new(),
             tags: 0,
@@ -131,6 +132,12 @@ impl Connection {
         let deadline = self.clock.deadline(Phase::Tls, limits::TLS_HANDSHAKE);
         self.last_words = None;
         Ok(self.stream.start_tls(deadline)?)
+    }
+
+    /// Goes on compressed. What was read behind the server's agreement is compressed as well.
+    pub(super) fn compress(&mut self) {
+        let ahead = self.reader.take_ahead();
+        self.stream.compress(&ahead);
     }
 
     /// The next response, or the beginning of a body. BYE is an error, as it ends everything. What is left of a body that

@@ -1,4 +1,5 @@
-//! Logging in: STARTTLS where configured → CAPABILITY → AUTHENTICATE or LOGIN → CAPABILITY → ID.
+//! Logging in: STARTTLS where configured → CAPABILITY → AUTHENTICATE or LOGIN → CAPABILITY → ID → COMPRESS
+//! where configured.
 
 use super::connection::trouble;
 use super::{Session, SessionError, quick};
@@ -27,6 +28,9 @@ impl Session {
         // NetEase answers "Unsafe Login" to those who do not say who they are; nobody minds the rest.
         if capabilities.has("ID") {
             self.run(&Command::Id, quick(Phase::Login), |_| {})?;
+        }
+        if settings.compress {
+            self.compress(capabilities.has("COMPRESS=DEFLATE"))?;
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ mod session;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+
 use super::Watched;
 use super::certificates::{self, Certificate};
 use super::wire::{Connection, Listener};
@@ -23,8 +25,12 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// How the server is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// TLS from the first byte, with this certificate; `None` is clear text.
+    /// TLS with this certificate; `None` is clear text.
     pub certificate: Option<Certificate>,
+    /// When it begins.
+    pub tls: TlsBegins,
+    /// What else is offered to those who logged in; `COMPRESS=DEFLATE` is also done.
+    pub extensions: Vec<&'static str>,
     /// The first mailbox, by its name on the wire (modified UTF-7).
     pub mailbox: String,
     /// Whether AUTHENTICATE takes an initial response (RFC 4959).
@@ -39,12 +45,23 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             certificate: Some(Certificate::Good),
+            tls: TlsBegins::AtOnce,
+            extensions: Vec::new(),
             mailbox: "INBOX".to_owned(),
             sasl_ir: true,
             auth_plain: true,
             auth_xoauth2: false,
         }
     }
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsBegins {
+    /// With the first byte.
+    AtOnce,
+    /// With STARTTLS; before it nobody may log in.
+    WithStartTls,
 }
 
 /// What the server does wrong, from when it is told until [`ImapServer::heal`], unless it says *once*.
@@ -134,6 +151,8 @@ pub struct ImapServer {
 /// Everything the sessions share.
 struct State {
     settings: Settings,
+    /// For STARTTLS.
+    tls: Option<Arc<ServerConfig>>,
     password: String,
     /// The first is the one of the settings; the others come and go.
     mailboxes: Vec<Mailbox>,
@@ -160,8 +179,10 @@ impl ImapServer {
 
     pub fn with(settings: Settings) -> ImapServer {
         let config = settings.certificate.map(certificates::server_config);
+        let at_once = config.clone().filter(|_| settings.tls == TlsBegins::AtOnce);
         let state = Arc::new(Watched::new(State {
             mailboxes: vec![Mailbox::new(&settings.mailbox)],
+            tls: config.filter(|_| settings.tls == TlsBegins::WithStartTls),
             settings,
             password: PASSWORD.to_owned(),
             faults: Vec::new(),
@@ -170,7 +191,7 @@ impl ImapServer {
             logged_in: 0,
         }));
         let shared = Arc::clone(&state);
-        let listener = Listener::start(config, move |connection| session::serve(connection, &shared));
+        let listener = Listener::start(at_once, move |connection| session::serve(connection, &shared));
         ImapServer { listener, state }
     }
 

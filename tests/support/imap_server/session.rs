@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::Watched;
 use super::super::wire::Connection;
 use super::command::{Command, Reader};
-use super::{Fault, State, USER, View};
+use super::{Fault, State, TlsBegins, USER, View};
 
 /// What a client may not send if it only reads.
 const WRITES: [&str; 10] = [
@@ -33,6 +33,7 @@ pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
         connection,
         state,
         authenticated: false,
+        may_log_in: state.look(|state| state.settings.tls == TlsBegins::AtOnce),
         tags: HashSet::new(),
         bodies: 0,
         out: Vec::new(),
@@ -53,6 +54,7 @@ pub(super) struct Session<'a> {
     pub(super) connection: &'a Arc<Connection>,
     pub(super) state: &'a Arc<Watched<State>>,
     authenticated: bool,
+    may_log_in: bool,
     tags: HashSet<String>,
     /// Bodies sent so far.
     pub(super) bodies: usize,
@@ -162,6 +164,25 @@ impl Session<'_> {
                 self.done(command, "OK LOGOUT completed")?;
                 Ok(false)
             }
+            "STARTTLS" if !self.may_log_in => {
+                self.done(command, "OK begin TLS")?;
+                self.flush()?;
+                let config = self.state.look(|state| state.tls.clone()).unwrap();
+                self.connection.start_tls(&config)?;
+                self.may_log_in = true;
+                Ok(true)
+            }
+            "LOGIN" | "AUTHENTICATE" if !self.may_log_in => {
+                let wrong = format!("a login in clear: {}", command.name);
+                self.state.change(|state| state.record.violations.push(wrong));
+                self.done(command, "NO [PRIVACYREQUIRED] not in clear")
+            }
+            "COMPRESS" if self.authenticated && self.extensions().contains(&"COMPRESS=DEFLATE") => {
+                self.done(command, "OK DEFLATE active")?;
+                self.flush()?;
+                self.connection.compress();
+                Ok(true)
+            }
             "LOGIN" if !self.authenticated => {
                 let user = command.arguments.first().cloned().unwrap_or_default();
                 let password = command.arguments.get(1).cloned().unwrap_or_default();
@@ -176,6 +197,10 @@ impl Session<'_> {
             "IDLE" if examined && !self.state.look(|state| state.has(&Fault::NoIdle)) => self.idle(command),
             _ => self.done(command, "BAD not understood here"),
         }
+    }
+
+    fn extensions(&self) -> Vec<&'static str> {
+        self.state.look(|state| state.settings.extensions.clone())
     }
 
     fn capability(&mut self, command: &Command) -> Next {
@@ -197,6 +222,14 @@ impl Session<'_> {
         // As many servers do, the best is told only to those who logged in.
         if self.authenticated && idle {
             line.push_str(" IDLE");
+        }
+        if self.authenticated {
+            for extension in self.extensions() {
+                line.extend([" ", extension]);
+            }
+        }
+        if !self.may_log_in {
+            line.push_str(" STARTTLS LOGINDISABLED");
         }
         self.say(&line);
         self.done(command, "OK CAPABILITY completed")
