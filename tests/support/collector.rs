@@ -86,8 +86,10 @@ impl Configuration {
         line("      ", "oid", &"8cbe27f4-bfa1-4afb-ba19-138cd51389cd");
         line("      ", "installation_key", &"e9a3bcdf-efa2-47ae-b6df-579a02f3a54d");
         line("    ", "dest_url", &text(&self.dest_url));
-        line("    ", "sensor_seed_key", &"seed");
-        if !self.lc_secret.is_empty() {
+        // Each where it has an effect: with the other, the program says that it has none.
+        if self.lc_secret.is_empty() {
+            line("    ", "sensor_seed_key", &"seed");
+        } else {
             line("    ", "lc_secret", &text(&self.lc_secret));
         }
         for option in &self.more_options {
