@@ -194,6 +194,11 @@ pub const HTTP_RETRY_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Bytes of a response body that an error message quotes. Reached: the quotation ends.
 pub const HTTP_EXCERPT: usize = 200;
 
+// ---- sink: webhook, gzip ----
+
+/// What the buffer of a compressed body grows by, at least.
+pub const GZIP_STEP: usize = 16 * 1024;
+
 // ---- websocket ----
 
 /// Bytes of a message that go in one frame; longer ones are sent in pieces, so that nothing is in memory twice.

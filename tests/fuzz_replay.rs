@@ -40,6 +40,11 @@ const TARGETS: &[Target] = &[
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("token_answer", "oauth", mailtap::oauth::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
+    (
+        "webhook_answer",
+        "sink::webhook::answer",
+        mailtap::sink::webhook::answer::fuzz,
+    ),
     ("websocket", "websocket::message", mailtap::websocket::message::fuzz),
 ];
 

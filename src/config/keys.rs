@@ -88,6 +88,9 @@ const CLIENT_OPTIONS: Shape = Shape::Section(&[
     ("dest_url", Shape::Text),
     ("proxy", PROXY),
     ("lc_secret", Shape::Text),
+    ("headers", Shape::FreeText),
+    ("signing_secret", Shape::Text),
+    ("batch_events", Shape::Number),
 ]);
 
 const IDENTITY: Shape = Shape::Section(&[("oid", Shape::Text), ("installation_key", Shape::Text)]);
@@ -186,12 +189,18 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
     let expected = match (&node.content, shape) {
         // Null is how the original writes what is not set.
         (Content::Null, _)
-        | (Content::Mapping(_), Shape::Free | Shape::FreeText)
+        | (Content::Mapping(_), Shape::Free)
         | (Content::Scalar(_), Shape::Text | Shape::Flag | Shape::Number) => return Ok(()),
         (Content::Mapping(entries), Shape::Section(keys)) => {
             return entries
                 .iter()
                 .try_for_each(|entry| check_entry(entry, keys, path, root));
+        }
+        // A key of the operator's own may hold what is no name, as where the space behind a colon is missing.
+        (Content::Mapping(entries), Shape::FreeText) => {
+            return entries
+                .iter()
+                .try_for_each(|entry| check_node(&entry.value, &Shape::Text, &join(path, &shown(&entry.key)), root));
         }
         (Content::Sequence(items), Shape::List(item)) => {
             return items

@@ -4,17 +4,25 @@ use serde_json::{Map, Value};
 
 use super::Receiver;
 use super::keys::{self, Shape};
+use super::nearest::shown;
 use super::node::Finding;
 use super::settings::{Section, machine_name};
-use crate::http::request::{Method, Request};
-use crate::http::url::Url;
+use crate::limits;
 use crate::secret::Secret;
 use crate::sink::limacharlie::message::Sensor;
 use crate::sink::limacharlie::{self, Destination, discovery};
-use crate::sink::webhook;
+use crate::sink::webhook::{self, SettingsError};
 
 /// The `dest_url` for events that stay on this machine.
 const STDOUT: &str = "stdout:";
+
+/// Options of a webhook.
+const FOR_WEBHOOK: &[(&str, &str)] = &[
+    ("lc_secret", "it is for a webhook"),
+    ("headers", "they are for a webhook"),
+    ("signing_secret", "it is for a webhook"),
+    ("batch_events", "it is for a webhook"),
+];
 
 /// Options of LimaCharlie's own protocol, and what to do instead.
 const FOR_LIMACHARLIE: &[(&str, &str)] = &[
@@ -32,14 +40,13 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
 
 /// The receiver, and the notices about options that do nothing with it.
 pub(super) fn receiver(options: &Section<'_>, is_insecure: bool) -> Result<(Receiver, Vec<Finding>), Finding> {
-    if options.flag("is_compressed")? {
-        return Err(options.fault("is_compressed", "compression is not built yet; remove it"));
-    }
     let url = options.text("dest_url")?;
     // Not every receiver needs these, but a reference in them that leads nowhere is still a mistake.
     options.section("identity").text("installation_key")?;
     options.text("platform")?;
-    let lc_secret = options.text("lc_secret")?;
+    options.text("lc_secret")?;
+    options.text("signing_secret")?;
+    options.named_texts("headers")?;
     let scheme = url.as_deref().map(|url| url.split(':').next().unwrap_or_default());
     let receiver = match (&url, scheme.map(str::to_ascii_lowercase).as_deref()) {
         (None, _) | (Some(_), Some("ws" | "wss")) => limacharlie(options, url.as_deref(), is_insecure)?,
@@ -47,28 +54,48 @@ pub(super) fn receiver(options: &Section<'_>, is_insecure: bool) -> Result<(Rece
         (Some(url), _) if url.eq_ignore_ascii_case("stdout") => {
             return Err(options.fault("dest_url", "write `stdout:`, with the colon"));
         }
-        (Some(url), _) => webhook(options, url, lc_secret, is_insecure)?,
+        (Some(url), _) => webhook(options, url, is_insecure)?,
     };
-    let notices = notices(options, &receiver);
+    let mut notices = notices(options, &receiver);
+    // Said to be off, it is no surprise.
+    if options.flag("is_compressed")? && receiver == Receiver::Stdout {
+        notices.push(options.fault("is_compressed", "has no effect with stdout:"));
+    }
     Ok((receiver, notices))
 }
 
-fn webhook(
-    options: &Section<'_>,
-    url: &str,
-    lc_secret: Option<String>,
-    is_insecure: bool,
-) -> Result<Receiver, Finding> {
-    // Checked here, by the poster's own rules, so that a slip is found before anything is contacted.
-    let parsed = Url::parse(url, is_insecure).map_err(|error| options.fault("dest_url", &error.to_string()))?;
-    Request::new(Method::Post, &parsed)
-        .with_field("lc-secret", lc_secret.as_deref().unwrap_or_default())
-        .map_err(|error| options.fault("lc_secret", &error.to_string()))?;
-    Ok(Receiver::Webhook(webhook::Settings {
-        url: Secret::new(url.to_owned()),
-        lc_secret: lc_secret.map(Secret::new),
+fn webhook(options: &Section<'_>, url: &str, is_insecure: bool) -> Result<Receiver, Finding> {
+    let headers = options.named_texts("headers")?;
+    let settings = webhook::Settings {
+        lc_secret: options.text("lc_secret")?.map(Secret::new),
+        headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+        signing_secret: options.text("signing_secret")?.map(Secret::new),
+        compressed: options.flag("is_compressed")?,
+        batch_events: batch_events(options)?,
         allow_clear_text: is_insecure,
-    }))
+        ..webhook::Settings::new(url)
+    };
+    // By the poster's own rules, so that a slip is found before anything is contacted.
+    settings.check().map_err(|error| match error {
+        SettingsError::Header { name, error } => options.section("headers").fault(&shown(&name), &error.to_string()),
+        error => {
+            let (key, reason) = error.finding();
+            options.fault(&key, &reason)
+        }
+    })?;
+    Ok(Receiver::Webhook(settings))
+}
+
+fn batch_events(options: &Section<'_>) -> Result<usize, Finding> {
+    let Some(number) = options.number("batch_events")? else {
+        return Ok(limits::BATCH_EVENTS);
+    };
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    if (1..=limits::BATCH_EVENTS).contains(&number) {
+        Ok(number)
+    } else {
+        Err(options.fault("batch_events", &format!("expected 1 to {}", limits::BATCH_EVENTS)))
+    }
 }
 
 /// LimaCharlie's own protocol: at `url`, or where LimaCharlie says.
@@ -98,7 +125,7 @@ fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> R
         },
         mappings: list("mappings", &Shape::List(&keys::MAPPING))?,
         indexing: list("indexing", &Shape::List(&keys::INDEX))?,
-        compressed: false,
+        compressed: options.flag("is_compressed")?,
         oid,
     };
     let settings = limacharlie::Settings {
@@ -110,11 +137,10 @@ fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> R
 
 /// Options that do nothing with `receiver`.
 fn notices(options: &Section<'_>, receiver: &Receiver) -> Vec<Finding> {
-    let without_hook = [("lc_secret", "it is for a webhook")];
     let (with, idle): (&str, &[&[(&str, &str)]]) = match receiver {
-        Receiver::LimaCharlie(_) => ("LimaCharlie's own protocol", &[&without_hook, WITHOUT_EFFECT]),
+        Receiver::LimaCharlie(_) => ("LimaCharlie's own protocol", &[FOR_WEBHOOK, WITHOUT_EFFECT]),
         Receiver::Webhook(_) => ("a webhook", &[FOR_LIMACHARLIE, WITHOUT_EFFECT]),
-        Receiver::Stdout => ("", &[&without_hook, FOR_LIMACHARLIE, WITHOUT_EFFECT]),
+        Receiver::Stdout => ("", &[FOR_WEBHOOK, FOR_LIMACHARLIE, WITHOUT_EFFECT]),
     };
     let set = idle.concat().into_iter().filter(|(key, _)| options.is_set(key));
     let reason = |instead| match receiver {

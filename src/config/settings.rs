@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::keys::Shape;
+use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{Adapter, Receiver, keys, oauth, proxy, receiver, server, verbatim};
@@ -351,6 +352,23 @@ impl<'a> Section<'a> {
         scalars
             .map(|text| reference::resolve(text, self.environment).map_err(|reason| self.fault(key, &reason)))
             .collect()
+    }
+
+    /// The texts of the section under `key`, whose keys are the operator's own, their references resolved.
+    pub fn named_texts(&self, key: &str) -> Result<Vec<(String, String)>, Finding> {
+        let section = self.section(key);
+        let Some(Content::Mapping(entries)) = section.node.map(|node| &node.content) else {
+            return Ok(Vec::new());
+        };
+        let named = entries.iter().map(|entry| {
+            let text = match &entry.value.content {
+                Content::Scalar(text) => reference::resolve(text.expose(), self.environment),
+                _ => Ok(String::new()),
+            };
+            text.map(|text| (entry.key.clone(), text))
+                .map_err(|reason| section.fault(&shown(&entry.key), &reason))
+        });
+        named.collect()
     }
 
     /// The text under `key`, which must be there.

@@ -7,6 +7,7 @@ mod mailboxes;
 mod settings;
 mod traps;
 mod values;
+mod webhook;
 
 use super::{Adapter, Loaded, from_arguments, from_bytes};
 

@@ -101,13 +101,17 @@ impl Request {
     }
 }
 
-/// Fields whose second copy, or other value, would change where the request ends or whom it is for.
-const OURS: [&str; 10] = [
+/// Fields whose second copy, or other value, would change where the request ends, whom it is for, or how its answer is to
+/// be read.
+const OURS: [&str; 13] = [
+    "Accept-Encoding",
     "Connection",
     "Content-Length",
     "Expect",
     "Host",
     "Keep-Alive",
+    "Proxy-Authorization",
+    "Proxy-Connection",
     "TE",
     "Trailer",
     "Transfer-Encoding",
@@ -120,7 +124,7 @@ const OURS: [&str; 10] = [
 pub enum FieldError {
     /// Not a token (RFC 9110 section 5.6.2).
     Name,
-    /// One that the program writes itself.
+    /// One that the program writes itself, or leaves out itself.
     Ours,
     /// CR, LF, NUL or another control character, or space at an end.
     Value,
@@ -130,7 +134,7 @@ impl fmt::Display for FieldError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             FieldError::Name => "not a valid header name",
-            FieldError::Ours => "a header that mailtap writes itself",
+            FieldError::Ours => "a header on which mailtap decides itself",
             FieldError::Value => "has a line end, another control character, or a space at an end",
         })
     }

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use self::discovery::Discovery;
 use self::message::{Control, Sensor};
 use self::window::{Broken, Step, Window};
+use super::gzip::Gzip;
 use super::{Batch, DeliveryError, Sink};
 use crate::clock::Clock;
 use crate::event::raw::Collected;
@@ -54,6 +55,8 @@ pub struct LimaCharlie {
     instance: String,
     discovery: Discovery,
     connection: Option<Connection>,
+    /// Where messages are compressed.
+    gzip: Option<Gzip>,
     window: Window,
     /// The digest of a batch whose delivery failed. When it comes again, what was acknowledged of it is not sent again.
     unfinished: Option<[u8; 32]>,
@@ -69,6 +72,7 @@ impl LimaCharlie {
         // Without randomness no connection can be made either; that error is told then.
         let _ = random(&mut instance);
         LimaCharlie {
+            gzip: settings.sensor.compressed.then(Gzip::new),
             settings,
             instance: message::uuid(instance),
             discovery: Discovery::default(),
@@ -143,7 +147,13 @@ impl LimaCharlie {
                     let event = usize::try_from(place).ok().and_then(|place| batch.event(place));
                     let (fields, payload) = event.and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
                     let head = message::head(*fields, sequence);
-                    match connection.send(&head, payload, MessageKind::Binary) {
+                    let member = self.gzip.as_mut().map(|gzip| gzip.member(&[&head, payload]));
+                    let (head, payload) = match &member {
+                        None => (head.as_slice(), payload),
+                        Some(Ok(member)) => (&[][..], *member),
+                        Some(Err(error)) => return Err(self.retry(&error.to_string())),
+                    };
+                    match connection.send(head, payload, MessageKind::Binary) {
                         Ok(true) => connection.receive_ready(),
                         Ok(false) => Ok(None),
                         Err(error) => Err(error),

@@ -1,5 +1,6 @@
 //! Where events go. A [`Sink`] takes a [`Batch`] and returns when the receiver has acknowledged all of it, or says why not.
 
+mod gzip;
 pub mod limacharlie;
 pub mod stdout;
 pub mod webhook;
@@ -79,6 +80,11 @@ pub trait Sink: Send {
     fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
         encode::encode(&mail.event, output);
         output.push(b'\n');
+    }
+
+    /// How many events a batch may have at most.
+    fn batch_events(&self) -> usize {
+        limits::BATCH_EVENTS
     }
 
     /// Sends the whole batch and waits for the acknowledgement of all of it. After an error the receiver may hold

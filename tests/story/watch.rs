@@ -65,9 +65,8 @@ impl Watch {
             Arc::new(TcpDialer::new(config, Arc::clone(&clock), stop))
         };
         let settings = webhook::Settings {
-            url: Secret::new(self.receiver.url()),
             lc_secret: Some(Secret::new(lc_secret.to_owned())),
-            allow_clear_text: false,
+            ..webhook::Settings::new(&self.receiver.url())
         };
         let mailbox = Mailbox {
             imap: imap::Settings {

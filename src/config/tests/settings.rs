@@ -61,7 +61,7 @@ imap:
         path: "event/headers/from"
         regexp: "<([^>]+)>"
         index_type: "user"
-    is_compressed: false
+    is_compressed: true
     buffer_options: {}
     dest_url: "https://receiver.example.com/hook"
     proxy:
@@ -72,6 +72,9 @@ imap:
       connect_timeout: "0s"
       read_write_timeout: "2.5s"
     lc_secret: "shared"
+    headers: {X-Token: "a: b"}
+    signing_secret: "whsec_aGk="
+    batch_events: 100
   unwrap_journal: "off"
   auth: "SCRAM-SHA-256"
   oauth: {provider: "", client_id: ""}
@@ -142,6 +145,10 @@ fn every_setting() -> Adapter {
         receiver: Receiver::Webhook(sink::webhook::Settings {
             url: Secret::new("https://receiver.example.com/hook".to_owned()),
             lc_secret: Some(Secret::new("shared".to_owned())),
+            headers: vec![("X-Token".to_owned(), Secret::new("a: b".to_owned()))],
+            signing_secret: Some(Secret::new("whsec_aGk=".to_owned())),
+            compressed: true,
+            batch_events: 100,
             allow_clear_text: false,
         }),
     }
@@ -196,6 +203,10 @@ fn the_same_as_arguments_is_the_same() {
         "client_options.mappings[0].mappings[0].dst_field=c",
         "client_options.dest_url=https://receiver.example.com/hook",
         "client_options.lc_secret=shared",
+        "client_options.headers.X-Token=a: b",
+        "client_options.signing_secret=whsec_aGk=",
+        "client_options.is_compressed=true",
+        "client_options.batch_events=100",
         &ca_file,
         "starttls=false",
         "compress=true",
@@ -383,7 +394,7 @@ fn every_text_can_be_a_reference_and_the_key_is_named_when_it_leads_nowhere() {
             "{error}"
         );
     }
-    for key in ["dest_url", "lc_secret", "hostname", "platform"] {
+    for key in ["dest_url", "lc_secret", "signing_secret", "hostname", "platform"] {
         let others = if key == "dest_url" { "" } else { "dest_url: 'stdout:', " };
         let error = refused(&with_options(&format!("{others}{key}: hive://secret/x")));
         assert!(

@@ -215,10 +215,6 @@ fn trap_what_does_nothing_is_accepted_in_silence() {
             "imap.attachment_ingest_key: uploading attachments as artifacts is not built yet",
         ),
         (
-            with_options("dest_url: 'stdout:', is_compressed: true"),
-            "imap.client_options.is_compressed: compression is not built yet",
-        ),
-        (
             format!("healthcheck: 8080\n{}", with(&[])),
             "healthcheck: is not built yet; remove it",
         ),

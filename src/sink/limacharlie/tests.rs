@@ -11,6 +11,7 @@ use crate::event::{Origin, build};
 use crate::http::url::Url;
 use crate::limits;
 use crate::secret::Secret;
+use crate::sink::gzip::tests::inflated;
 use crate::sink::{Batch, DeliveryError, Sink};
 use crate::websocket::connection::tests::{Answer, Peer, SWITCHING, server_frame, zeros};
 use crate::websocket::frame::Opcode;
@@ -120,14 +121,20 @@ fn next_message(stream: &mut Vec<u8>) -> Option<Heard> {
     stream.drain(..header + length);
     Some(match first {
         0x81 => Heard::Hello(serde_json::from_slice(&payload).unwrap()),
-        0x82 => Heard::Data(
-            u64::from_be_bytes(payload[4..12].try_into().unwrap()),
-            payload[15..].to_vec(),
-        ),
+        0x82 if payload.starts_with(&[0x1f, 0x8b]) => data(&inflated(&payload)),
+        0x82 => data(&payload),
         0x88 => Heard::Close(payload),
         0x89 => Heard::Ping,
         other => panic!("a frame that begins with {other:x}"),
     })
+}
+
+/// Behind the map's header and `x` stands the sequence, behind that `a`.
+fn data(message: &[u8]) -> Heard {
+    Heard::Data(
+        u64::from_be_bytes(message[4..12].try_into().unwrap()),
+        message[15..].to_vec(),
+    )
 }
 
 fn say(controls: &[&str]) -> Answer {
@@ -175,6 +182,34 @@ fn mails_arrive_in_order_over_one_connection_and_sequences_go_on() {
         Heard::Close(1000_u16.to_be_bytes().to_vec()),
     ];
     assert_eq!(rest, expected);
+}
+
+#[test]
+fn a_compressed_message_is_one_gzip_member_of_the_same_bytes() {
+    let cloud = Cloud::new(faithful);
+    let mut settings = Settings {
+        sensor: sensor(),
+        destination: Destination::Fixed(Url::parse("https://h.example/usp", false).unwrap()),
+    };
+    settings.sensor.compressed = true;
+    let clock: Arc<dyn Clock> = Arc::clone(&cloud.peer.clock) as Arc<dyn Clock>;
+    let mut sink = LimaCharlie::new(settings, Arc::new(Arc::clone(&cloud.peer)), clock, zeros);
+    // Longer than one frame takes, compressed or not.
+    let long = "0123456789abcdef".repeat(10_000);
+    sink.deliver(&batch(&["one", &long])).unwrap();
+    sink.deliver(&batch(&["two"])).unwrap();
+    let heard = cloud.heard.lock().unwrap();
+    let [Heard::Handshake, Heard::Hello(hello), rest @ ..] = heard.as_slice() else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(hello["is_compressed"], true);
+    let payload = |mail: &str| {
+        let mut payload = Vec::new();
+        push_mail(mail.as_bytes(), 0, &mut payload);
+        payload[1..].to_vec()
+    };
+    let expected = [(1, "one"), (2, long.as_str()), (3, "two")];
+    assert_eq!(rest, expected.map(|(sequence, mail)| Heard::Data(sequence, payload(mail))));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::signature::SigningKey;
 use super::{Settings, SettingsError, Webhook};
 use crate::http::request::FieldError;
 use crate::http::script::{Network, Step, say};
@@ -8,22 +9,32 @@ use crate::http::url::UrlError;
 use crate::limits;
 use crate::net::NetErrorKind;
 use crate::secret::Secret;
+use crate::sink::gzip::tests::inflated;
 use crate::sink::{Batch, DeliveryError, Sink};
+
+/// Of [`batch`]: `printf '{"a":1}\n{"b":2}\n' | sha256sum`, its first 32 digits.
+const BATCH_ID: &str = "3881dc2e-e848-fe04-d776-737c86afbc78";
 
 const PATH: &str = "/hooks/0123-hunter2?token=hunter3&x=1";
 
 fn settings(url: &str, lc_secret: Option<&str>) -> Settings {
     Settings {
-        url: Secret::new(url.to_owned()),
-        lc_secret: lc_secret.map(|secret| Secret::new(secret.to_owned())),
-        allow_clear_text: false,
+        lc_secret: lc_secret.map(secret),
+        ..Settings::new(url)
     }
 }
 
+fn secret(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
 fn webhook(network: &Arc<Network>) -> Webhook {
-    let settings = settings(&format!("https://a.example{PATH}"), Some("hunter4"));
+    webhook_with(network, &settings(&format!("https://a.example{PATH}"), Some("hunter4")))
+}
+
+fn webhook_with(network: &Arc<Network>, settings: &Settings) -> Webhook {
     let clock = Arc::clone(&network.clock);
-    Webhook::new(&settings, Arc::clone(network) as _, clock).expect("valid settings")
+    Webhook::new(settings, Arc::clone(network) as _, clock).expect("valid settings")
 }
 
 fn batch() -> Batch {
@@ -54,7 +65,7 @@ fn a_batch_is_posted_as_lines_with_the_secret_in_its_header() {
     assert_eq!(webhook(&network).deliver(&batch()), Ok(()));
     let expected = format!(
         "POST {PATH} HTTP/1.1\r\nHost: a.example\r\nUser-Agent: mailtap/{}\r\nContent-Type: application/x-ndjson\r\n\
-         lc-secret: hunter4\r\nContent-Length: 16\r\n\r\n{{\"a\":1}}\n{{\"b\":2}}\n",
+         lc-secret: hunter4\r\nIdempotency-Key: {BATCH_ID}\r\nContent-Length: 16\r\n\r\n{{\"a\":1}}\n{{\"b\":2}}\n",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(network.requests(), [(1, expected.into_bytes())]);
@@ -242,6 +253,7 @@ fn settings_that_cannot_work_are_refused_before_anyone_is_contacted() {
             .map(|_| ())
             .expect_err("refused");
         assert_eq!(error, expected);
+        assert_eq!(settings.check(), Err(expected));
         assert!(error.to_string().starts_with(names), "{error}");
         assert_no_secret(&error.to_string());
     }
@@ -258,4 +270,179 @@ fn clear_text_is_posted_when_it_is_allowed() {
     let mut webhook = Webhook::new(&allowed, Arc::clone(&network) as _, clock).expect("allowed");
     assert_eq!(webhook.deliver(&batch()), Ok(()));
     assert_eq!(network.dialled(), ["a.example:80"]);
+}
+
+/// The lines of every request's head that begin with one of `names`.
+fn fields(network: &Network, names: &[&str]) -> Vec<Vec<String>> {
+    let requests = network.requests();
+    let lines = requests.iter().map(|(_, request)| {
+        let end = memchr::memmem::find(request, b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8(request[..end].to_vec()).expect("text");
+        let wanted = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name}: ")));
+        head.lines().filter(wanted).map(str::to_owned).collect()
+    });
+    lines.collect()
+}
+
+const ACCEPTED: &str = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n";
+const LATER: &str = "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
+    let network = Network::new([vec![
+        Step::Request,
+        say(LATER),
+        Step::Request,
+        say(ACCEPTED),
+        Step::Request,
+        say(ACCEPTED),
+    ]]);
+    let settings = Settings {
+        signing_secret: Some(secret("hunter2")),
+        ..settings("https://a.example/x", None)
+    };
+    let mut webhook = webhook_with(&network, &settings);
+    webhook.deliver(&batch()).expect_err("later");
+    network.clock.advance(Duration::from_millis(1999));
+    webhook.deliver(&batch()).expect("accepted");
+    let mut other = batch();
+    let _ = other.split_off(1);
+    webhook.deliver(&other).expect("accepted");
+    let names = ["Idempotency-Key", "webhook-id", "webhook-timestamp", "webhook-signature"];
+    let expected = |key: &str, seconds: &str, signature: &str| {
+        names
+            .iter()
+            .zip([key, key, seconds, signature])
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fields(&network, &names),
+        [
+            expected(BATCH_ID, "784111777", "v1,x28baOGfNjgRS2pg2g/YKsux7e+3MFD9hhnowGkGP3k="),
+            expected(BATCH_ID, "784111778", "v1,IRPvtTh7OkhMAc2XlDOpwChuzjGrN8+8s/QPPPbQ2n0="),
+            expected("e3464320-21b0-4179-518d-9614f3560ccd", "784111778", "v1,TBHhUETFYIVCy/1SbqU8AyfXuEyUEdlGBabLtX7B0Kc="),
+        ]
+    );
+}
+
+#[test]
+fn a_compressed_body_is_one_gzip_member_and_what_is_sent_is_what_is_signed() {
+    let network = Network::new([vec![Step::Request, say(LATER), Step::Request, say(ACCEPTED)]]);
+    let settings = Settings {
+        compressed: true,
+        signing_secret: Some(secret("hunter2")),
+        ..settings("https://a.example/x", None)
+    };
+    let mut webhook = webhook_with(&network, &settings);
+    webhook.deliver(&batch()).expect_err("later");
+    webhook.deliver(&batch()).expect("accepted");
+    let requests = network.requests();
+    assert_eq!(requests[0], requests[1]);
+    let (_, request) = &requests[0];
+    let head = memchr::memmem::find(request, b"\r\n\r\n").expect("a head");
+    let body = &request[head + 4..];
+    assert_eq!(inflated(body), batch().bytes());
+    let signature = SigningKey::parse("hunter2")
+        .expect("a key")
+        .sign(BATCH_ID, 784_111_777, body);
+    assert_eq!(
+        fields(&network, &["Content-Encoding", "Idempotency-Key", "webhook-signature"])[0],
+        [
+            "Content-Encoding: gzip".to_owned(),
+            format!("Idempotency-Key: {BATCH_ID}"),
+            format!("webhook-signature: {signature}"),
+        ]
+    );
+}
+
+#[test]
+fn headers_are_sent_as_they_are_and_in_order() {
+    let network = Network::new([vec![Step::Request, say(ACCEPTED)]]);
+    let settings = Settings {
+        headers: vec![
+            ("Authorization".to_owned(), secret("Splunk hunter2")),
+            ("X-\u{60}a".to_owned(), secret("caf\u{e9}\t;")),
+        ],
+        batch_events: 1,
+        ..settings("https://a.example/x", None)
+    };
+    webhook_with(&network, &settings).deliver(&batch()).expect("accepted");
+    assert_eq!(
+        fields(&network, &["Content-Type", "Authorization", "X-`a"])[0],
+        [
+            "Content-Type: application/json",
+            "Authorization: Splunk hunter2",
+            "X-`a: caf\u{e9}\t;"
+        ]
+    );
+}
+
+#[test]
+fn a_success_that_tells_of_events_not_taken_acknowledges_nothing() {
+    for (body, class) in [
+        ("{\"errors\":false,\"items\":[]}", "acknowledged"),
+        (
+            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400}}]}",
+            "reject",
+        ),
+        ("{\"errors\":true,\"items\":[{\"create\":{\"status\":429}}]}", "retry"),
+        ("{\"text\":\"Server is busy\",\"code\":9}", "retry"),
+        ("{\"ingested\":1,\"failed\":1}", "reject"),
+        ("{\"text\":\"Success\",\"code\":0}", "acknowledged"),
+    ] {
+        let found = match deliver("200 x", body) {
+            Ok(()) => "acknowledged",
+            Err(DeliveryError::Retry { .. }) => "retry",
+            Err(DeliveryError::Reject { .. }) => "reject",
+            Err(DeliveryError::Configuration { .. }) => "configuration",
+        };
+        assert_eq!(found, class, "{body}");
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_word_about_any_failure() {
+    let secrets = Settings {
+        headers: vec![("Authorization".to_owned(), secret("Bearer canary-1 canary-2"))],
+        signing_secret: Some(secret("whsec_canary+3aaaa")),
+        ..settings("https://a.example/canary-4/a%63anary-5?canary-6=canary-7", Some("canary-8"))
+    };
+    let echo = "{\"u\":\"\\/canary-4\\/acanary-5?canary-6=canary-7 a%63anary-5\",\"h\":\"Bearer canary-1 canary-2 \
+                canary-8 whsec_canary+3aaaa canary+3aaaa\"}";
+    let mut scripts = vec![
+        vec![Step::Request, say("HTTP/1.1 200 canary-1\r\n x: canary-1\r\n\r\n")],
+        vec![Step::Request, say("canary-1 canary-4\r\n"), Step::Close],
+        vec![Step::Request, Step::Stuck],
+    ];
+    for status in [301, 400, 401, 403, 404, 407, 413, 429, 500, 599] {
+        let answer = format!(
+            "HTTP/1.1 {status} {echo}\r\nLocation: {echo}\r\nContent-Length: {}\r\n\r\n{echo}",
+            echo.len()
+        );
+        scripts.push(vec![Step::Request, say(&answer), Step::Close]);
+    }
+    for script in scripts {
+        let network = Network::new([script.clone()]);
+        let mut webhook = webhook_with(&network, &secrets);
+        let error = webhook.deliver(&batch()).expect_err("a failure");
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(!text.contains("canary"), "{script:?}: {text}");
+        }
+    }
+    assert!(!format!("{secrets:?}").contains("canary"));
+}
+
+#[test]
+fn a_login_that_fails_names_every_setting_that_holds_one() {
+    let network = Network::new([vec![Step::Request, say("HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n")]]);
+    let settings = Settings {
+        headers: vec![("Authorization".to_owned(), secret("Bearer hunter2"))],
+        signing_secret: Some(secret("hunter2")),
+        ..settings("https://a.example/x", None)
+    };
+    let error = webhook_with(&network, &settings).deliver(&batch()).expect_err("401");
+    for setting in ["headers", "signing_secret", "lc_secret", "dest_url"] {
+        assert!(error.to_string().contains(&format!("client_options.{setting}")), "{error}");
+    }
 }

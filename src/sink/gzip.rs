@@ -1,0 +1,125 @@
+//! Bytes → one gzip member (RFC 1952), again and again with the same memory. The same bytes become the same member.
+
+use flate2::{Compress, CompressError, Compression, Crc, FlushCompress, Status};
+
+use crate::limits;
+
+/// RFC 1952 section 2.3.1: deflate, no flags, no time, made in haste (XFL 4), on no system in particular. A time or a
+/// system would only tell the receiver about us.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
+
+/// A compressor and the last member that it made.
+pub struct Gzip {
+    deflate: Compress,
+    member: Vec<u8>,
+}
+
+impl Gzip {
+    /// About 300 KiB, for as long as it lives.
+    pub fn new() -> Gzip {
+        Gzip {
+            // The fastest level: mail arrives as fast as the server gives it, and better ones save little of base64.
+            deflate: Compress::new(Compression::fast(), false),
+            member: Vec::new(),
+        }
+    }
+
+    /// `pieces`, one behind the other, as one member. It needs no more memory than they do, and a little.
+    pub fn member(&mut self, pieces: &[&[u8]]) -> Result<&[u8], CompressError> {
+        self.deflate.reset();
+        self.member.clear();
+        // An event of unusual size made it grow.
+        self.member.shrink_to(limits::BATCH_BYTES);
+        self.member.extend_from_slice(&HEADER);
+        let mut check = Crc::new();
+        for piece in pieces {
+            check.update(piece);
+            self.push(piece)?;
+        }
+        while self.step(&[], FlushCompress::Finish)? != Status::StreamEnd {}
+        // CRC32 and the length modulo 2^32, RFC 1952 section 2.3.1.
+        self.member.extend_from_slice(&check.sum().to_le_bytes());
+        self.member.extend_from_slice(&check.amount().to_le_bytes());
+        Ok(&self.member)
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) -> Result<(), CompressError> {
+        while !bytes.is_empty() {
+            let before = self.deflate.total_in();
+            self.step(bytes, FlushCompress::None)?;
+            let taken = self.deflate.total_in().saturating_sub(before);
+            bytes = usize::try_from(taken)
+                .ok()
+                .and_then(|taken| bytes.get(taken..))
+                .unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Compresses as much as there is room for, which is never none.
+    fn step(&mut self, bytes: &[u8], flush: FlushCompress) -> Result<Status, CompressError> {
+        self.member.reserve(limits::GZIP_STEP);
+        self.deflate.compress_vec(bytes, &mut self.member, flush)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Read as _;
+
+    use flate2::bufread::GzDecoder;
+
+    use super::Gzip;
+    use crate::limits;
+
+    /// What is in `member`, behind which nothing may stand.
+    pub(crate) fn inflated(member: &[u8]) -> Vec<u8> {
+        let mut rest = member;
+        let mut bytes = Vec::new();
+        GzDecoder::new(&mut rest).read_to_end(&mut bytes).expect("one gzip member");
+        assert_eq!(rest, b"", "something behind the member");
+        bytes
+    }
+
+    /// Bytes that no compressor makes shorter.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state: u32 = 1;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        (0..length).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn every_length_comes_back_and_the_same_bytes_are_the_same_member() {
+        let mut gzip = Gzip::new();
+        for length in [0, 1, 2, 1000, 65_535, 65_536, 1 << 20] {
+            for bytes in [vec![b'x'; length], noise(length)] {
+                let member = gzip.member(&[&bytes]).expect("compressed").to_vec();
+                assert!(inflated(&member) == bytes, "{length}");
+                assert!(gzip.member(&[&bytes]).expect("compressed") == member, "{length}");
+                assert!(member.len() < length + length / 1000 + 100, "{length}: {}", member.len());
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_one_member_wherever_they_are_cut() {
+        let bytes = b"{\"a\":1}\n{\"b\":2}\n";
+        let mut gzip = Gzip::new();
+        for middle in 0..=bytes.len() {
+            let (first, second) = bytes.split_at(middle);
+            assert_eq!(inflated(gzip.member(&[first, second]).expect("compressed")), bytes);
+        }
+    }
+
+    #[test]
+    fn memory_that_one_large_batch_took_is_given_back_with_the_next() {
+        let mut gzip = Gzip::new();
+        gzip.member(&[&noise(3 * limits::BATCH_BYTES)]).expect("compressed");
+        assert!(gzip.member.capacity() > 3 * limits::BATCH_BYTES);
+        gzip.member(&[b"small"]).expect("compressed");
+        assert!(gzip.member.capacity() <= limits::BATCH_BYTES + limits::GZIP_STEP);
+    }
+}
