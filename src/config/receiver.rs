@@ -68,7 +68,10 @@ fn webhook(options: &Section<'_>, url: &str, is_insecure: bool) -> Result<Receiv
     let headers = options.named_texts("headers")?;
     let settings = webhook::Settings {
         lc_secret: options.text("lc_secret")?.map(Secret::new),
-        headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name, Secret::new(value)))
+            .collect(),
         signing_secret: options.text("signing_secret")?.map(Secret::new),
         compressed: options.flag("is_compressed")?,
         batch_events: batch_events(options)?,

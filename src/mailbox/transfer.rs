@@ -59,7 +59,8 @@ impl Life {
                     self.count(Counter::FetchedMails);
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
                     self.add(collector, fetched);
-                    if self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= self.mailbox.sink.batch_events()
+                    if self.batch.bytes().len() >= limits::BATCH_BYTES
+                        || self.batch.count() >= self.mailbox.sink.batch_events()
                     {
                         self.deliver()?;
                     }

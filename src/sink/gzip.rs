@@ -76,7 +76,9 @@ pub(crate) mod tests {
     pub(crate) fn inflated(member: &[u8]) -> Vec<u8> {
         let mut rest = member;
         let mut bytes = Vec::new();
-        GzDecoder::new(&mut rest).read_to_end(&mut bytes).expect("one gzip member");
+        GzDecoder::new(&mut rest)
+            .read_to_end(&mut bytes)
+            .expect("one gzip member");
         assert_eq!(rest, b"", "something behind the member");
         bytes
     }
@@ -99,7 +101,11 @@ pub(crate) mod tests {
                 let member = gzip.member(&[&bytes]).expect("compressed").to_vec();
                 assert!(inflated(&member) == bytes, "{length}");
                 assert!(gzip.member(&[&bytes]).expect("compressed") == member, "{length}");
-                assert!(member.len() < length + length / 1000 + 100, "{length}: {}", member.len());
+                assert!(
+                    member.len() < length + length / 1000 + 100,
+                    "{length}: {}",
+                    member.len()
+                );
             }
         }
     }

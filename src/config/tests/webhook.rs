@@ -48,25 +48,40 @@ fn the_values_of_headers_may_be_references() {
 fn headers_that_cannot_be_sent_are_refused_by_name() {
     for (header, expected) in [
         ("Host: canary-hunter2", "Host: a header on which mailtap decides itself"),
-        ("content-length: '1'", "content-length: a header on which mailtap decides itself"),
+        (
+            "content-length: '1'",
+            "content-length: a header on which mailtap decides itself",
+        ),
         ("Transfer-Encoding: chunked", "Transfer-Encoding: a header on which"),
         ("Content-Type: text/plain", "Content-Type: a header on which"),
         ("LC-Secret: canary-hunter2", "LC-Secret: a header on which"),
         ("Webhook-Signature: x", "Webhook-Signature: a header on which"),
-        ("Proxy-Authorization: canary-hunter2", "Proxy-Authorization: a header on which"),
+        (
+            "Proxy-Authorization: canary-hunter2",
+            "Proxy-Authorization: a header on which",
+        ),
         ("Accept-Encoding: gzip", "Accept-Encoding: a header on which"),
-        ("X-A: canary-hunter2, x-a: canary-hunter2", "x-a: a header with this name is there already"),
+        (
+            "X-A: canary-hunter2, x-a: canary-hunter2",
+            "x-a: a header with this name is there already",
+        ),
         ("'X A': canary-hunter2", "X…: not a valid header name"),
         ("'X\u{e9}': canary-hunter2", "not a valid header name"),
         ("'X-A:canary-hunter2': ", "X-A…: not a valid header name"),
         ("'': canary-hunter2", "not a valid header name"),
         ("X-A: \"canary-hunter2\\r\\nX-B: c\"", "X-A: has a line end"),
         ("X-A: \"canary-hunter2\\0\"", "X-A: has a line end"),
-        ("X-A: ' canary-hunter2'", "X-A: has a line end, another control character, or a space at an end"),
+        (
+            "X-A: ' canary-hunter2'",
+            "X-A: has a line end, another control character, or a space at an end",
+        ),
         ("X-A: ", "X-A: has no value"),
         ("X-A: ''", "X-A: has no value"),
         ("X-A: {canary-hunter2: x}", "X-A: expected text"),
-        ("X-A: 'env://GONE'", "X-A: env://GONE: the environment variable is not set"),
+        (
+            "X-A: 'env://GONE'",
+            "X-A: env://GONE: the environment variable is not set",
+        ),
     ] {
         let found = error(&format!("headers: {{{header}}}"));
         assert!(
@@ -111,7 +126,10 @@ fn a_batch_has_one_event_at_least_and_no_more_than_a_crash_may_repeat() {
 fn what_is_for_a_webhook_says_that_it_does_nothing_elsewhere() {
     let options = "headers: {A: canary-hunter2}, signing_secret: canary-hunter2, batch_events: 5, is_compressed: true";
     for (receiver, told) in [
-        ("dest_url: 'stdout:'", &["headers", "signing_secret", "batch_events", "is_compressed"][..]),
+        (
+            "dest_url: 'stdout:'",
+            &["headers", "signing_secret", "batch_events", "is_compressed"][..],
+        ),
         (
             "platform: json, identity: {oid: o, installation_key: k}",
             &["headers", "signing_secret", "batch_events"],
@@ -120,7 +138,10 @@ fn what_is_for_a_webhook_says_that_it_does_nothing_elsewhere() {
         let notices = load(&with_options(&format!("{receiver}, {options}"))).unwrap().notices;
         assert_eq!(notices.len(), told.len(), "{notices:?}");
         for (notice, key) in notices.iter().zip(told) {
-            assert!(notice.contains(&format!("client_options.{key}: has no effect")), "{notice}");
+            assert!(
+                notice.contains(&format!("client_options.{key}: has no effect")),
+                "{notice}"
+            );
             assert!(!notice.contains(CANARY), "{notice}");
         }
     }

@@ -209,7 +209,10 @@ fn a_compressed_message_is_one_gzip_member_of_the_same_bytes() {
         payload[1..].to_vec()
     };
     let expected = [(1, "one"), (2, long.as_str()), (3, "two")];
-    assert_eq!(rest, expected.map(|(sequence, mail)| Heard::Data(sequence, payload(mail))));
+    assert_eq!(
+        rest,
+        expected.map(|(sequence, mail)| Heard::Data(sequence, payload(mail)))
+    );
 }
 
 #[test]

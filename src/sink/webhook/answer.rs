@@ -105,8 +105,14 @@ mod tests {
             (r#"{"errors":false,"items":[{"create":{"status":201}}]}"#, All),
             (r#"{"errors":[]}"#, All),
             (r#"{"errors":"true"}"#, All),
-            (r#"{"errors":true,"items":[{"create":{"status":400}},{"create":{"status":201}}]}"#, Refused),
-            (r#"{"errors":true,"items":[{"index":{"status":400}},{"index":{"status":429}}]}"#, Later),
+            (
+                r#"{"errors":true,"items":[{"create":{"status":400}},{"create":{"status":201}}]}"#,
+                Refused,
+            ),
+            (
+                r#"{"errors":true,"items":[{"index":{"status":400}},{"index":{"status":429}}]}"#,
+                Later,
+            ),
             (r#"{"errors":true,"items":[{"index":{"status":503}}]}"#, Later),
             (r#"{"errors":true,"items":[{"index":{"status":201}}]}"#, Later),
             (r#"{"errors":true}"#, Later),

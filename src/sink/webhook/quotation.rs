@@ -18,7 +18,13 @@ impl Quotation {
         for text in composed {
             let decoded = percent_decoded(text);
             let pieces = [text, &decoded].map(|text| text.split(separates).chain([text]));
-            secrets.extend(pieces.into_iter().flatten().filter(|piece| piece.len() >= SHORTEST).map(str::to_owned));
+            secrets.extend(
+                pieces
+                    .into_iter()
+                    .flatten()
+                    .filter(|piece| piece.len() >= SHORTEST)
+                    .map(str::to_owned),
+            );
         }
         // The longest first, so that no piece of one is left when another is a part of it.
         secrets.sort_by(|first, second| (second.len(), second).cmp(&(first.len(), first)));
@@ -92,7 +98,13 @@ mod tests {
 
     #[test]
     fn what_is_not_an_escape_stays_as_it_is() {
-        for (text, expected) in [("%41%4a", "AJ"), ("%", "%"), ("%4", "%4"), ("%4g%41", "%4gA"), ("%ff", "\u{fffd}")] {
+        for (text, expected) in [
+            ("%41%4a", "AJ"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%4g%41", "%4gA"),
+            ("%ff", "\u{fffd}"),
+        ] {
             assert_eq!(super::percent_decoded(text), expected);
         }
     }

@@ -93,9 +93,16 @@ fn request(settings: &Settings, url: &Url) -> Result<Request, SettingsError> {
         _ => "application/x-ndjson",
     };
     let encoding = settings.compressed.then_some(("Content-Encoding", "gzip"));
-    let lc_secret = settings.lc_secret.as_ref().map(|secret| ("lc-secret", secret.expose().as_str()));
+    let lc_secret = settings
+        .lc_secret
+        .as_ref()
+        .map(|secret| ("lc-secret", secret.expose().as_str()));
     let mut request = Request::new(Method::Post, url);
-    for (name, value) in [("Content-Type", content_type)].into_iter().chain(encoding).chain(lc_secret) {
+    for (name, value) in [("Content-Type", content_type)]
+        .into_iter()
+        .chain(encoding)
+        .chain(lc_secret)
+    {
         request = request.with_field(name, value).map_err(SettingsError::LcSecret)?;
     }
     for (place, (name, value)) in settings.headers.iter().enumerate() {
@@ -191,7 +198,7 @@ impl SettingsError {
         match self {
             SettingsError::Url(error) => ("dest_url".to_owned(), error.to_string()),
             SettingsError::LcSecret(error) => ("lc_secret".to_owned(), error.to_string()),
-            SettingsError::Header { name, error } => (format!("headers.{}", name), error.to_string()),
+            SettingsError::Header { name, error } => (format!("headers.{name}"), error.to_string()),
             SettingsError::SigningSecret(error) => ("signing_secret".to_owned(), error.to_string()),
         }
     }

@@ -64,7 +64,9 @@ impl fmt::Display for SigningKeyError {
         formatter.write_str(match self {
             SigningKeyError::Base64 => "what follows whsec_ is not base64",
             SigningKeyError::Empty => "is empty",
-            SigningKeyError::Asymmetric => "is a key for v1a signatures; v1 needs the shared one, which begins with whsec_",
+            SigningKeyError::Asymmetric => {
+                "is a key for v1a signatures; v1 needs the shared one, which begins with whsec_"
+            }
         })
     }
 }
@@ -82,7 +84,11 @@ mod tests {
     fn signatures_are_those_that_openssl_makes() {
         let sign = |secret: &str| {
             let key = SigningKey::parse(secret).expect("a key");
-            key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#)
+            key.sign(
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                1_614_265_330,
+                br#"{"test": 2432232314}"#,
+            )
         };
         assert_eq!(sign(SECRET), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(sign("hunter2"), "v1,OHuJfE0XDTiJkWS6x0mt8iAupLiXBJV9AJWrIlH+Scw=");

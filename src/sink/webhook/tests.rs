@@ -308,7 +308,12 @@ fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
     let mut other = batch();
     let _ = other.split_off(1);
     webhook.deliver(&other).expect("accepted");
-    let names = ["Idempotency-Key", "webhook-id", "webhook-timestamp", "webhook-signature"];
+    let names = [
+        "Idempotency-Key",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    ];
     let expected = |key: &str, seconds: &str, signature: &str| {
         names
             .iter()
@@ -321,7 +326,11 @@ fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
         [
             expected(BATCH_ID, "784111777", "v1,x28baOGfNjgRS2pg2g/YKsux7e+3MFD9hhnowGkGP3k="),
             expected(BATCH_ID, "784111778", "v1,IRPvtTh7OkhMAc2XlDOpwChuzjGrN8+8s/QPPPbQ2n0="),
-            expected("e3464320-21b0-4179-518d-9614f3560ccd", "784111778", "v1,TBHhUETFYIVCy/1SbqU8AyfXuEyUEdlGBabLtX7B0Kc="),
+            expected(
+                "e3464320-21b0-4179-518d-9614f3560ccd",
+                "784111778",
+                "v1,TBHhUETFYIVCy/1SbqU8AyfXuEyUEdlGBabLtX7B0Kc="
+            ),
         ]
     );
 }
@@ -382,10 +391,7 @@ fn headers_are_sent_as_they_are_and_in_order() {
 fn a_success_that_tells_of_events_not_taken_acknowledges_nothing() {
     for (body, class) in [
         ("{\"errors\":false,\"items\":[]}", "acknowledged"),
-        (
-            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400}}]}",
-            "reject",
-        ),
+        ("{\"errors\":true,\"items\":[{\"create\":{\"status\":400}}]}", "reject"),
         ("{\"errors\":true,\"items\":[{\"create\":{\"status\":429}}]}", "retry"),
         ("{\"text\":\"Server is busy\",\"code\":9}", "retry"),
         ("{\"ingested\":1,\"failed\":1}", "reject"),
@@ -406,7 +412,10 @@ fn no_secret_is_in_any_word_about_any_failure() {
     let secrets = Settings {
         headers: vec![("Authorization".to_owned(), secret("Bearer canary-1 canary-2"))],
         signing_secret: Some(secret("whsec_canary+3aaaa")),
-        ..settings("https://a.example/canary-4/a%63anary-5?canary-6=canary-7", Some("canary-8"))
+        ..settings(
+            "https://a.example/canary-4/a%63anary-5?canary-6=canary-7",
+            Some("canary-8"),
+        )
     };
     let echo = "{\"u\":\"\\/canary-4\\/acanary-5?canary-6=canary-7 a%63anary-5\",\"h\":\"Bearer canary-1 canary-2 \
                 canary-8 whsec_canary+3aaaa canary+3aaaa\"}";
@@ -443,6 +452,9 @@ fn a_login_that_fails_names_every_setting_that_holds_one() {
     };
     let error = webhook_with(&network, &settings).deliver(&batch()).expect_err("401");
     for setting in ["headers", "signing_secret", "lc_secret", "dest_url"] {
-        assert!(error.to_string().contains(&format!("client_options.{setting}")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("client_options.{setting}")),
+            "{error}"
+        );
     }
 }
