@@ -142,6 +142,11 @@ pub const TNEF_DEPTH: usize = 8;
 /// Compressed RTF that is decompressed at a time; it may become eight times as much.
 pub const RTF_STEP: usize = 2048;
 
+// ---- dead_letter ----
+
+/// One line of a dead-letter file that is read; the largest event has 24 MiB. Reached: the line is told and passed over.
+pub const DEAD_LETTER_LINE: usize = 64 << 20;
+
 // ---- config ----
 
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.
