@@ -75,18 +75,23 @@ impl StateDirectory {
         }
     }
 
+    /// Where `mailbox` of `account` has its file that ends in `kind`.
+    pub fn file(&self, account: &str, mailbox: &str, kind: &str) -> PathBuf {
+        self.path.join(format!("{}.{kind}", file_name(account, mailbox)))
+    }
+
     /// The checkpoint of `mailbox` of `account`.
     pub fn checkpoint(&self, account: &str, mailbox: &str) -> FileCheckpoint {
         FileCheckpoint {
             directory: self.path.clone(),
-            path: self.path.join(file_name(account, mailbox)),
+            path: self.file(account, mailbox, "json"),
             account: account.to_owned(),
             mailbox: mailbox.to_owned(),
         }
     }
 }
 
-/// Readable where possible, unique always: `imap.example.com_user_INBOX-0123456789abcdef.json`.
+/// Readable where possible, unique always: `imap.example.com_user_INBOX-0123456789abcdef`.
 fn file_name(account: &str, mailbox: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(account.as_bytes());
@@ -104,11 +109,7 @@ fn file_name(account: &str, mailbox: &str) -> String {
         })
         .collect()
     };
-    format!(
-        "{}_{}-{unique}.json",
-        plain(account).trim_start_matches('.'),
-        plain(mailbox)
-    )
+    format!("{}_{}-{unique}", plain(account).trim_start_matches('.'), plain(mailbox))
 }
 
 /// A [`Checkpoint`] in a file.

@@ -307,6 +307,9 @@ pub const THROTTLE: Duration = Duration::from_secs(15 * 60);
 /// Sessions that ask for a mail that the server refuses. Reached: the mail is reported as a gap and passed over, if the
 /// server gives another one in the same session.
 pub const REFUSALS: u32 = 3;
+/// Times that the receiver is asked to take an event that it refuses by itself (400, 413, 415, 422). Reached: the event goes
+/// to the dead-letter file.
+pub const REFUSED_EVENT: u32 = 3;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
 /// Mails that the checkpoint knows by size, date and hash. More recognise a renumbered mailbox no better; fewer repeat more

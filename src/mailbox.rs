@@ -2,11 +2,12 @@
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
 //! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
-//! `mailbox/delivery.rs` delivers and remembers, and `mailbox/failure.rs` is the single table that says what each failure
+//! `mailbox/delivery.rs` delivers and remembers, `mailbox/dead_letter.rs` gives up, and `mailbox/failure.rs` is the single table that says what each failure
 //! leads to.
 
 mod begin;
 mod catch_up;
+mod dead_letter;
 mod delivery;
 pub(crate) mod failure;
 mod frontier;
@@ -29,6 +30,7 @@ use progress::Progress;
 use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
+use crate::dead_letter::DeadLetters;
 use crate::event::build;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::pace::Pace;
@@ -59,6 +61,8 @@ pub struct Mailbox {
     pub sink: Box<dyn Sink>,
     /// Remembers how far delivery has come.
     pub checkpoint: Box<dyn Checkpoint>,
+    /// Where what cannot be delivered goes.
+    pub dead_letters: DeadLetters,
     /// What is counted, for whoever asks.
     pub counters: Arc<Counters>,
     /// Time.
@@ -111,6 +115,8 @@ struct Life {
     /// Events on their way, and the mails they are of.
     batch: Batch,
     batched: Vec<Known>,
+    /// Times that the receiver refused an event, since it took one.
+    refused_in_a_row: u32,
     pace: Pace,
     /// What the fetch of the moment asks for.
     underway: Vec<u32>,
@@ -150,6 +156,7 @@ impl Life {
             rescan: None,
             batch: Batch::default(),
             batched: Vec::new(),
+            refused_in_a_row: 0,
             pace: Pace::default(),
             underway: Vec::new(),
             stumbles: BTreeMap::new(),
@@ -166,6 +173,7 @@ impl Life {
     }
 
     fn run(&mut self) {
+        self.mend_dead_letters();
         self.until_stopped();
         self.mailbox.sink.close();
         let delivered = self.progress.tell(self.mailbox.clock.now());

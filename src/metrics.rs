@@ -1,6 +1,6 @@
 //! What is counted of one mailbox: one atomic number each, from the start of the process on, never decreasing.
 //!
-//! Every mail ends as one of `delivered`, `expunged`, `refused`, `presumed` or `recognised`: a sum that an auditor can check
+//! Every mail ends as one of `delivered`, `dead_lettered`, `expunged`, `refused`, `presumed` or `recognised`: a sum that an auditor can check
 //! against the mailbox.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Counter {
     /// Events that the receiver acknowledged.
     Delivered,
+    /// Events that went to the dead-letter file because the receiver refuses them.
+    DeadLettered,
     /// Gaps: mails that were expunged before they were fetched.
     Expunged,
-    /// Gaps: mails that the server refused to give in several sessions.
+    /// Gaps: mails that the server refused to give in several sessions; the dead-letter file has a line about each.
     Refused,
     /// Gaps: mails taken for delivered after UIDVALIDITY changed, because of their INTERNALDATE.
     Presumed,
@@ -38,8 +40,9 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Counter; 13] = [
+    pub const ALL: [Counter; 14] = [
         Counter::Delivered,
+        Counter::DeadLettered,
         Counter::Expunged,
         Counter::Refused,
         Counter::Presumed,

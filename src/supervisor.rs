@@ -23,6 +23,7 @@ use crate::backoff;
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter, Receiver};
+use crate::dead_letter::DeadLetters;
 use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::{Credentials, Mailbox};
 use crate::metrics::Counters;
@@ -240,6 +241,7 @@ impl Watch {
             .directories
             .get(&adapter.state_dir)
             .ok_or("state_dir: not locked")?;
+        let account = adapter.imap.account();
         let mut event = adapter.event.clone();
         event.hostname = adapter.host_name(name);
         Ok(Mailbox {
@@ -250,7 +252,8 @@ impl Watch {
             from_zero: adapter.from_zero || kind == Kind::New,
             dial: Arc::clone(&self.dial),
             sink: self.sink(name, &program.clock)?,
-            checkpoint: Box::new(directory.checkpoint(&adapter.imap.account(), name.as_str())),
+            checkpoint: Box::new(directory.checkpoint(&account, name.as_str())),
+            dead_letters: DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson")),
             counters: Arc::clone(counters),
             clock: Arc::clone(lifetime) as Arc<dyn Clock>,
             turns: self.turns.join(),

@@ -17,6 +17,7 @@ const TARGETS: &[Target] = &[
     ("config", "config", mailtap::config::fuzz),
     ("date", "mime::date", mailtap::mime::date::fuzz),
     ("deflate", "net::deflate", mailtap::net::deflate::fuzz),
+    ("dead_letter", "dead_letter", mailtap::dead_letter::fuzz),
     ("duration", "config::duration", mailtap::config::duration::fuzz),
     ("embedded", "mime::embedded", mailtap::mime::embedded::fuzz),
     ("encoded_word", "mime::encoded_word", mailtap::mime::encoded_word::fuzz),

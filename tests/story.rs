@@ -14,6 +14,8 @@
 
 #[path = "story/cloud.rs"]
 mod cloud;
+#[path = "story/dead_letters.rs"]
+mod dead_letters;
 #[path = "story/long_run.rs"]
 mod long_run;
 #[path = "story/patience.rs"]

@@ -48,7 +48,7 @@ More under imap:
   auth                 the only login tried: scram-sha-256-plus, scram-sha-256, plain, login, oauthbearer, xoauth2
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
-  state_dir            where the checkpoint lives; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+  state_dir            where checkpoints and dead letters live; default $STATE_DIRECTORY, else ~/.local/state/mailtap
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver
   client_options.hostname    host name in the events; default this machine's
 

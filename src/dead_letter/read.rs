@@ -99,7 +99,15 @@ fn read(line: &[u8]) -> Result<Letter, Unread> {
     };
     let content = match (object.get("event"), object.get("message")) {
         (None, None) => None,
-        (Some(event @ Value::Object(_)), None) => Some(Content::Event(event.to_string().into_bytes())),
+        (Some(event @ Value::Object(_)), None) => {
+            let as_written = last_value(line, b",\"event\":").filter(|bytes| {
+                let read: Option<Value> = serde_json::from_slice(bytes).ok();
+                read.as_ref() == Some(event)
+            });
+            Some(Content::Event(
+                as_written.map_or_else(|| event.to_string().into_bytes(), <[u8]>::to_vec),
+            ))
+        }
         (None, Some(message)) => {
             let message = message.as_str().and_then(|text| STANDARD.decode(text).ok());
             Some(Content::Message(message.ok_or(Unread::Key("message"))?))
@@ -116,6 +124,14 @@ fn read(line: &[u8]) -> Result<Letter, Unread> {
         reason: text("reason")?,
         content,
     })
+}
+
+/// The bytes of the last value of an object, whose key begins so. The first place where that stands is the key: within a
+/// string a quote would be escaped.
+fn last_value<'l>(line: &'l [u8], key: &[u8]) -> Option<&'l [u8]> {
+    let at = memchr::memmem::find(line, key)?.checked_add(key.len())?;
+    let value = line.get(at..)?.trim_ascii().strip_suffix(b"}")?;
+    Some(value.trim_ascii())
 }
 
 /// However the bytes come in, the same letters are read, and each is the same when it is written and read again.

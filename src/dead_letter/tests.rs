@@ -41,7 +41,10 @@ fn letter(uid: u32, content: Option<Content>) -> Letter {
 }
 
 fn event(uid: u32) -> Letter {
-    letter(uid, Some(Content::Event(br#"{"event":{},"routing":{"uid":1}}"#.to_vec())))
+    letter(
+        uid,
+        Some(Content::Event(br#"{"event":{},"routing":{"uid":1}}"#.to_vec())),
+    )
 }
 
 fn read(bytes: &[u8]) -> Vec<(u64, Result<Letter, Unread>)> {
@@ -84,7 +87,11 @@ fn matrix_1_a_kill_in_the_middle_of_a_line_spoils_that_line_only_wherever_it_str
         letters.append(&event(2)).unwrap();
         let found = read(&fs::read(letters.path()).unwrap());
         // All but the line end: it is whole.
-        let torn = if cut == line.len() - 1 { Ok(event(1)) } else { Err(Unread::Damaged) };
+        let torn = if cut == line.len() - 1 {
+            Ok(event(1))
+        } else {
+            Err(Unread::Damaged)
+        };
         assert_eq!(found, [(1, torn), (2, Ok(event(2)))], "{cut}");
     }
     fs::remove_file(letters.path()).unwrap();
@@ -98,7 +105,10 @@ fn matrix_12_a_full_disk_and_a_folder_that_is_gone_are_errors_and_leave_no_piece
     // The device that is always full.
     symlink("/dev/full", letters.path()).unwrap();
     let error = letters.append(&event(1)).unwrap_err().to_string();
-    assert!(error.contains("state_dir") && error.contains("x.dead-letter.ndjson"), "{error}");
+    assert!(
+        error.contains("state_dir") && error.contains("x.dead-letter.ndjson"),
+        "{error}"
+    );
     fs::remove_file(letters.path()).unwrap();
     letters.append(&event(2)).unwrap();
     assert_eq!(read(&fs::read(letters.path()).unwrap()), [(1, Ok(event(2)))]);
@@ -116,6 +126,27 @@ fn a_file_that_is_moved_away_keeps_its_lines_and_a_new_one_begins() {
     letters.append(&event(2)).unwrap();
     assert_eq!(read(&fs::read(moved).unwrap()), [(1, Ok(event(1)))]);
     assert_eq!(read(&fs::read(letters.path()).unwrap()), [(1, Ok(event(2)))]);
+}
+
+#[test]
+fn an_event_comes_back_to_the_byte_even_if_it_looks_like_a_letter() {
+    for text in [
+        r#"{"z":1,"a":",\"event\":{}}","m": {"event":{} , "event":[]}}"#,
+        "{}",
+        r#"{"\u0061":"\u2028"}"#,
+    ] {
+        let letter = letter(1, Some(Content::Event(text.as_bytes().to_vec())));
+        assert_eq!(read(&letter.line()), [(1, Ok(letter))]);
+    }
+    // Written anew by another program, with its keys in another order.
+    let line = String::from_utf8(event(1).line()).unwrap();
+    let (head, event_itself) = line.trim_end().split_once(",\"event\":").unwrap();
+    let other = format!(
+        "{{\"event\":{},{}}}",
+        &event_itself[..event_itself.len() - 1],
+        &head[1..]
+    );
+    assert_eq!(read(other.as_bytes()), [(1, Ok(event(1)))]);
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl<V: Visitor> EventBuilder<V> {
 
 /// The same mail of the same mailbox has the same id, whenever and however often it is read: account, mailbox,
 /// UIDVALIDITY and UID for IMAP (RFC 3501, 2.3.1.1 makes them unique for ever), name and content for files.
-fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
+pub(crate) fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
     let mut digest = Sha256::new();
     let mut add = |field: &[u8]| {
         digest.update(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());

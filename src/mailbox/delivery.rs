@@ -7,13 +7,15 @@ use super::failure::Failure;
 use super::{Life, whole_seconds};
 use crate::backoff;
 use crate::imap::resume::{Known, Memory, Position};
+use crate::limits;
 use crate::log::Level;
 use crate::metrics::Counter;
 use crate::sink::{Batch, DeliveryError};
 
 impl Life {
     /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement. What the
-    /// receiver refuses as too large or malformed is halved, down to the one event that is meant.
+    /// receiver refuses as too large or malformed is halved, down to the one event that is meant; that one is tried again a
+    /// few times, then goes to the dead-letter file and holds up no other.
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
         // Halves that wait for their turn, the last one first.
         let mut later = Vec::new();
@@ -28,6 +30,7 @@ impl Life {
 
     fn deliver_batch(&mut self, later: &mut Vec<(Batch, Vec<Known>)>) -> Result<(), Failure> {
         let mut attempt: u32 = 0;
+        let mut refusals: u32 = 0;
         while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
             if self.stopping() {
                 return Err(Failure::Stopping);
@@ -40,14 +43,22 @@ impl Life {
                 later.push((self.batch.split_off(half), self.batched.split_off(half)));
                 continue;
             }
-            let (backoff, at_least) = match &error {
-                DeliveryError::Retry { after, .. } => (backoff::DELIVERY, after.unwrap_or_default()),
-                // Nothing is dropped: whoever mends the setting or the receiver finds every event still coming.
-                DeliveryError::Reject { .. } | DeliveryError::Configuration { .. } => {
-                    (backoff::CONFIGURATION, Duration::ZERO)
+            let (backoff, attempts, at_least) = match &error {
+                DeliveryError::Retry { after, .. } => (backoff::DELIVERY, attempt, after.unwrap_or_default()),
+                DeliveryError::Reject { .. } => {
+                    refusals = refusals.saturating_add(1);
+                    if refusals >= limits::REFUSED_EVENT {
+                        return self.give_up_event(&error);
+                    }
+                    // Over several events: one that refuses everything is asked less and less often.
+                    let in_a_row = self.refused_in_a_row;
+                    self.refused_in_a_row = in_a_row.saturating_add(1);
+                    (backoff::DELIVERY, in_a_row, Duration::ZERO)
                 }
+                // Nothing is dropped: whoever mends the setting finds every event still coming.
+                DeliveryError::Configuration { .. } => (backoff::CONFIGURATION, attempt, Duration::ZERO),
             };
-            let delay = backoff.delay(attempt, (self.mailbox.random)()).max(at_least);
+            let delay = backoff.delay(attempts, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
             self.log(
                 Level::Warn,
@@ -67,6 +78,7 @@ impl Life {
         if attempt > 0 {
             self.log(Level::Info, "delivering again", &[]);
         }
+        self.refused_in_a_row = 0;
         self.progress.delivered(self.batch.count());
         self.mailbox.counters.add(Counter::Delivered, self.batch.count() as u64);
         for known in std::mem::take(&mut self.batched) {
@@ -135,20 +147,8 @@ impl Life {
 
     /// Writes the checkpoint. A disk that is full stops the mailbox here, where nothing is delivered twice meanwhile.
     fn remember(&mut self, memory: &Memory) -> Result<(), Failure> {
-        let mut attempt: u32 = 0;
-        while let Err(error) = self.mailbox.checkpoint.advance(memory) {
-            let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
-            attempt = attempt.saturating_add(1);
-            self.log(
-                Level::Error,
-                "checkpoint not written, trying again",
-                &[("reason", &error), ("in_seconds", &whole_seconds(delay))],
-            );
-            self.mailbox.clock.wait(delay);
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
-        }
-        Ok(())
+        self.until_written("checkpoint not written, trying again", |life| {
+            life.mailbox.checkpoint.advance(memory)
+        })
     }
 }

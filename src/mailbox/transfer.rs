@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Life;
 use super::failure::Failure;
 use crate::event::raw::Collector;
-use crate::event::{Origin, build};
 use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
 use crate::limits;
@@ -94,16 +93,7 @@ impl Life {
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
     fn add(&mut self, collector: Collector, fetched: Fetched) {
-        let arrival = build::Arrival {
-            origin: Origin::Mailbox {
-                mailbox: self.mailbox.name.as_str().to_owned(),
-                uid_validity: self.uid_validity,
-                uid: fetched.uid,
-            },
-            account: self.account.clone(),
-            internal_date: fetched.internal_date_ms,
-            now: self.mailbox.clock.unix_milliseconds(),
-        };
+        let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
         let mail = collector.finish(&self.mailbox.event, arrival);
         let known = Known {
             uid: fetched.uid,
@@ -148,6 +138,7 @@ impl Life {
                 let reason = "the server refuses this mail; it is passed over";
                 self.count(Counter::Refused);
                 self.gap(Level::Error, reason, uid, &text);
+                self.bury(uid, &format!("the IMAP server refuses this mail: {text}"), None)?;
                 self.done(uid);
             }
             self.move_on()?;
@@ -182,7 +173,7 @@ impl Life {
         self.refusals.remove(&uid);
     }
 
-    /// One of the three ends of a mail: it is not delivered, and this line is all that is left of it.
+    /// One of the three ends of a mail: it is not delivered, and its bytes are in the mailbox, if anywhere.
     fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
         self.log(
             level,

@@ -18,8 +18,9 @@ use self::window::{Broken, Step, Window};
 use super::gzip::Gzip;
 use super::{Batch, DeliveryError, Sink};
 use crate::clock::Clock;
+use crate::dead_letter::Content;
+use crate::event::encode;
 use crate::event::raw::Collected;
-use crate::event::{EmailEvent, encode};
 use crate::http::url::Url;
 use crate::net::Dial;
 use crate::websocket::connection::{Connection, MessageKind, Random, WebSocketError};
@@ -94,8 +95,31 @@ impl Sink for LimaCharlie {
         match &mail.raw {
             // An empty text would vanish on the way.
             Some(raw) if !raw.is_empty() => message::push_mail(raw, time, output),
-            _ => message::push_event(&object(&mail.event), time, output),
+            _ => {
+                let mut line = Vec::new();
+                encode::encode(&mail.event, &mut line);
+                message::push_event(&object(&line), time, output);
+            }
         }
+    }
+
+    fn letter(&self, encoded: &[u8]) -> Content {
+        Content::Message(encoded.to_vec())
+    }
+
+    fn encode_letter(&self, content: &Content, output: &mut Vec<u8>) -> bool {
+        match content {
+            Content::Message(message) => output.extend_from_slice(message),
+            Content::Event(event) => {
+                let event = object(event);
+                if !event.is_object() {
+                    return false;
+                }
+                let time = event.pointer("/routing/event_time").and_then(Value::as_i64);
+                message::push_event(&event, time.unwrap_or_default(), output);
+            }
+        }
+        true
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
@@ -317,11 +341,9 @@ impl fmt::Debug for LimaCharlie {
     }
 }
 
-/// The event as one JSON object.
-fn object(event: &EmailEvent) -> Value {
-    let mut line = Vec::new();
-    encode::encode(event, &mut line);
-    let mut whole: Value = serde_json::from_slice(&line).unwrap_or_default();
+/// The event, given as a line of JSON, as one object.
+fn object(line: &[u8]) -> Value {
+    let mut whole: Value = serde_json::from_slice(line).unwrap_or_default();
     let routing = whole.get_mut("routing").map(Value::take).unwrap_or_default();
     let mut object = whole.get_mut("event").map(Value::take).unwrap_or_default();
     if let Value::Object(entries) = &mut object {

@@ -8,6 +8,7 @@ pub mod webhook;
 use std::fmt;
 use std::time::Duration;
 
+use crate::dead_letter::Content;
 use crate::event::encode;
 use crate::event::raw::Collected;
 use crate::limits;
@@ -85,6 +86,21 @@ pub trait Sink: Send {
     /// How many events a batch may have at most.
     fn batch_events(&self) -> usize {
         limits::BATCH_EVENTS
+    }
+
+    /// What a dead-letter file keeps of an event that [`Sink::encode`] wrote.
+    fn letter(&self, encoded: &[u8]) -> Content {
+        Content::Event(encoded.trim_ascii_end().to_vec())
+    }
+
+    /// Appends what a dead-letter file kept, as this receiver takes it; `false` where that is nothing for it.
+    fn encode_letter(&self, content: &Content, output: &mut Vec<u8>) -> bool {
+        let Content::Event(event) = content else {
+            return false;
+        };
+        output.extend_from_slice(event);
+        output.push(b'\n');
+        true
     }
 
     /// Sends the whole batch and waits for the acknowledgement of all of it. After an error the receiver may hold

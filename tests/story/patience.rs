@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mailtap::clock::Phase;
 
+use crate::dead_letters::letters;
 use crate::support::imap_server::{self, Fault};
 use crate::support::receiver;
 use crate::watch::Watch;
@@ -215,6 +216,17 @@ fn several_mails_that_the_server_refuses_are_settled_together() {
     assert_eq!(uids, good.collect::<Vec<u64>>());
     assert_eq!(watch.next_uid(), Some(21));
     assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+    let letters = letters(&watch);
+    let refused = letters.iter().map(|letter| (letter.uid, letter.content.is_none()));
+    assert_eq!(
+        refused.collect::<Vec<_>>(),
+        [(3, true), (7, true), (11, true), (15, true)]
+    );
+    assert!(
+        letters[0].reason.contains("the IMAP server refuses"),
+        "{}",
+        letters[0].reason
+    );
 }
 
 #[test]

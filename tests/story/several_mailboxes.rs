@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use mailtap::account::Account;
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
+use mailtap::dead_letter::DeadLetters;
 use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
@@ -281,6 +282,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
             }),
             sink: Box::new(Count(sender.clone())),
             checkpoint: Box::new(Forgetful),
+            dead_letters: DeadLetters::new("/nowhere".into()),
             counters: Arc::default(),
             clock: Arc::clone(&clock),
             turns: turns.join(),

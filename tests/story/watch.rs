@@ -6,6 +6,7 @@ use std::thread;
 
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
+use mailtap::dead_letter::DeadLetters;
 use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
@@ -20,6 +21,7 @@ use mailtap::sink::webhook::{self, Webhook};
 use mailtap::turns::Turns;
 
 use crate::support::certificates;
+use crate::support::folder::Folder;
 use crate::support::imap_server::{self, ImapServer};
 use crate::support::receiver::{self, Receiver};
 use crate::support::sandglass::{Impatient, Sandglass};
@@ -35,6 +37,8 @@ pub struct Watch {
     /// Everything that was remembered.
     pub memories: Arc<Mutex<Vec<Memory>>>,
     pub counters: Arc<Counters>,
+    /// Where the dead-letter file is.
+    pub folder: Folder,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -53,6 +57,7 @@ impl Watch {
             impatient: Arc::new(AtomicBool::new(false)),
             memories: Arc::default(),
             counters: Arc::default(),
+            folder: Folder::new("watch"),
             thread: None,
         }
     }
@@ -90,6 +95,7 @@ impl Watch {
             }),
             sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
+            dead_letters: self.dead_letters(),
             counters: Arc::clone(&self.counters),
             clock: Arc::clone(&clock),
             turns: Turns::new(1).join(),
@@ -97,6 +103,10 @@ impl Watch {
             random: || u64::MAX / 3,
         };
         self.thread = Some(thread::spawn(move || mailbox.run()));
+    }
+
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.folder.path().join("dead-letter.ndjson"))
     }
 
     pub fn begin_well(&mut self) {

@@ -44,6 +44,8 @@ pub enum Fault {
         code: u16,
         retry_after: Option<&'static str>,
     },
+    /// Stores nothing of a request with this mail's event, and answers with this status; others are served well.
+    Refuses { uid: u64, code: u16 },
     /// Stores nothing, answers nothing, keeps the connection open.
     NoAnswer,
     /// Stores nothing and closes without an answer.
@@ -230,6 +232,13 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         record.bytes += request.body.len();
         record.violations.extend(request.violations.iter().cloned());
         let fault = state.next.pop_front().or_else(|| state.always.clone());
+        let fault = match fault {
+            Some(Fault::Refuses { uid, code }) => has_event_of(&request.body, uid).then_some(Fault::Status {
+                code,
+                retry_after: None,
+            }),
+            fault => fault,
+        };
         record.faults_struck += usize::from(fault.is_some());
         let status = if request.method != "POST" {
             405
@@ -251,8 +260,8 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
     });
     let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let sent = match fault {
-        None if status == 200 => connection.write_all(good.as_bytes()),
-        None => connection.write_all(refusal(status, None).as_bytes()),
+        None | Some(Fault::Refuses { .. }) if status == 200 => connection.write_all(good.as_bytes()),
+        None | Some(Fault::Refuses { .. }) => connection.write_all(refusal(status, None).as_bytes()),
         Some(Fault::Status { code, retry_after }) => connection.write_all(refusal(code, retry_after).as_bytes()),
         Some(Fault::NoAnswer) => {
             let mut rest = [0; 512];
@@ -277,6 +286,13 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         Some(Fault::Drip) => good.bytes().try_for_each(|byte| connection.write_all(&[byte])),
     };
     sent.is_ok()
+}
+
+fn has_event_of(body: &[u8], uid: u64) -> bool {
+    body.split(|byte| *byte == b'\n').any(|line| {
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        event["routing"]["uid"] == uid
+    })
 }
 
 fn refusal(code: u16, retry_after: Option<&str>) -> String {
