@@ -2,6 +2,7 @@
 
 mod help;
 mod parse;
+mod replay;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -12,7 +13,7 @@ use crate::config::{self, nearest, shown};
 use crate::log;
 use crate::supervisor::Supervisor;
 
-const COMMANDS: [&str; 3] = ["imap", "parse", "help"];
+const COMMANDS: [&str; 4] = ["imap", "parse", "replay", "help"];
 
 /// Why the program ends otherwise than well.
 enum Failure {
@@ -52,6 +53,8 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
         "imap" => watch(arguments),
         "parse" if wants_help(arguments) => print(help::PARSE),
         "parse" => parse::run(arguments),
+        "replay" if wants_help(arguments) => print(help::REPLAY),
+        "replay" => replay::run(arguments),
         "help" | "--help" | "-h" => print(help_about(arguments)?),
         "--version" | "-V" if arguments.is_empty() => print(concat!("mailtap ", env!("CARGO_PKG_VERSION"), "\n")),
         "--version" | "-V" => Err(Failure::Usage("--version takes no argument".to_owned())),
@@ -71,6 +74,7 @@ fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
         [] => Ok(help::MAILTAP),
         [command] if command == "imap" => Ok(help::IMAP),
         [command] if command == "parse" => Ok(help::PARSE),
+        [command] if command == "replay" => Ok(help::REPLAY),
         [command] if command == "help" => Ok(help::MAILTAP),
         [command] => Err(unknown("command", &command.to_string_lossy(), &COMMANDS)),
         _ => Err(Failure::Usage("help takes one command".to_owned())),
@@ -79,7 +83,6 @@ fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
 
 /// `mailtap imap CONFIG` or `mailtap imap key=value …`: one argument without `=` is a file, as in the original.
 fn watch(arguments: &[OsString]) -> Result<(), Failure> {
-    let environment = |name: &str| std::env::var(name).ok();
     let loaded = match arguments {
         [] => {
             return Err(Failure::Usage(
@@ -87,15 +90,27 @@ fn watch(arguments: &[OsString]) -> Result<(), Failure> {
                     .to_owned(),
             ));
         }
-        [file] if is_file(file) => config::from_file(Path::new(file), &environment),
+        [file] if is_file(file) => return load_file(Path::new(file))?.run().map_err(Failure::Run),
         arguments => config::from_arguments(key_values(arguments)?, &environment),
     };
+    prepare(loaded)?.run().map_err(Failure::Run)
+}
+
+/// What a configuration file asks for, with nobody contacted yet.
+fn load_file(path: &Path) -> Result<Supervisor, Failure> {
+    prepare(config::from_file(path, &environment))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn prepare(loaded: Result<config::Loaded, config::Error>) -> Result<Supervisor, Failure> {
     let loaded = loaded.map_err(|error| Failure::Usage(error.to_string()))?;
     for notice in &loaded.notices {
         log::warn(notice, &[]);
     }
-    let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
-    supervisor.run().map_err(Failure::Run)
+    Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)
 }
 
 /// A key never begins with a slash or a dot, so a path with `=` in it can still be written.

@@ -147,6 +147,9 @@ pub const RTF_STEP: usize = 2048;
 /// One line of a dead-letter file that is read; the largest event has 24 MiB. Reached: the line is told and passed over.
 pub const DEAD_LETTER_LINE: usize = 64 << 20;
 
+/// Times that `mailtap replay` tries a receiver that is away. Reached: it ends, and says what was not acknowledged.
+pub const REPLAY_ATTEMPTS: u32 = 5;
+
 // ---- config ----
 
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.

@@ -92,6 +92,32 @@ impl Supervisor {
         Ok(Supervisor { watches, stop, clock })
     }
 
+    /// A sink of its own for events of `mailbox` of `account`, as its section of the configuration says; where there is one
+    /// section only, that one. The error says that there is none.
+    pub fn sink_for(&self, account: &str, mailbox: &str) -> Result<Box<dyn Sink>, String> {
+        let name = MailboxName::new(mailbox);
+        let of_account = || {
+            let watches = self.watches.iter();
+            watches.filter(|watch| watch.adapter.imap.account() == account)
+        };
+        let named = |watch: &&Watch| {
+            let mut wanted = watch.adapter.mailboxes.iter();
+            wanted.any(|wanted| wanted.name() == Some(&name))
+        };
+        // What a pattern or a use stands for is the server's to say.
+        let listed = |watch: &&Watch| watch.adapter.mailboxes.iter().any(|wanted| wanted.name().is_none());
+        let watch = match self.watches.as_slice() {
+            [only] => Some(only),
+            _ => of_account().find(named).or_else(|| of_account().find(listed)),
+        };
+        let Some(watch) = watch else {
+            return Err(format!(
+                "no section of the configuration is about mailbox {name} of {account}"
+            ));
+        };
+        watch.sink(&name, &self.clock)
+    }
+
     /// Watches all mailboxes until SIGTERM or SIGINT, then waits for the acknowledgements under way. A second signal
     /// ends the process at once. The error tells why it could not begin.
     pub fn run(self) -> Result<(), String> {
@@ -335,7 +361,7 @@ fn random_bytes(bytes: &mut [u8]) -> Result<(), RandomError> {
 }
 
 /// A number that nobody can guess, from the system's generator.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let mut bytes = [0; 8];
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),

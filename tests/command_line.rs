@@ -93,6 +93,8 @@ fn help_and_version_go_to_standard_output() {
         &["imap", "--help"],
         &["imap", "-h"],
         &["help", "parse"],
+        &["help", "replay"],
+        &["replay", "--help"],
         &["parse", "--help"],
         &["parse", "x.eml", "--help"],
         &["imap", "server=x", "-h"],

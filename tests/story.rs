@@ -22,6 +22,8 @@ mod long_run;
 mod patience;
 #[path = "story/receiver_fails.rs"]
 mod receiver_fails;
+#[path = "story/replay.rs"]
+mod replay;
 #[path = "story/server_fails.rs"]
 mod server_fails;
 #[path = "story/several_mailboxes.rs"]

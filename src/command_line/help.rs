@@ -7,6 +7,7 @@ mailtap watches IMAP mailboxes and delivers every mail as a JSON event.
   mailtap imap CONFIG         watch the mailboxes of a configuration file
   mailtap imap key=value …    watch one mailbox, configured by arguments
   mailtap parse PATH …        turn mail files into events on standard output
+  mailtap replay CONFIG FILE  send a dead-letter file's events again
   mailtap help COMMAND        tell more about a command
   mailtap --version
 
@@ -76,6 +77,23 @@ others go on, and the exit code is 1.
   mailtap parse ~/Maildir archive.mbox | jq -r '.event.headers.subject[0]'
   curl -s https://lists.example.org/2024-05.mbox | mailtap parse -
   mailtap parse --anomalies --extract parts suspicious.eml
+";
+
+/// `mailtap replay --help`.
+pub(super) const REPLAY: &str = "\
+mailtap replay CONFIG FILE
+
+Sends the events of a dead-letter file (state_dir/….dead-letter.ndjson) to the receiver that CONFIG names: a webhook,
+standard output, or LimaCharlie by its own protocol. Where CONFIG has several sections, each line goes to the receiver
+of its account and mailbox. A receiver that is away is tried five times.
+
+FILE is only read; a running mailtap may go on. Lines without an event (mails that the IMAP server refused), torn by a
+crash, or refused again are told on standard error, by their number.
+
+Exit codes: 0 every line's event was acknowledged, 1 some were not, 2 wrong arguments or configuration.
+
+  mv state/….dead-letter.ndjson refused.ndjson
+  mailtap replay CONFIG.yaml refused.ndjson && rm refused.ndjson
 ";
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ fn matrix_12_a_folder_that_is_gone_stops_the_mailbox_and_a_restart_finds_the_eve
 }
 
 /// The dead-letter file of the real program.
-fn file_of(stage: &Stage) -> Option<PathBuf> {
+pub fn file_of(stage: &Stage) -> Option<PathBuf> {
     let folder = fs::read_dir(&stage.configuration.state_dir).ok()?;
     let mut paths = folder.map(|entry| entry.unwrap().path());
     paths.find(|path| path.extension().is_some_and(|extension| extension == "ndjson"))

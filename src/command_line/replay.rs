@@ -1,0 +1,199 @@
+//! `mailtap replay`: the events of a dead-letter file → the receiver, once more.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Failure, complain, load_file};
+use crate::clock::{Clock, Stop, SystemClock};
+use crate::dead_letter::{Letter, Reader};
+use crate::sink::{Batch, DeliveryError, Sink};
+use crate::supervisor::{Supervisor, random};
+use crate::{backoff, limits, log};
+
+/// `mailtap replay CONFIG FILE`. Well only when every line's event was acknowledged; the file stays as it is.
+pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
+    let [configuration, file] = arguments else {
+        return Err(Failure::Usage(
+            "replay: name a configuration file and a dead-letter file; `mailtap replay --help` tells more".to_owned(),
+        ));
+    };
+    let supervisor = load_file(Path::new(configuration))?;
+    let name = Path::new(file).display().to_string();
+    let opened = File::open(file).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
+    let mut replay = Replay {
+        supervisor,
+        clock: SystemClock::new(Stop::new()),
+        file: name,
+        receiver: None,
+        batch: Batch::default(),
+        lines: Vec::new(),
+        acknowledged: 0,
+        left: 0,
+    };
+    let outcome = replay.all(&mut Reader::new(BufReader::new(opened)));
+    if let Some(mut receiver) = replay.receiver.take() {
+        receiver.sink.close();
+    }
+    let (acknowledged, left) = (replay.acknowledged, replay.left);
+    log::info("replayed", &[("acknowledged", &acknowledged), ("left", &left)]);
+    outcome?;
+    if left > 0 { Err(Failure::Told) } else { Ok(()) }
+}
+
+struct Replay {
+    supervisor: Supervisor,
+    clock: SystemClock,
+    /// As it was named, for what is told.
+    file: String,
+    /// Of the last letter: nearly always that of the whole file.
+    receiver: Option<Receiver>,
+    batch: Batch,
+    /// Which line each event of the batch is.
+    lines: Vec<u64>,
+    acknowledged: u64,
+    /// Lines of which nothing was acknowledged, each told.
+    left: u64,
+}
+
+/// The receiver of one mailbox's events.
+struct Receiver {
+    account: String,
+    mailbox: String,
+    sink: Box<dyn Sink>,
+}
+
+impl Replay {
+    fn all(&mut self, reader: &mut Reader<BufReader<File>>) -> Result<(), Failure> {
+        let unreadable = |file: &str, error| Failure::Run(format!("{file}: {error}"));
+        while let Some((line, letter)) = reader.next_letter().map_err(|error| unreadable(&self.file, error))? {
+            match letter {
+                Ok(letter) => self.add(line, letter)?,
+                Err(unread) => self.leave(line, &unread.to_string()),
+            }
+        }
+        self.deliver()
+    }
+
+    /// The letter's event joins the batch.
+    fn add(&mut self, line: u64, letter: Letter) -> Result<(), Failure> {
+        let Some(content) = &letter.content else {
+            let reason = format!(
+                "no event to send: mailbox {}, UID {}: {}",
+                letter.mailbox, letter.uid, letter.reason
+            );
+            self.leave(line, &reason);
+            return Ok(());
+        };
+        let same = self
+            .receiver
+            .as_ref()
+            .is_some_and(|receiver| receiver.account == letter.account && receiver.mailbox == letter.mailbox);
+        if !same {
+            self.deliver()?;
+            if let Some(mut receiver) = self.receiver.take() {
+                receiver.sink.close();
+            }
+            match self.supervisor.sink_for(&letter.account, &letter.mailbox) {
+                Ok(sink) => {
+                    self.receiver = Some(Receiver {
+                        account: letter.account,
+                        mailbox: letter.mailbox,
+                        sink,
+                    });
+                }
+                Err(reason) => {
+                    self.leave(line, &reason);
+                    return Ok(());
+                }
+            }
+        }
+        let Some(Receiver { sink, .. }) = &self.receiver else {
+            return Ok(());
+        };
+        let mut encoded = Vec::new();
+        if !sink.encode_letter(content, &mut encoded) {
+            self.leave(line, "this receiver cannot take what is in this line");
+            return Ok(());
+        }
+        let full = self.batch.count() >= sink.batch_events()
+            || self.batch.bytes().len().saturating_add(encoded.len()) > limits::BATCH_BYTES;
+        if full {
+            self.deliver()?;
+        }
+        self.batch.push(|output| output.append(&mut encoded));
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Delivers the batch. What is refused is halved, down to the event that is meant: that one is told, and left.
+    fn deliver(&mut self) -> Result<(), Failure> {
+        let mut later = vec![(std::mem::take(&mut self.batch), std::mem::take(&mut self.lines))];
+        while let Some((mut batch, mut lines)) = later.pop() {
+            let count = batch.count();
+            match self.attempt(&batch) {
+                Ok(()) => {
+                    let count = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.acknowledged = self.acknowledged.saturating_add(count);
+                }
+                Err(DeliveryError::Reject { .. }) if count > 1 => {
+                    let half = count.div_ceil(2);
+                    later.push((batch.split_off(half), lines.split_off(half)));
+                    later.push((batch, lines));
+                }
+                Err(error @ DeliveryError::Reject { .. }) => {
+                    for line in lines {
+                        self.leave(line, &error.to_string());
+                    }
+                }
+                Err(error) => {
+                    let line = lines.first().copied().unwrap_or_default();
+                    return Err(Failure::Run(format!(
+                        "{}:{line}: not acknowledged, nor is anything behind it: {error}",
+                        self.file
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries a few times where that may help: somebody waits for the outcome.
+    fn attempt(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        let Some(Receiver { sink, .. }) = &mut self.receiver else {
+            return Ok(());
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut attempt: u32 = 0;
+        loop {
+            let outcome = sink.deliver(batch);
+            let Err(DeliveryError::Retry { after, .. }) = &outcome else {
+                return outcome;
+            };
+            attempt = attempt.saturating_add(1);
+            if attempt >= limits::REPLAY_ATTEMPTS {
+                return outcome;
+            }
+            let at_least: Duration = after.unwrap_or_default();
+            let delay = backoff::DELIVERY.delay(attempt, random()).max(at_least);
+            if let Err(error) = &outcome {
+                let seconds = delay.as_secs();
+                log::warn(
+                    "not delivered, trying again",
+                    &[("reason", error), ("in_seconds", &seconds)],
+                );
+            }
+            self.clock.wait(delay);
+        }
+    }
+
+    /// Nothing of this line was acknowledged.
+    fn leave(&mut self, line: u64, reason: &str) {
+        self.left = self.left.saturating_add(1);
+        complain(&format!("{}:{line}: {reason}", self.file));
+    }
+}
