@@ -1,3 +1,5 @@
+mod raw_server;
+
 use std::sync::Arc;
 use std::time::Duration;
 
