@@ -1,9 +1,9 @@
+mod fields;
 mod raw_server;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::signature::SigningKey;
 use super::{Settings, SettingsError, Webhook};
 use crate::http::request::FieldError;
 use crate::http::script::{Network, Step, say};
@@ -11,13 +11,15 @@ use crate::http::url::UrlError;
 use crate::limits;
 use crate::net::NetErrorKind;
 use crate::secret::Secret;
-use crate::sink::gzip::tests::inflated;
 use crate::sink::{Batch, DeliveryError, Sink};
 
 /// Of [`batch`]: `printf '{"a":1}\n{"b":2}\n' | sha256sum`, its first 32 digits.
 const BATCH_ID: &str = "3881dc2e-e848-fe04-d776-737c86afbc78";
 
 const PATH: &str = "/hooks/0123-hunter2?token=hunter3&x=1";
+
+const ACCEPTED: &str = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n";
+const LATER: &str = "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n";
 
 fn settings(url: &str, lc_secret: Option<&str>) -> Settings {
     Settings {
@@ -272,121 +274,6 @@ fn clear_text_is_posted_when_it_is_allowed() {
     let mut webhook = Webhook::new(&allowed, Arc::clone(&network) as _, clock).expect("allowed");
     assert_eq!(webhook.deliver(&batch()), Ok(()));
     assert_eq!(network.dialled(), ["a.example:80"]);
-}
-
-/// The lines of every request's head that begin with one of `names`.
-fn fields(network: &Network, names: &[&str]) -> Vec<Vec<String>> {
-    let requests = network.requests();
-    let lines = requests.iter().map(|(_, request)| {
-        let end = memchr::memmem::find(request, b"\r\n\r\n").expect("a head");
-        let head = String::from_utf8(request[..end].to_vec()).expect("text");
-        let wanted = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name}: ")));
-        head.lines().filter(wanted).map(str::to_owned).collect()
-    });
-    lines.collect()
-}
-
-const ACCEPTED: &str = "HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n";
-const LATER: &str = "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n";
-
-#[test]
-fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
-    let network = Network::new([vec![
-        Step::Request,
-        say(LATER),
-        Step::Request,
-        say(ACCEPTED),
-        Step::Request,
-        say(ACCEPTED),
-    ]]);
-    let settings = Settings {
-        signing_secret: Some(secret("hunter2")),
-        ..settings("https://a.example/x", None)
-    };
-    let mut webhook = webhook_with(&network, &settings);
-    webhook.deliver(&batch()).expect_err("later");
-    network.clock.advance(Duration::from_millis(1999));
-    webhook.deliver(&batch()).expect("accepted");
-    let mut other = batch();
-    let _ = other.split_off(1);
-    webhook.deliver(&other).expect("accepted");
-    let names = [
-        "Idempotency-Key",
-        "webhook-id",
-        "webhook-timestamp",
-        "webhook-signature",
-    ];
-    let expected = |key: &str, seconds: &str, signature: &str| {
-        names
-            .iter()
-            .zip([key, key, seconds, signature])
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(
-        fields(&network, &names),
-        [
-            expected(BATCH_ID, "784111777", "v1,x28baOGfNjgRS2pg2g/YKsux7e+3MFD9hhnowGkGP3k="),
-            expected(BATCH_ID, "784111778", "v1,IRPvtTh7OkhMAc2XlDOpwChuzjGrN8+8s/QPPPbQ2n0="),
-            expected(
-                "e3464320-21b0-4179-518d-9614f3560ccd",
-                "784111778",
-                "v1,TBHhUETFYIVCy/1SbqU8AyfXuEyUEdlGBabLtX7B0Kc="
-            ),
-        ]
-    );
-}
-
-#[test]
-fn a_compressed_body_is_one_gzip_member_and_what_is_sent_is_what_is_signed() {
-    let network = Network::new([vec![Step::Request, say(LATER), Step::Request, say(ACCEPTED)]]);
-    let settings = Settings {
-        compressed: true,
-        signing_secret: Some(secret("hunter2")),
-        ..settings("https://a.example/x", None)
-    };
-    let mut webhook = webhook_with(&network, &settings);
-    webhook.deliver(&batch()).expect_err("later");
-    webhook.deliver(&batch()).expect("accepted");
-    let requests = network.requests();
-    assert_eq!(requests[0], requests[1]);
-    let (_, request) = &requests[0];
-    let head = memchr::memmem::find(request, b"\r\n\r\n").expect("a head");
-    let body = &request[head + 4..];
-    assert_eq!(inflated(body), batch().bytes());
-    let signature = SigningKey::parse("hunter2")
-        .expect("a key")
-        .sign(BATCH_ID, 784_111_777, body);
-    assert_eq!(
-        fields(&network, &["Content-Encoding", "Idempotency-Key", "webhook-signature"])[0],
-        [
-            "Content-Encoding: gzip".to_owned(),
-            format!("Idempotency-Key: {BATCH_ID}"),
-            format!("webhook-signature: {signature}"),
-        ]
-    );
-}
-
-#[test]
-fn headers_are_sent_as_they_are_and_in_order() {
-    let network = Network::new([vec![Step::Request, say(ACCEPTED)]]);
-    let settings = Settings {
-        headers: vec![
-            ("Authorization".to_owned(), secret("Splunk hunter2")),
-            ("X-\u{60}a".to_owned(), secret("caf\u{e9}\t;")),
-        ],
-        batch_events: 1,
-        ..settings("https://a.example/x", None)
-    };
-    webhook_with(&network, &settings).deliver(&batch()).expect("accepted");
-    assert_eq!(
-        fields(&network, &["Content-Type", "Authorization", "X-`a"])[0],
-        [
-            "Content-Type: application/json",
-            "Authorization: Splunk hunter2",
-            "X-`a: caf\u{e9}\t;"
-        ]
-    );
 }
 
 #[test]

@@ -91,6 +91,10 @@ fn large() -> Batch {
 }
 
 #[test]
+#[allow(
+    clippy::print_stdout,
+    reason = "how many there are is what a reader of the test's output wants to know"
+)]
 fn at_least_120_behaviours_of_a_receiver_have_their_consequence() {
     let mut names = BTreeSet::new();
     let mut rows = BTreeSet::new();
