@@ -53,6 +53,8 @@ pub mod secret;
 
 pub mod mime;
 
+pub mod spool;
+
 pub mod event;
 
 pub mod log;

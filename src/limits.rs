@@ -287,6 +287,17 @@ pub const JOURNAL_RECIPIENTS: usize = 10_000;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
 pub const ANOMALIES: usize = 64;
 
+/// Bytes of a mail's attachments that are kept aside in memory, where they are stored apart. Reached: the rest goes to a
+/// file.
+pub const SPOOL_MEMORY: usize = 1024 * 1024;
+
+// ---- sink: artifacts ----
+
+/// Bytes of an attachment that are sent at a time; a larger one goes in several requests.
+pub const ARTIFACT_PART: usize = 1024 * 1024;
+/// Attachments that are remembered as stored. Reached: the oldest is stored again when it comes again.
+pub const ARTIFACTS_REMEMBERED: usize = 1024;
+
 // ---- mailbox ----
 
 /// Between two lines that tell how much was delivered. A busy mailbox would fill the log otherwise.

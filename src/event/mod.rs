@@ -11,6 +11,7 @@
 //!                       "hashes": {"md5": "…", "sha1": "…", "sha256": "…"}}]}}
 //! ```
 
+pub mod attachments;
 pub mod build;
 pub mod encode;
 mod headers;

@@ -233,7 +233,7 @@ impl Visitor for Attachments {
 
 /// A leaf that has a name, says that it is an attachment, or is neither text nor about a mail. What is signed with S/MIME is
 /// the mail itself, and no leaf.
-fn is_attachment(entity: &Entity<'_>) -> bool {
+pub(super) fn is_attachment(entity: &Entity<'_>) -> bool {
     let essence = entity.content_type.value.as_str();
     let attached = entity
         .disposition

@@ -28,15 +28,48 @@ pub fn websocket_url(text: &str, allow_clear_text: bool) -> Result<Url, UrlError
     Url::parse(&format!("{scheme}://{rest}"), allow_clear_text)
 }
 
+/// The address of the artifact store on `host`.
+pub fn store_url(host: &str) -> Result<Url, UrlError> {
+    let host = host.trim_end_matches('/');
+    if host.contains("://") {
+        return Url::parse(&format!("{host}/ingest"), false);
+    }
+    Url::parse(&format!("https://{host}/ingest"), false)
+}
+
 /// Asks, over a connection of its own.
 #[derive(Default)]
 pub struct Discovery {
     exchange: Exchange,
 }
 
+/// Where an organisation's services are: `{"url": {"lc_wss": "…", …}, …}`.
+pub struct Hosts(Value);
+
+impl Hosts {
+    /// The host of a service. It may carry a scheme, in development.
+    pub fn host(&self, service: &str) -> Option<String> {
+        let host = self.0.get("url")?.get(service)?.as_str()?;
+        (!host.is_empty()).then(|| host.to_owned())
+    }
+}
+
 impl Discovery {
     /// The address of the organisation's WebSocket.
     pub fn find(&mut self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Url, DeliveryError> {
+        let host = self.hosts(address, dial, clock)?.host("lc_wss");
+        let url = host.and_then(|host| websocket_url(&format!("{}/usp", host.trim_end_matches('/')), false).ok());
+        url.ok_or_else(|| DeliveryError::Retry {
+            reason: format!(
+                "LimaCharlie's directory: {} names no host for its protocol (lc_wss)",
+                address.endpoint
+            ),
+            after: None,
+        })
+    }
+
+    /// All hosts of the organisation.
+    pub fn hosts(&mut self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Hosts, DeliveryError> {
         let request = Request::new(Method::Get, address);
         let asked = &address.endpoint;
         let response = self
@@ -47,36 +80,19 @@ impl Discovery {
                 after: None,
             })?;
         match response.status {
-            200 => {}
-            400 | 401 | 403 | 404 => {
-                return Err(DeliveryError::Configuration {
-                    reason: format!(
-                        "{asked} knows no such organisation (status {}): check client_options.identity.oid",
-                        response.status
-                    ),
-                });
-            }
-            status => {
-                return Err(DeliveryError::Retry {
-                    reason: format!("LimaCharlie's directory: {asked} answered {status}"),
-                    after: response.retry_after(clock.unix_milliseconds()),
-                });
-            }
+            200 => Ok(Hosts(serde_json::from_slice(&response.body).unwrap_or_default())),
+            400 | 401 | 403 | 404 => Err(DeliveryError::Configuration {
+                reason: format!(
+                    "{asked} knows no such organisation (status {}): check client_options.identity.oid",
+                    response.status
+                ),
+            }),
+            status => Err(DeliveryError::Retry {
+                reason: format!("LimaCharlie's directory: {asked} answered {status}"),
+                after: response.retry_after(clock.unix_milliseconds()),
+            }),
         }
-        let host = host(&response.body, "lc_wss");
-        let url = host.and_then(|host| websocket_url(&format!("{}/usp", host.trim_end_matches('/')), false).ok());
-        url.ok_or_else(|| DeliveryError::Retry {
-            reason: format!("LimaCharlie's directory: {asked} names no host for its protocol (lc_wss)"),
-            after: None,
-        })
     }
-}
-
-/// A host of the answer: `{"url": {"lc_wss": "…", …}, …}`. It may carry a scheme, in development.
-fn host(answer: &[u8], name: &str) -> Option<String> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
-    let host = answer.get("url")?.get(name)?.as_str()?;
-    (!host.is_empty()).then(|| host.to_owned())
 }
 
 #[cfg(test)]

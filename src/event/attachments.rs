@@ -1,0 +1,274 @@
+//! The attachments of a mail, kept aside as they stream by, for a receiver that stores them.
+
+use std::io;
+use std::mem;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::build::filename::FileName;
+use super::raw::is_attachment;
+use crate::mime::embedded::Enclosed;
+use crate::mime::{Entity, Finding, Kind, Visitor, encoded_word};
+use crate::spool::Spool;
+
+/// A visitor that keeps every attachment's decoded bytes, those of mails inside the mail and of files in content as well.
+#[derive(Debug)]
+pub struct Attachments {
+    spool: Spool,
+    /// The largest that is kept, in bytes; larger ones are left out.
+    largest: u64,
+    /// What has begun and not ended, outermost first; `None` for what is no attachment.
+    open: Vec<Option<UnderWay>>,
+    /// The file in the innermost's content.
+    enclosed: Option<UnderWay>,
+    whole: Vec<Attachment>,
+    failure: Option<io::Error>,
+}
+
+/// One attachment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Of its bytes.
+    pub sha256: [u8; 32],
+    /// Its name, cleaned; empty where it has none.
+    pub name: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Where they are: a file and what is enclosed in it come at the same time.
+    extents: Vec<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    sha256: Sha256,
+    attachment: Attachment,
+}
+
+impl UnderWay {
+    fn new(name: String) -> UnderWay {
+        UnderWay {
+            sha256: Sha256::new(),
+            attachment: Attachment {
+                sha256: [0; 32],
+                name,
+                size: 0,
+                extents: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Attachments {
+    /// For one mail. What does not fit into memory goes to a file in `directory`.
+    pub fn new(directory: &Path, largest: u64) -> Attachments {
+        Attachments {
+            spool: Spool::new(directory),
+            largest,
+            open: Vec::new(),
+            enclosed: None,
+            whole: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// All of them, each content once; the error says why they could not be kept.
+    pub fn whole(&mut self) -> io::Result<Vec<Attachment>> {
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(mem::take(&mut self.whole)),
+        }
+    }
+
+    /// Reads `buffer.len()` bytes of `attachment` from `at` on, less at its end. Says how many.
+    pub fn read(&self, attachment: &Attachment, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut skip = at;
+        let mut filled: usize = 0;
+        for &(from, length) in &attachment.extents {
+            if skip >= length {
+                skip = skip.saturating_sub(length);
+                continue;
+            }
+            let rest = buffer.get_mut(filled..).unwrap_or_default();
+            let here = usize::try_from(length.saturating_sub(skip))
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
+            let Some(rest) = rest.get_mut(..here) else { break };
+            self.spool.read(from.saturating_add(skip), rest)?;
+            filled = filled.saturating_add(here);
+            skip = 0;
+        }
+        Ok(filled)
+    }
+
+    fn keep(spool: &mut Spool, failure: &mut Option<io::Error>, largest: u64, to: &mut UnderWay, bytes: &[u8]) {
+        to.sha256.update(bytes);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let attachment = &mut to.attachment;
+        attachment.size = attachment.size.saturating_add(length);
+        if failure.is_some() || attachment.size > largest {
+            return;
+        }
+        let from = spool.len();
+        if let Err(error) = spool.append(bytes) {
+            *failure = Some(error);
+            return;
+        }
+        match attachment.extents.last_mut() {
+            Some((begin, before)) if begin.saturating_add(*before) == from => *before = before.saturating_add(length),
+            _ => attachment.extents.push((from, length)),
+        }
+    }
+
+    fn finish(&mut self, under_way: Option<UnderWay>) {
+        let Some(UnderWay { sha256, mut attachment }) = under_way else {
+            return;
+        };
+        attachment.sha256 = sha256.finalize().into();
+        let known = |other: &Attachment| other.sha256 == attachment.sha256;
+        if attachment.size <= self.largest && !self.whole.iter().any(known) {
+            self.whole.push(attachment);
+        }
+    }
+}
+
+impl Visitor for Attachments {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        let kept = matches!(entity.kind, Kind::Leaf | Kind::Cms) && is_attachment(entity);
+        self.open
+            .push(kept.then(|| UnderWay::new(FileName::read(entity, None).filename.unwrap_or_default())));
+    }
+
+    fn body(&mut self, decoded: &[u8]) {
+        if let Some(Some(under_way)) = self.open.last_mut() {
+            Attachments::keep(&mut self.spool, &mut self.failure, self.largest, under_way, decoded);
+        }
+    }
+
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        if let Some(Some(under_way)) = self.open.get_mut(depth) {
+            Attachments::keep(&mut self.spool, &mut self.failure, self.largest, under_way, decoded);
+        }
+    }
+
+    fn enclosed(&mut self, found: Enclosed<'_>) {
+        match found {
+            Enclosed::Begin(_) => self.enclosed = Some(UnderWay::new(String::new())),
+            Enclosed::Name(name) => {
+                if let Some(under_way) = &mut self.enclosed {
+                    let mut text = String::new();
+                    encoded_word::decode(name, None, &mut text);
+                    under_way.attachment.name = FileName::of(text).filename.unwrap_or_default();
+                }
+            }
+            Enclosed::Data(data) => {
+                if let Some(under_way) = &mut self.enclosed {
+                    Attachments::keep(&mut self.spool, &mut self.failure, self.largest, under_way, data);
+                }
+            }
+            Enclosed::End => {
+                let under_way = self.enclosed.take();
+                self.finish(under_way);
+            }
+            Enclosed::Finding(_) => {}
+        }
+    }
+
+    fn end(&mut self) {
+        let under_way = self.open.pop().flatten();
+        self.finish(under_way);
+    }
+
+    fn finding(&mut self, _: Finding<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    use super::Attachments;
+    use crate::event::build::{EventBuilder, Settings};
+    use crate::limits;
+
+    /// Name and content of every attachment of `mail`, fed in pieces of `step`, read in pieces of 7.
+    fn attachments(mail: &[u8], step: usize, largest: u64) -> Vec<(String, Vec<u8>)> {
+        let settings = Settings::default();
+        let mut builder = EventBuilder::beside(Attachments::new(&std::env::temp_dir(), largest), &settings);
+        for piece in mail.chunks(step) {
+            builder.feed(piece);
+        }
+        let arrival = crate::event::build::Arrival {
+            origin: crate::event::Origin::File { source: String::new() },
+            account: String::new(),
+            internal_date: None,
+            now: 0,
+        };
+        let (_, mut kept) = builder.finish_both(&settings, arrival);
+        let whole = kept.whole().unwrap();
+        let read = |attachment: &super::Attachment| {
+            let mut content = Vec::new();
+            loop {
+                let mut piece = [0; 7];
+                let count = kept.read(attachment, content.len() as u64, &mut piece).unwrap();
+                if count == 0 {
+                    break;
+                }
+                content.extend(&piece[..count]);
+            }
+            assert_eq!(content.len() as u64, attachment.size);
+            assert_eq!(attachment.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
+            (attachment.name.clone(), content)
+        };
+        whole.iter().map(read).collect()
+    }
+
+    const MAIL: &[u8] = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n\
+        --b\r\nContent-Disposition: attachment; filename=../notes.txt\r\n\r\nnotes\r\n\
+        --b\r\nContent-Type: message/rfc822\r\n\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==\r\n\
+        --b\r\nContent-Type: application/octet-stream; name=empty\r\n\r\n\r\n\
+        --b\r\nContent-Type: application/pdf; name=again.txt\r\n\r\nnotes\r\n\
+        --b\r\n\r\nbegin 644 in text.bin\r\n#0V%T\r\n`\r\nend\r\n--b--\r\n";
+
+    #[test]
+    fn every_attachment_is_kept_once_named_text_nested_mail_and_files_in_text_as_well() {
+        let expected = [
+            ("notes.txt", &b"notes"[..]),
+            ("", b"\x89PNG"),
+            ("empty", b""),
+            ("in text.bin", b"Cat"),
+        ];
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, content)| ((*name).to_owned(), content.to_vec()))
+            .collect();
+        for step in 1..40 {
+            assert_eq!(attachments(MAIL, step, u64::MAX), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn one_over_the_limit_is_left_out() {
+        let names = |largest| {
+            attachments(MAIL, 100, largest)
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(5), ["notes.txt", "", "empty", "in text.bin"]);
+        assert_eq!(names(4), ["", "empty", "in text.bin"]);
+        assert_eq!(names(3), ["empty", "in text.bin"]);
+    }
+
+    #[test]
+    fn a_file_and_what_is_enclosed_in_it_are_each_whole_although_they_come_together() {
+        // An attachment larger than memory that has a uuencoded file in its middle.
+        let line = b"begin 644 inner\r\n#0V%T\r\n`\r\nend\r\n";
+        let half = b"some ordinary line of text that is no code\r\n".repeat(limits::SPOOL_MEMORY / 44);
+        let content = [&half[..], line, &half].concat();
+        let mail = [b"Content-Type: text/plain; name=outer.txt\r\n\r\n", content.as_slice()].concat();
+        let found = attachments(&mail, 60_000, u64::MAX);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0], ("inner".to_owned(), b"Cat".to_vec()));
+        assert!(found[1] == ("outer.txt".to_owned(), content));
+    }
+}
