@@ -144,6 +144,10 @@ impl Shifts {
     }
 
     fn text(&mut self, byte: u8, output: &mut Vec<u8>) {
+        // An escape that begins no sequence must not become one with the text behind the next sequence: here it is written
+        // as another byte that no Japanese set defines.
+        let lone_escape = byte == ESCAPE && self.charset == Shifting::Iso2022Jp;
+        let byte = if lone_escape { SHIFT_OUT } else { byte };
         let blank = byte <= b' ';
         // The Encoding Standard knows no blanks in a Japanese set; mail has them.
         let set = if blank { ASCII } else { self.set };
@@ -209,6 +213,8 @@ mod tests {
             (b"a\x1B", "a\u{FFFD}", true),
             (b"a\x1B\x1B$B$3", "a\u{FFFD}こ", true),
             (b"a\xE4", "a\u{FFFD}", true),
+            (b"\x1B\x1B(B$B$3\nab", "\u{FFFD}$B$3\nab", true),
+            (b"\x1B(x\x1B$(\x1B$x", "\u{FFFD}(x\u{FFFD}$(\u{FFFD}$x", true),
         ] {
             assert_eq!(decode("iso-2022-jp", text), (expected.to_owned(), replaced), "{text:?}");
         }
