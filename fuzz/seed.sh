@@ -5,10 +5,10 @@ set -euo pipefail
 [ $# = 1 ] && [ -d "$1" ] || { echo "usage: fuzz/seed.sh FOLDER" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 count=0
-for target in mime_entity event archive; do mkdir -p "$here/corpus/$target"; done
+for target in mime_entity event archive differential; do mkdir -p "$here/corpus/$target"; done
 while IFS= read -r -d '' file; do
     name=$(sha1sum <"$file" | cut -c1-40)
-    for target in mime_entity event archive; do cp "$file" "$here/corpus/$target/$name"; done
+    for target in mime_entity event archive differential; do cp "$file" "$here/corpus/$target/$name"; done
     count=$((count + 1))
 done < <(find "$1" -type f -size -64k -print0)
-echo "$count mails seeded into $here/corpus/{mime_entity,event,archive}"
+echo "$count mails seeded into $here/corpus/{mime_entity,event,archive,differential}"

@@ -112,7 +112,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("mailtap-spool-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let content: Vec<u8> = (0..limits::SPOOL_MEMORY + 1000)
-            .map(|number| (number % 251) as u8)
+            .map(|number| u8::try_from(number % 251).unwrap())
             .collect();
         for step in [
             1000,

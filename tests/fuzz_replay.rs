@@ -14,14 +14,25 @@ type Target = (&'static str, &'static str, fn(&[u8]));
 const TARGETS: &[Target] = &[
     ("archive", "archive", mailtap::archive::fuzz),
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
+    (
+        "compressed_rtf",
+        "mime::compressed_rtf",
+        mailtap::mime::compressed_rtf::fuzz,
+    ),
     ("config", "config", mailtap::config::fuzz),
     ("date", "mime::date", mailtap::mime::date::fuzz),
     ("deflate", "net::deflate", mailtap::net::deflate::fuzz),
     ("dead_letter", "dead_letter", mailtap::dead_letter::fuzz),
     ("duration", "config::duration", mailtap::config::duration::fuzz),
     ("embedded", "mime::embedded", mailtap::mime::embedded::fuzz),
+    ("encode", "event::encode", mailtap::event::encode::fuzz),
     ("encoded_word", "mime::encoded_word", mailtap::mime::encoded_word::fuzz),
     ("event", "event::build", mailtap::event::build::fuzz),
+    (
+        "filename",
+        "event::build::filename",
+        mailtap::event::build::filename::fuzz,
+    ),
     ("http_response", "http::response", mailtap::http::response::fuzz),
     ("http_url", "http::url", mailtap::http::url::fuzz),
     ("imap_response", "imap::reader", mailtap::imap::reader::fuzz),
@@ -48,6 +59,24 @@ const TARGETS: &[Target] = &[
     ),
     ("websocket", "websocket::message", mailtap::websocket::message::fuzz),
 ];
+
+/// Targets that compare with another reader of mail, which is a dependency of fuzz/ only; `cargo test` there replays them.
+const OF_TWO_READERS: [&str; 2] = ["differential", "mime_tree"];
+
+#[test]
+fn every_dictionary_is_a_target_s() {
+    let targets: Vec<&str> = TARGETS
+        .iter()
+        .map(|(target, ..)| *target)
+        .chain(OF_TWO_READERS)
+        .chain(["mime"]) // the one that others link to
+        .collect();
+    for file in files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/dictionaries")) {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(targets.contains(&name), "{} is used by no target", file.display());
+        assert!(!fs::read_to_string(&file).unwrap().is_empty());
+    }
+}
 
 #[test]
 fn every_seed_holds() {
@@ -80,5 +109,8 @@ fn every_target_is_one_line_and_replayed_here() {
             "{target} is not in fuzz/Cargo.toml"
         );
     }
-    assert_eq!(files_below(&folder.join("fuzz_targets")).len(), TARGETS.len());
+    assert_eq!(
+        files_below(&folder.join("fuzz_targets")).len(),
+        TARGETS.len() + OF_TWO_READERS.len()
+    );
 }

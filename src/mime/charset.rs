@@ -17,6 +17,7 @@ use std::str::from_utf8;
 
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
+use super::cuts::cuts;
 use guess::Guess;
 use shifting::Shifts;
 use utf7::Utf7;
@@ -258,10 +259,10 @@ pub fn fuzz(data: &[u8]) {
         Some(end) => data.split_at_checked(end).unwrap_or((data, &[])),
         None => (&b"utf-8"[..], data),
     };
-    let whole = decode_in_pieces(label, text, text.len().max(1));
+    let whole = decode_in_pieces(label, &[text]);
     assert!(whole.0.len() <= text.len().saturating_mul(3).saturating_add(4));
-    for size in [1, 2, 3, 7] {
-        assert_eq!(decode_in_pieces(label, text, size), whole, "in pieces of {size}");
+    for pieces in cuts(text) {
+        assert_eq!(decode_in_pieces(label, &pieces), whole, "{} pieces", pieces.len());
     }
     if let Some(Charset::Table(encoding)) = Charset::from_label(label) {
         let at_once = if encoding == UTF_16LE || encoding == UTF_16BE {
@@ -285,10 +286,10 @@ pub fn fuzz(data: &[u8]) {
     assert!(header.len() <= text.len().saturating_mul(3).saturating_add(4));
 }
 
-fn decode_in_pieces(label: &[u8], text: &[u8], size: usize) -> (String, bool) {
+fn decode_in_pieces(label: &[u8], pieces: &[&[u8]]) -> (String, bool) {
     let mut decoder = TextDecoder::new(Some(label));
     let mut output = String::new();
-    for piece in text.chunks(size) {
+    for piece in pieces {
         decoder.feed(piece, &mut output);
         decoder.feed(b"", &mut output);
     }

@@ -1,6 +1,8 @@
 //! Compressed RTF (MS-OXRTFCP): how Outlook keeps a mail's text in TNEF. A dictionary of 4 KiB, filled beforehand with the
 //! beginning of an ordinary document, and references into it.
 
+use super::cuts::cuts;
+
 const DICTIONARY: usize = 4096;
 /// MS-OXRTFCP, section 2.1.3.1: what is in the dictionary before anything is.
 const PRELOADED: &[u8] =
@@ -9,7 +11,7 @@ const PRELOADED: &[u8] =
                            \\pard\\plain\\f0\\fs20\\b\\i\\u\\tab\\tx";
 const HEADER: usize = 16;
 
-/// Decompresses one value: `feed` in pieces.
+/// Decompresses one value: `feed` it in pieces.
 #[derive(Debug)]
 pub struct Decompressor {
     state: State,
@@ -125,6 +127,28 @@ impl Decompressor {
             from = from.wrapping_add(1) % DICTIONARY;
         }
         self.state = State::Items;
+    }
+}
+
+/// The same text for every split; no more than is announced, and than references can make of the input.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let decompress = |pieces: &[&[u8]]| {
+        let mut decompressor = Decompressor::default();
+        let mut output = Vec::new();
+        for piece in pieces {
+            decompressor.feed(piece, &mut output);
+        }
+        (output, decompressor.whole(), decompressor.announced)
+    };
+    let whole = decompress(&[data]);
+    let (output, _, left) = &whole;
+    assert!(output.len() <= data.len().saturating_mul(9));
+    let announced = data.get(4..HEADER).and_then(<[u8]>::first_chunk);
+    let announced = announced.map_or(0, |word| u32::from_le_bytes(*word));
+    assert_eq!(u32::try_from(output.len()).ok(), announced.checked_sub(*left));
+    for pieces in cuts(data) {
+        assert_eq!(whole, decompress(&pieces), "{} pieces", pieces.len());
     }
 }
 

@@ -8,6 +8,7 @@ use std::mem;
 use memchr::memchr;
 
 use super::anomaly::Flag;
+use super::cuts::cuts;
 use super::uuencode::{self, Form};
 use super::yenc;
 use crate::limits;
@@ -318,23 +319,23 @@ pub fn fuzz(data: &[u8]) {
     let Some((choice, data)) = data.split_first() else {
         return;
     };
-    let read = |size: usize| {
+    let read = |pieces: &[&[u8]]| {
         let mut scanner = match choice & 3 {
             1 => Scanner::uuencoded(),
             2 => Scanner::outside(),
             _ => Scanner::default(),
         };
         let mut record = Record::default();
-        for piece in data.chunks(size) {
+        for piece in pieces {
             scanner.feed(piece, &mut |item| record.add(item));
         }
         scanner.finish(&mut |item| record.add(item));
         record
     };
-    let whole = read(data.len().max(1));
+    let whole = read(&[data]);
     assert!(!whole.open && whole.bytes() <= data.len());
-    for size in [1, 2, 3, 7, 64, 1000] {
-        assert_eq!(whole, read(size), "pieces of {size}");
+    for pieces in cuts(data) {
+        assert_eq!(whole, read(&pieces), "{} pieces", pieces.len());
     }
 }
 

@@ -27,7 +27,8 @@
 pub mod anomaly;
 pub mod boundary;
 pub mod charset;
-mod compressed_rtf;
+pub mod compressed_rtf;
+pub(crate) mod cuts;
 pub mod date;
 mod declared;
 pub mod embedded;

@@ -3,6 +3,7 @@
 pub mod base64;
 pub mod quoted_printable;
 
+use super::cuts::cuts;
 use super::embedded::{Enclosed, Scanner};
 use base64::Base64;
 use quoted_printable::QuotedPrintable;
@@ -138,11 +139,10 @@ pub fn fuzz(data: &[u8]) {
     };
     let encoding = match choice & 3 {
         0 => Encoding::Base64,
+        1 => Encoding::QuotedPrintable,
         2 => Encoding::Uuencode,
-        _ => Encoding::QuotedPrintable,
+        _ => Encoding::Yenc,
     };
-    let split = usize::from(*choice).min(data.len());
-    let (head, tail) = data.split_at_checked(split).unwrap_or((data, &[]));
     let decode = |pieces: &[&[u8]]| {
         let mut decoder = Decoder::new(encoding);
         let mut output = Vec::new();
@@ -153,10 +153,10 @@ pub fn fuzz(data: &[u8]) {
         (output, faults)
     };
     let whole = decode(&[data]);
-    assert_eq!(whole, decode(&[head, tail]));
     assert!(whole.0.len() <= data.len());
-    let bytes: Vec<&[u8]> = data.chunks(1).collect();
-    assert_eq!(whole, decode(&bytes));
+    for pieces in cuts(data) {
+        assert_eq!(whole, decode(&pieces), "{} pieces", pieces.len());
+    }
 }
 
 #[cfg(test)]

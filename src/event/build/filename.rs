@@ -59,13 +59,14 @@ fn clean(raw: &str) -> String {
 
 /// A component without a drive letter, and without what Windows would drop.
 fn bare(component: &str) -> &str {
-    let component = component.trim_start();
-    let name = component
-        .split_once(':')
-        .filter(|(drive, _)| matches!(drive.as_bytes(), [letter] if letter.is_ascii_alphabetic()))
-        .map_or(component, |(_, name)| name);
-    name.trim_start()
-        .trim_end_matches(|character: char| character == '.' || character.is_whitespace())
+    let mut name = component.trim_start();
+    // `c:d:name` would be a path again without its first letter.
+    while let [letter, b':', ..] = name.as_bytes()
+        && letter.is_ascii_alphabetic()
+    {
+        name = name.get(2..).unwrap_or_default().trim_start();
+    }
+    name.trim_end_matches(|character: char| character == '.' || character.is_whitespace())
 }
 
 /// Unicode's `Bidi_Control`. In a name even the marks of direction move a dot.
@@ -81,6 +82,21 @@ fn is_invisible(character: char) -> bool {
             character,
             '\u{2028}' | '\u{2029}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}'
         )
+}
+
+/// Whatever a mail calls a file: no path, nothing that does not show, not too long, and clean the second time.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let decoded = String::from_utf8_lossy(data).into_owned();
+    let name = FileName::of(decoded.clone());
+    let shown = name.filename_raw.as_ref().or(name.filename.as_ref());
+    assert!(shown.is_none_or(|shown| decoded.ends_with(shown.as_str())));
+    assert_eq!(name.cut, shown.is_some_and(|shown| shown.len() < decoded.len()));
+    let Some(filename) = name.filename else { return };
+    assert!(!filename.is_empty() && filename.len() <= limits::FILE_NAME && filename != "." && filename != "..");
+    assert!(!filename.contains(|character| matches!(character, '/' | '\\') || is_invisible(character)));
+    let again = FileName::of(filename.clone());
+    assert_eq!((again.filename, again.filename_raw), (Some(filename), None));
 }
 
 #[cfg(test)]
@@ -114,6 +130,7 @@ mod tests {
             ("..\\..\\autoexec.bat", "autoexec.bat"),
             ("C:\\Windows\\x.dll", "x.dll"),
             ("c:evil.exe", "evil.exe"),
+            ("a: b:c:evil.exe", "evil.exe"),
             ("/tmp/c: evil.exe", "evil.exe"),
             ("folder/", "folder"),
             ("name/..", "name"),

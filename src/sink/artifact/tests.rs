@@ -143,7 +143,11 @@ fn a_failure_in_the_middle_begins_again_and_done_never_overtakes() {
     };
     assert_eq!(after.map(|after| after.as_secs()), Some(7));
     artifacts.store(&attachment, &kept).unwrap();
-    let sent: Vec<_> = network.requests().into_iter().filter(|(connection, _)| *connection == 2).collect();
+    let sent: Vec<_> = network
+        .requests()
+        .into_iter()
+        .filter(|(connection, _)| *connection == 2)
+        .collect();
     let labels: Vec<bool> = sent
         .iter()
         .map(|(_, request)| memchr::memmem::find(request, b"lc-part: done\r\n").is_some())

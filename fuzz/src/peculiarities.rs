@@ -1,0 +1,95 @@
+//! What `mail-parser` does on its own: differences that are no fault of mailtap's, each with its reason. All of them leave
+//! what it shows a part of what mailtap shows, or change characters that no rule fixes.
+
+use crate::difference::Difference;
+use crate::reading::Mail;
+
+/// One habit of `mail-parser`.
+pub struct Peculiarity {
+    /// What it does, and why our reading is the better one or as good.
+    pub reason: &'static str,
+    /// Whether it explains a difference.
+    pub explains: fn(&Difference<'_>, &Mail<'_>) -> bool,
+}
+
+/// All that are known.
+pub const PECULIARITIES: &[Peculiarity] = &[
+    Peculiarity {
+        reason: "comments in an address (RFC 5322, 3.4.1) are removed; our event has the field as it is",
+        explains: |difference, _| matches!(difference, Difference::From(ours, _) if ours.contains('(')),
+    },
+    Peculiarity {
+        reason: "of a part without header fields, what stands before the first blank line is taken for a header",
+        explains: |difference, mail| {
+            pairs(difference, mail, |ours, theirs| {
+                let header = trimmed(ours).strip_suffix(trimmed(theirs));
+                header.is_some_and(|header| header.ends_with("\n") || header.ends_with("\r"))
+            })
+        },
+    },
+    Peculiarity {
+        reason: "a soft line break in front of a boundary line takes the last byte of quoted-printable with it",
+        explains: |difference, mail| {
+            let lines: Vec<&[u8]> = mail.bytes.split(|byte| *byte == b'\n').collect();
+            let soft = |two: &[&[u8]]| two[0].trim_ascii_end().ends_with(b"=") && two[1].starts_with(b"--");
+            lines.windows(2).any(soft)
+                && pairs(difference, mail, |ours, theirs| {
+                    let mut shorter = ours.chars();
+                    shorter.next_back().is_some() && trimmed(shorter.as_str()) == trimmed(theirs)
+                })
+        },
+    },
+    Peculiarity {
+        reason: "CR that ends no line is dropped from quoted-printable",
+        explains: |difference, mail| {
+            pairs(difference, mail, |ours, theirs| {
+                ours.contains('\r') && without_carriage_returns(ours) == without_carriage_returns(theirs)
+            })
+        },
+    },
+    Peculiarity {
+        reason: "8-bit text that its charset does not explain is read by the letter; ours is a guess, UTF-8 before windows-1252",
+        explains: |difference, _| matches!(difference, Difference::Content(..)),
+    },
+    Peculiarity {
+        reason: "raw 8-bit file names are read as UTF-8 only",
+        explains: |difference, _| matches!(difference, Difference::FileNameCharacters(..)),
+    },
+    Peculiarity {
+        reason: "UTF-16 without a byte order mark is read as little-endian, against RFC 2781, 4.3",
+        explains: |difference, _| match difference {
+            Difference::FileName(ours, theirs) => {
+                let swapped = |name: &str| name.encode_utf16().map(u16::swap_bytes).collect::<Vec<_>>();
+                let units = |name: &str| name.encode_utf16().collect::<Vec<_>>();
+                let [ours, theirs] = [ours, theirs].map(|leaf| leaf.file_name.as_deref().unwrap_or_default());
+                units(ours) == swapped(theirs)
+            }
+            _ => false,
+        },
+    },
+];
+
+/// Whether one side of a content that only one of them reads is, by `same`, a content of the other's.
+fn pairs(difference: &Difference<'_>, mail: &Mail<'_>, same: impl Fn(&str, &str) -> bool) -> bool {
+    let (ours, theirs) = match difference {
+        Difference::Missing(theirs) => (mail.ours.leaves.as_slice(), std::slice::from_ref(*theirs)),
+        Difference::Surplus(ours) => (std::slice::from_ref(*ours), mail.theirs.leaves.as_slice()),
+        _ => return false,
+    };
+    ours.iter().any(|ours| {
+        let of = |ours: &str| {
+            theirs
+                .iter()
+                .any(|theirs| theirs.texts().any(|theirs| same(ours, &theirs)))
+        };
+        ours.texts().any(|ours| of(&ours))
+    })
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_end()
+}
+
+fn without_carriage_returns(text: &str) -> String {
+    trimmed(text).replace('\r', "")
+}
