@@ -111,7 +111,7 @@ fn flags(event: &EmailEvent) -> BTreeSet<(String, &'static str)> {
 }
 
 fn ours(event: &EmailEvent, leaves: Leaves) -> Reading {
-    let first = |name: &str| event.message.headers.get(name)?.first().cloned();
+    let first = |name: &str| Some(event.message.headers.first(name)?.to_owned());
     Reading {
         subject: first("subject"),
         from: first("from").into_iter().collect(),
