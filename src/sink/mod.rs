@@ -1,7 +1,7 @@
 //! Where events go. A [`Sink`] takes a [`Batch`] and returns when the receiver has acknowledged all of it, or says why not.
 
-mod gzip;
 pub mod artifact;
+mod gzip;
 pub mod limacharlie;
 pub mod stdout;
 pub mod webhook;
