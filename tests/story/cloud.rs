@@ -227,3 +227,14 @@ fn each_mailbox_is_a_sensor_of_its_own() {
     let sensor = |name: &str| (format!("seed/{name}"), name.to_owned());
     assert_eq!(sensors, [sensor("INBOX"), sensor("Journal")]);
 }
+
+#[test]
+fn compressed_mail_arrives_to_the_byte() {
+    let mut stage = Stage::new();
+    stage.configuration.more_options = vec!["is_compressed: true".to_owned()];
+    stage.deliver(0..50);
+    let collector = stage.start();
+    stage.wait_for_exactly(50);
+    ends_well(collector);
+    assert_eq!(stage.cloud.record().hellos[0]["is_compressed"], true);
+}

@@ -91,3 +91,31 @@ fn one_connection_serves_many_batches() {
     ends_well(collector);
     assert_eq!(stage.receiver.record().connections, 1);
 }
+
+#[test]
+fn compressed_and_signed_batches_of_two_are_halved_and_repeated_like_others() {
+    let mut stage = Stage::new();
+    stage.configuration.more_options = [
+        "is_compressed: true",
+        "batch_events: 2",
+        "headers: {X-Key: canary-1}",
+        "signing_secret: canary-2",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let uids = stage.deliver(7);
+    stage.receiver.misbehave_once(ReceiverFault::Status {
+        code: 413,
+        retry_after: None,
+    });
+    stage.receiver.misbehave_once(ReceiverFault::CloseAfterStoring);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    let (_, lines) = collector.terminate();
+    assert!(!lines.concat().contains("canary"), "{lines:?}");
+    let record = stage.receiver.record();
+    assert_eq!(record.violations, Vec::<String>::new());
+    // Two halves of the first batch, one of them twice; two, two, one; and the refusal.
+    assert_eq!((record.requests, record.duplicates), (7, 1));
+}

@@ -4,6 +4,7 @@
 pub mod frames;
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Read as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -136,6 +137,7 @@ impl Cloud {
                 state: &shared,
                 instance: String::new(),
                 seed_key: String::new(),
+                compressed: false,
                 window: 1,
                 in_flight: 0,
                 stored: None,
@@ -178,6 +180,8 @@ struct Sensor<'c> {
     state: &'c Watched<State>,
     instance: String,
     seed_key: String,
+    /// Its data messages are gzip members.
+    compressed: bool,
     window: u64,
     in_flight: u64,
     /// The last message that is stored and not acknowledged: one acknowledgement is for all that came with it.
@@ -263,6 +267,7 @@ impl Sensor<'_> {
                 .as_str()
                 .unwrap_or("none")
                 .clone_into(&mut self.seed_key);
+            self.compressed = hello["is_compressed"] == true;
             self.state.change(|state| state.record.hellos.push(hello));
             if self.fault(&Fault::RefuseSensor) {
                 self.say(r#"{"v":"error","err":"no such key"}"#)?;
@@ -272,6 +277,16 @@ impl Sensor<'_> {
             self.say(&format!(r#"{{"v":"fl","win":{}}}"#, self.window))?;
             return self.say(r#"{"v":"rd"}"#);
         }
+        let mut inflated = Vec::new();
+        let message = if self.compressed {
+            let read = flate2::read::GzDecoder::new(message).read_to_end(&mut inflated);
+            if read.is_err() {
+                return self.violated("no gzip member".to_owned());
+            }
+            &inflated
+        } else {
+            message
+        };
         match Data::read(message) {
             Ok(data) => self.data(data, message),
             Err(violation) => self.violated(violation),

@@ -5,7 +5,9 @@
 
 pub mod request;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -226,6 +228,10 @@ fn serve(connection: &Arc<Connection>, state: &Watched<State>) {
 
 /// Stores and answers as it should, or as the fault of the moment says; false when the connection is to end.
 fn answer(connection: &Connection, state: &Watched<State>, request: &Request) -> bool {
+    let events = match request.header("content-encoding") {
+        None => Cow::Borrowed(&request.body),
+        Some(_) => Cow::Owned(inflated(&request.body)),
+    };
     let (fault, status, heals) = state.change(|state| {
         let record = &mut state.record;
         record.requests += 1;
@@ -233,7 +239,7 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         record.violations.extend(request.violations.iter().cloned());
         let fault = state.next.pop_front().or_else(|| state.always.clone());
         let fault = match fault {
-            Some(Fault::Refuses { uid, code }) => has_event_of(&request.body, uid).then_some(Fault::Status {
+            Some(Fault::Refuses { uid, code }) => has_event_of(&events, uid).then_some(Fault::Status {
                 code,
                 retry_after: None,
             }),
@@ -254,7 +260,7 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
             Some(Fault::Status { .. } | Fault::NoAnswer | Fault::CloseBeforeStoring)
         );
         if stores && status == 200 {
-            store(state, &request.body);
+            store(state, &events);
         }
         (fault, status, state.heals)
     });
@@ -286,6 +292,13 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         Some(Fault::Drip) => good.bytes().try_for_each(|byte| connection.write_all(&[byte])),
     };
     sent.is_ok()
+}
+
+/// What is in one gzip member.
+fn inflated(member: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(member).read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 fn has_event_of(body: &[u8], uid: u64) -> bool {
