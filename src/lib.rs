@@ -22,7 +22,7 @@
 //! 3. [`mime::entity`]: bytes to parts; then [`event::build`]: parts to an event.
 //! 4. [`sink`], [`http::exchange`], [`websocket`], [`net`]: how an event gets out, and what a connection is; [`oauth`]:
 //!    who gets in.
-//! 5. [`checkpoint`], [`dead_letter`]: what survives a crash. [`limits`]: every bound on bytes from outside.
+//! 5. [`checkpoint`], [`dead_letter`], [`attempts`]: what survives a crash. [`limits`]: every bound on bytes from outside.
 //! 6. [`turns`], [`account`]: several mailboxes of one account. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
 //!
 //! A module uses what stands above it in the list below, never what stands under it.
@@ -68,6 +68,7 @@ pub mod oauth;
 pub mod imap;
 pub mod websocket;
 
+pub mod attempts;
 pub mod checkpoint;
 pub mod dead_letter;
 pub mod sink;

@@ -284,6 +284,8 @@ pub const FILE_NAME: usize = 1024;
 /// Recipients of one journal report; Exchange takes 5,000 for a mail unless told otherwise. Reached: further ones are left
 /// out, flag `limit_recipients`. Their text is bounded by [`BODY_TEXT`].
 pub const JOURNAL_RECIPIENTS: usize = 10_000;
+/// Bytes of a mail in which a stub looks for header fields. Reached: further ones are left out.
+pub const STUB_HEADER: usize = 64 * 1024;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.
 pub const ANOMALIES: usize = 64;
 
@@ -324,6 +326,11 @@ pub const REFUSALS: u32 = 3;
 /// Times that the receiver is asked to take an event that it refuses by itself (400, 413, 415, 422). Reached: the event goes
 /// to the dead-letter file.
 pub const REFUSED_EVENT: u32 = 3;
+/// Times that the program ends, killed or by a panic, while it reads the same mail. Reached: a stub of it is delivered
+/// (`limit_attempts`); where the program ends at that, too, the dead-letter file has a line about it.
+pub const ATTEMPTS: u32 = 3;
+/// Mails whose attempts are remembered; there is one at a time. Reached: the oldest is forgotten.
+pub const SUSPECTS: usize = 8;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
 /// Mails that the checkpoint knows by size, date and hash. More recognise a renumbered mailbox no better; fewer repeat more

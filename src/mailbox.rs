@@ -12,6 +12,7 @@ mod delivery;
 pub(crate) mod failure;
 mod frontier;
 mod log_in;
+mod poison;
 mod progress;
 mod transfer;
 
@@ -27,6 +28,7 @@ use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
 
+use crate::attempts::Attempts;
 use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
@@ -63,6 +65,8 @@ pub struct Mailbox {
     pub checkpoint: Box<dyn Checkpoint>,
     /// Where what cannot be delivered goes.
     pub dead_letters: DeadLetters,
+    /// Knows at which mails the program ended.
+    pub attempts: Attempts,
     /// What is counted, for whoever asks.
     pub counters: Arc<Counters>,
     /// Time.
@@ -198,6 +202,7 @@ impl Life {
     /// What came whole is delivered before anything else, or sessions that end early would never get on. The mail at which
     /// this one ended is noted: servers answer in the order of UIDs, so it is the first that did not come.
     fn settle(&mut self, failure: Failure) -> Failure {
+        self.nothing_in_hand();
         if remedy(&failure) == Remedy::Stop {
             return failure;
         }

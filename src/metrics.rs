@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Counter {
     /// Events that the receiver acknowledged.
     Delivered,
-    /// Events that went to the dead-letter file because the receiver refuses them.
+    /// Mails that went to the dead-letter file: the receiver refuses their event, or the program ended whenever it read them.
     DeadLettered,
+    /// Mails of which a stub was made because the program ended whenever it read them.
+    Stubs,
     /// Gaps: mails that were expunged before they were fetched.
     Expunged,
     /// Gaps: mails that the server refused to give in several sessions; the dead-letter file has a line about each.
@@ -40,9 +42,10 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Counter; 14] = [
+    pub const ALL: [Counter; 15] = [
         Counter::Delivered,
         Counter::DeadLettered,
+        Counter::Stubs,
         Counter::Expunged,
         Counter::Refused,
         Counter::Presumed,

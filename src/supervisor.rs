@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::account::Account;
+use crate::attempts::Attempts;
 use crate::backoff;
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
@@ -279,6 +280,7 @@ impl Watch {
             dial: Arc::clone(&self.dial),
             sink: self.sink(name, &program.clock)?,
             checkpoint: Box::new(directory.checkpoint(&account, name.as_str())),
+            attempts: Attempts::new(directory.file(&account, name.as_str(), "attempts")),
             dead_letters: DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson")),
             counters: Arc::clone(counters),
             clock: Arc::clone(lifetime) as Arc<dyn Clock>,

@@ -20,6 +20,8 @@ mod dead_letters;
 mod long_run;
 #[path = "story/patience.rs"]
 mod patience;
+#[path = "story/poison.rs"]
+mod poison;
 #[path = "story/receiver_fails.rs"]
 mod receiver_fails;
 #[path = "story/replay.rs"]

@@ -17,6 +17,7 @@ pub mod encode;
 mod headers;
 pub mod journal;
 pub mod raw;
+pub mod stub;
 
 pub use headers::Headers;
 

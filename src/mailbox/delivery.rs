@@ -19,6 +19,7 @@ impl Life {
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
         // Halves that wait for their turn, the last one first.
         let mut later = Vec::new();
+        self.nothing_in_hand();
         while !self.batch.is_empty() {
             self.deliver_batch(&mut later)?;
             if let Some(half) = later.pop() {

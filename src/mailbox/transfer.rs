@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Life;
 use super::failure::Failure;
-use crate::event::raw::Collector;
+use crate::event::raw::Collected;
 use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
 use crate::limits;
@@ -21,13 +21,24 @@ pub(super) enum Urgency {
 }
 
 impl Life {
-    /// Fetches and delivers `listed`, but for what the server refuses.
+    /// Fetches and delivers `listed`, but for what the server refuses. A mail at which the program ended comes after the
+    /// others, alone.
     pub(super) fn transfer(
         &mut self,
         session: &mut Session,
         listed: &[Listed],
         urgency: Urgency,
     ) -> Result<(), Failure> {
+        let (suspects, others): (Vec<Listed>, Vec<Listed>) =
+            listed.iter().partition(|listed| self.is_suspect(listed.uid));
+        self.transfer_together(session, &others, urgency)?;
+        for suspect in suspects {
+            self.transfer_together(session, &[suspect], urgency)?;
+        }
+        Ok(())
+    }
+
+    fn transfer_together(&mut self, session: &mut Session, listed: &[Listed], urgency: Urgency) -> Result<(), Failure> {
         let mut left = self.fetch(session, listed, urgency)?;
         while !left.is_empty() {
             if session.has_new_mail()? {
@@ -49,15 +60,20 @@ impl Life {
             match arrival {
                 Arrival::Message(mut body) => {
                     let length = body.length();
-                    let mut collector = Collector::new(&self.mailbox.event, length);
+                    let mut reading = self.begin_reading(body.uid(), length);
                     while let Some(chunk) = body.chunk()? {
-                        collector.feed(chunk, &self.mailbox.event);
+                        reading.feed(chunk, &self.mailbox.event);
                     }
                     let Some(fetched) = body.finish()? else { continue };
                     in_a_row = 0;
                     self.count(Counter::FetchedMails);
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
-                    self.add(collector, fetched);
+                    let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
+                    match reading.finish(&self.mailbox.event, arrival) {
+                        Some(mail) => self.add(&mail, fetched),
+                        None => self.give_up_reading(fetched.uid)?,
+                    }
+                    self.mailbox.attempts.succeeded();
                     if self.batch.bytes().len() >= limits::BATCH_BYTES
                         || self.batch.count() >= self.mailbox.sink.batch_events()
                     {
@@ -92,9 +108,7 @@ impl Life {
     }
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
-    fn add(&mut self, collector: Collector, fetched: Fetched) {
-        let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
-        let mail = collector.finish(&self.mailbox.event, arrival);
+    fn add(&mut self, mail: &Collected, fetched: Fetched) {
         let known = Known {
             uid: fetched.uid,
             size: fetched.size,
@@ -112,7 +126,7 @@ impl Life {
             self.done(fetched.uid);
             return;
         }
-        self.batch.push(|output| self.mailbox.sink.encode(&mail, output));
+        self.batch.push(|output| self.mailbox.sink.encode(mail, output));
         self.batched.push(known);
     }
 

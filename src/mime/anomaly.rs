@@ -139,6 +139,7 @@ flags! {
     LimitParts "limit_parts" High "more parts than the limit; the others are not described"
     LimitText "limit_text" Medium "more text than the limit; the rest is hashed only"
     LimitRecipients "limit_recipients" Medium "more recipients of a journal report than the limit, or its text was cut"
+    LimitAttempts "limit_attempts" High "the program ended three times while it read this mail: its undecoded header, its size and its hash are all there is"
     LimitAnomalies "limit_anomalies" Medium "more anomalies than the limit"
 }
 

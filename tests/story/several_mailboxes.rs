@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mailtap::account::Account;
+use mailtap::attempts::Attempts;
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::dead_letter::DeadLetters;
@@ -282,7 +283,8 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
             }),
             sink: Box::new(Count(sender.clone())),
             checkpoint: Box::new(Forgetful),
-            dead_letters: DeadLetters::new("/nowhere".into()),
+            attempts: Attempts::new("/nowhere/file".into()),
+            dead_letters: DeadLetters::new("/nowhere/file".into()),
             counters: Arc::default(),
             clock: Arc::clone(&clock),
             turns: turns.join(),

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use mailtap::attempts::Attempts;
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::dead_letter::DeadLetters;
@@ -95,6 +96,7 @@ impl Watch {
             }),
             sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
+            attempts: Attempts::new(self.folder.path().join("attempts")),
             dead_letters: self.dead_letters(),
             counters: Arc::clone(&self.counters),
             clock: Arc::clone(&clock),

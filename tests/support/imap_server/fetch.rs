@@ -116,7 +116,8 @@ impl Session<'_> {
         let sent = self.bodies;
         let cut = self.state.change(|state| {
             state.record.bodies.push(mail.uid);
-            if state.has(&Fault::EndsAt { uid: mail.uid }) {
+            let uid = mail.uid;
+            if state.has(&Fault::EndsAt { uid }) || state.has(&Fault::HangsAt { uid }) {
                 return Some(1);
             }
             if state.has(&Fault::EndsAfter { bodies: sent - 1 }) {
@@ -146,6 +147,9 @@ impl Session<'_> {
         };
         self.out.extend_from_slice(&mail.bytes[..after.min(mail.bytes.len())]);
         self.flush()?;
+        if self.state.look(|state| state.has(&Fault::HangsAt { uid: mail.uid })) {
+            while self.reader.line()?.is_some() {}
+        }
         self.connection.cut();
         Ok(false)
     }

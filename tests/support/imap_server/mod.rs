@@ -111,6 +111,8 @@ pub enum Fault {
     EndlessNews,
     /// Every session ends at this mail, after the first byte of its body.
     EndsAt { uid: u32 },
+    /// Every session hangs at this mail, after the first byte of its body.
+    HangsAt { uid: u32 },
     /// Every command that begins with `to` is answered with this line, behind its tag; or without one, if the line is
     /// untagged, and with the end of the connection.
     Says { to: &'static str, line: &'static str },

@@ -50,7 +50,7 @@ pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
 }
 
 pub(super) struct Session<'a> {
-    reader: Reader,
+    pub(super) reader: Reader,
     pub(super) connection: &'a Arc<Connection>,
     pub(super) state: &'a Arc<Watched<State>>,
     authenticated: bool,
