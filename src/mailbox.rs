@@ -5,6 +5,7 @@
 //! `mailbox/delivery.rs` delivers and remembers, `mailbox/dead_letter.rs` gives up, and `mailbox/failure.rs` is the single table that says what each failure
 //! leads to.
 
+mod artifacts;
 mod begin;
 mod catch_up;
 mod dead_letter;
@@ -41,6 +42,7 @@ use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
 use crate::metrics::{Counter, Counters};
 use crate::net::Dial;
+use crate::sink::artifact::Artifacts;
 use crate::sink::{Batch, DeliveryError, Sink};
 use crate::turns::{Member, Turn};
 use crate::{imap, limits};
@@ -61,6 +63,8 @@ pub struct Mailbox {
     pub dial: Arc<dyn Dial>,
     /// Takes events.
     pub sink: Box<dyn Sink>,
+    /// Stores attachments apart, where that is wanted.
+    pub artifacts: Option<Artifacts>,
     /// Remembers how far delivery has come.
     pub checkpoint: Box<dyn Checkpoint>,
     /// Where what cannot be delivered goes.

@@ -34,6 +34,7 @@ use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::oauth::Tokens;
 use crate::sink::Sink;
+use crate::sink::artifact::Artifacts;
 use crate::sink::limacharlie::LimaCharlie;
 use crate::sink::stdout::Stdout;
 use crate::sink::webhook::Webhook;
@@ -279,6 +280,7 @@ impl Watch {
             from_zero: adapter.from_zero || kind == Kind::New,
             dial: Arc::clone(&self.dial),
             sink: self.sink(name, &program.clock)?,
+            artifacts: self.artifacts(name, &program.clock),
             checkpoint: Box::new(directory.checkpoint(&account, name.as_str())),
             attempts: Attempts::new(directory.file(&account, name.as_str(), "attempts")),
             dead_letters: DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson")),
@@ -300,6 +302,13 @@ impl Watch {
             clock: Arc::clone(&program.clock) as Arc<dyn Clock>,
             random,
         }
+    }
+
+    fn artifacts(&self, name: &MailboxName, clock: &Arc<SystemClock>) -> Option<Artifacts> {
+        let mut settings = self.adapter.artifacts.clone()?;
+        settings.hostname = self.adapter.host_name(name);
+        let clock = Arc::clone(clock) as Arc<dyn Clock>;
+        Some(Artifacts::new(settings, Arc::clone(&self.dial_receiver), clock))
     }
 
     fn sink(&self, name: &MailboxName, clock: &Arc<SystemClock>) -> Result<Box<dyn Sink>, String> {

@@ -64,6 +64,8 @@ pub struct Adapter {
     pub event: event::build::Settings,
     /// Where events go.
     pub receiver: Receiver,
+    /// `attachment_ingest_key`: where attachments are stored apart.
+    pub artifacts: Option<sink::artifact::Settings>,
 }
 
 impl Adapter {

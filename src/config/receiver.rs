@@ -104,11 +104,7 @@ fn batch_events(options: &Section<'_>) -> Result<usize, Finding> {
 /// LimaCharlie's own protocol: at `url`, or where LimaCharlie says.
 fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> Result<Receiver, Finding> {
     let identity = options.section("identity");
-    let oid = identity.required("oid")?;
-    // It becomes a part of a URL.
-    if !oid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(identity.fault("oid", "is no organisation's id: letters, digits and hyphens"));
-    }
+    let oid = checked_oid(&identity)?;
     let destination = match url {
         None => discovery::address(&oid).map(|address| Destination::Discover { address }),
         Some(url) => discovery::websocket_url(url, is_insecure).map(Destination::Fixed),
@@ -136,6 +132,15 @@ fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> R
         destination: destination.map_err(|error| options.fault("dest_url", &error.to_string()))?,
     };
     Ok(Receiver::LimaCharlie(Box::new(settings)))
+}
+
+/// The organisation's id, which becomes a part of a URL.
+pub(super) fn checked_oid(identity: &Section<'_>) -> Result<String, Finding> {
+    let oid = identity.required("oid")?;
+    if oid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(oid);
+    }
+    Err(identity.fault("oid", "is no organisation's id: letters, digits and hyphens"))
 }
 
 /// Options that do nothing with `receiver`.

@@ -15,6 +15,9 @@ use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
 use crate::net::tls::pin::Pin;
+use crate::secret::Secret;
+use crate::sink::artifact;
+use crate::sink::limacharlie::discovery;
 use crate::{event, imap, limits};
 
 /// The adapters of a file's documents, and what in them has no effect.
@@ -125,19 +128,27 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     let ca_file = ca_file(&section)?;
     let tls_pins = tls_pins(&section, security)?;
     let proxy = proxy::proxy(&section.section("proxy"), "proxy")?;
-    let mut notices = refuse_artifacts(&section)?;
 
     let options = section.section("client_options");
-    let (receiver, found) = receiver::receiver(&options, is_insecure)?;
-    notices.extend(found);
+    let (receiver, mut notices) = receiver::receiver(&options, is_insecure)?;
     let receiver_proxy = proxy::proxy(&options.section("proxy"), "client_options.proxy")?;
     if receiver_proxy.is_some() && receiver == Receiver::Stdout {
         notices.push(options.fault("proxy", "has no effect with stdout:"));
     }
-    let event = event::build::Settings {
+    let state_dir = match section.path("state_dir")? {
+        Some(path) => path,
+        None => default_state_dir(environment).ok_or_else(|| {
+            section.fault(
+                "state_dir",
+                "set it: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME says where the checkpoint may live",
+            )
+        })?,
+    };
+    let mut event = event::build::Settings {
         include_attachments: section.flag("include_attachments")?,
         max_body_size: section.number("max_body_size")?.unwrap_or(0),
         raw: raw(&section, &receiver)?,
+        artifacts: None,
         unwrap_journal: !section.is_set("unwrap_journal") || section.flag("unwrap_journal")?,
         hostname: match options.text("hostname")? {
             Some(name) => name,
@@ -147,6 +158,9 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         },
         oid: receiver::oid(&options, &receiver)?,
     };
+    let (artifacts, found) = artifacts(&section, &event)?;
+    notices.extend(found);
+    event.artifacts = artifacts.as_ref().map(|_| state_dir.clone());
     let adapter = Adapter {
         imap,
         credentials,
@@ -157,17 +171,10 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         tls_pins,
         proxy,
         receiver_proxy,
-        state_dir: match section.path("state_dir")? {
-            Some(path) => path,
-            None => default_state_dir(environment).ok_or_else(|| {
-                section.fault(
-                    "state_dir",
-                    "set it: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME says where the checkpoint may live",
-                )
-            })?,
-        },
+        state_dir,
         event,
         receiver,
+        artifacts,
     };
     Ok((adapter, notices))
 }
@@ -254,19 +261,31 @@ fn raw(section: &Section<'_>, receiver: &Receiver) -> Result<Option<usize>, Find
     Ok(receiver.takes_raw_mail().then_some(limit))
 }
 
-/// Uploading attachments is not built yet. A retention alone changes nothing in the original either.
-fn refuse_artifacts(section: &Section<'_>) -> Result<Vec<Finding>, Finding> {
-    if section.is_set("attachment_ingest_key") {
-        let reason = "uploading attachments as artifacts is not built yet; remove it, or use include_attachments";
-        return Err(section.fault("attachment_ingest_key", reason));
-    }
-    match section.number("attachment_retention_days")? {
-        None | Some(0) => Ok(Vec::new()),
-        Some(_) => Ok(vec![section.fault(
+/// Where attachments are stored apart. A retention alone changes nothing in the original either.
+fn artifacts(
+    section: &Section<'_>,
+    event: &event::build::Settings,
+) -> Result<(Option<artifact::Settings>, Vec<Finding>), Finding> {
+    let ingest_key = section.text("attachment_ingest_key")?;
+    let retention_days = section.number("attachment_retention_days")?.filter(|days| *days > 0);
+    let Some(ingest_key) = ingest_key else {
+        let notice = section.fault(
             "attachment_retention_days",
             "has no effect without attachment_ingest_key",
-        )]),
-    }
+        );
+        return Ok((None, retention_days.map(|_| notice).into_iter().collect()));
+    };
+    let identity = section.section("client_options").section("identity");
+    let directory = receiver::checked_oid(&identity)
+        .and_then(|oid| discovery::address(&oid).map_err(|error| identity.fault("oid", &error.to_string())))?;
+    let settings = artifact::Settings {
+        oid: event.oid.clone(),
+        ingest_key: Secret::new(ingest_key),
+        retention_days,
+        hostname: event.hostname.clone(),
+        directory,
+    };
+    Ok((Some(settings), Vec::new()))
 }
 
 /// `$STATE_DIRECTORY` (systemd's `StateDirectory=`; the first of several), else the XDG base directories.

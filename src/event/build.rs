@@ -2,6 +2,8 @@
 //!
 //! Memory is bounded by `limits.rs` whatever the mail: headers and text up to a budget, hashes always of the whole.
 
+use std::path::PathBuf;
+
 use sha2::{Digest, Sha256};
 
 use super::{EmailEvent, EventId, Headers, Message, Origin, Part, Routing, journal};
@@ -37,10 +39,22 @@ pub struct Settings {
     pub unwrap_journal: bool,
     /// Mail of at most so many bytes goes out as it is, where the receiver parses it by itself.
     pub raw: Option<usize>,
+    /// Attachments are stored apart, and meanwhile kept in this directory.
+    pub artifacts: Option<PathBuf>,
     /// `client_options.hostname`, else this machine's name.
     pub hostname: String,
     /// `client_options.identity.oid`.
     pub oid: String,
+}
+
+impl Settings {
+    /// The largest attachment that is included or stored, in bytes.
+    pub fn largest(&self) -> u64 {
+        match self.max_body_size {
+            0 => u64::MAX,
+            size => size,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -51,6 +65,7 @@ impl Default for Settings {
             max_body_size: 0,
             unwrap_journal: true,
             raw: None,
+            artifacts: None,
             hostname: String::new(),
             oid: String::new(),
         }
@@ -207,10 +222,6 @@ enum Open {
 
 impl Content {
     fn new(settings: &Settings) -> Content {
-        let largest = match settings.max_body_size {
-            0 => u64::MAX,
-            size => size,
-        };
         Content {
             messages: Vec::new(),
             open: Vec::new(),
@@ -218,7 +229,7 @@ impl Content {
             files: Files::default(),
             parts: 0,
             headers_left: limits::EVENT_HEADERS,
-            budget: Budget::new(settings.include_attachments.then_some(largest)),
+            budget: Budget::new(settings.include_attachments.then(|| settings.largest())),
             anomalies: Anomalies::default(),
             charset: None,
             unfolded: Vec::new(),

@@ -91,6 +91,9 @@ fn part(part: &Part, output: &mut Vec<u8>) {
     if let Some(content) = &part.content {
         object.value("content", |output| base64(content, output));
     }
+    if let Some(hashes) = part.hashes.as_ref().filter(|_| part.artifact) {
+        object.text("artifact", &hexadecimal(&hashes.sha256));
+    }
     if part.truncated {
         object.value("truncated", |output| output.extend_from_slice(b"true"));
     }
@@ -374,6 +377,7 @@ mod tests {
             filename_raw: Some("../x.txt".into()),
             size: Some(7),
             content: Some(b"hello".to_vec()),
+            artifact: true,
             truncated: true,
             message: Some(Box::new(inner)),
         };
@@ -437,7 +441,7 @@ mod tests {
             "event": {"headers": {}, "parts": [
                 {"headers": {"content-type": ["text/plain", "a\"b"]}, "body_text": "line\r\n\u{2028}é",
                  "hashes": {"md5": "01".repeat(16), "sha1": "02".repeat(20), "sha256": "ab".repeat(32)},
-                 "filename": "x.txt", "filename_raw": "../x.txt", "size": 7, "content": "aGVsbG8=", "truncated": true,
+                 "filename": "x.txt", "filename_raw": "../x.txt", "size": 7, "content": "aGVsbG8=", "artifact": "ab".repeat(32), "truncated": true,
                  "message": {"headers": {"subject": ["in"]}, "parts": []}},
                 {"headers": {}}],
              "journal": {"kind": "exchange", "sender": "", "on_behalf_of": "b@x", "subject": "s", "message_id": "<1@x>",

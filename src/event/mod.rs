@@ -100,6 +100,8 @@ pub struct Part {
     pub size: Option<u64>,
     /// `content`: the decoded bytes in base64; only with `include_attachments`.
     pub content: Option<Vec<u8>>,
+    /// `artifact`: the SHA-256 under which the decoded bytes are in LimaCharlie's artifact store, where they are.
+    pub artifact: bool,
     /// `truncated`: `body_text` or `content` is not all of the part.
     pub truncated: bool,
     /// `message`: the mail that this part carries.

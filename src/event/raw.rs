@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::EmailEvent;
+use super::attachments::Attachments;
 use super::build::filename::FileName;
 use super::build::{Arrival, EventBuilder, Settings};
 use super::encode::hexadecimal;
@@ -18,7 +19,7 @@ const ELIDED: &str = "X-Mailtap-Elided";
 
 /// One mail on its way to its event, and to its raw form where the receiver takes that: fed as it arrives, then finished.
 pub struct Collector {
-    builder: EventBuilder,
+    builder: EventBuilder<Option<Attachments>>,
     /// What came, until it is too much.
     raw: Option<Vec<u8>>,
 }
@@ -29,7 +30,13 @@ impl Collector {
         // What was announced is reserved at once, as far as it will be kept: growing would hold it twice.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Collector {
-            builder: EventBuilder::new(settings),
+            builder: EventBuilder::beside(
+                settings
+                    .artifacts
+                    .as_deref()
+                    .map(|directory| Attachments::new(directory, settings.largest())),
+                settings,
+            ),
             raw: settings.raw.map(|limit| Vec::with_capacity(length.min(limit))),
         }
     }
@@ -57,20 +64,24 @@ impl Collector {
             };
             elided.unwrap_or(mail)
         });
+        let (event, attachments) = self.builder.finish_both(settings, arrival);
         Collected {
-            event: self.builder.finish(settings, arrival),
+            event,
             raw,
+            attachments,
         }
     }
 }
 
 /// One mail, ready to go out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Collected {
     /// What is in it.
     pub event: EmailEvent,
     /// The mail itself, for a receiver that parses it by itself; `None` where events are wanted, or the mail is too large.
     pub raw: Option<Vec<u8>>,
+    /// Its attachments, where they are stored apart.
+    pub attachments: Option<Attachments>,
 }
 
 /// The mail with the body of every attachment taken out; `None` where there is none. Whatever is not plainly a part with a
@@ -109,7 +120,7 @@ struct Elision {
 
 /// The machine is fed line by line: what it tells during a line happened at that line.
 fn elisions(mail: &[u8]) -> Vec<Elision> {
-    let mut machine = Machine::new(Attachments::default());
+    let mut machine = Machine::new(Outline::default());
     let mut elisions = Vec::new();
     let mut begun: Option<(usize, usize)> = None;
     let mut line_break = 0;
@@ -184,7 +195,7 @@ fn field_text(name: &str) -> String {
 
 /// What is known of the attachment that is open, or has just ended.
 #[derive(Default)]
-struct Attachments {
+struct Outline {
     /// Where each open entity's header begins.
     open: Vec<u64>,
     /// An attachment began, or ended, since this was looked at last.
@@ -199,7 +210,7 @@ struct Found {
     sha256: Sha256,
 }
 
-impl Visitor for Attachments {
+impl Visitor for Outline {
     fn begin(&mut self, entity: &Entity<'_>) {
         // What was encoded itself stands nowhere in the mail as it is: its parts all have their carrier's offset.
         let as_it_is = self.open.last().is_none_or(|outer| entity.offset > *outer);

@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     },
     /// The checkpoint could not be read.
     Checkpoint(CheckpointError),
+    /// An attachment could not be kept aside in the state directory.
+    Spool(String),
     /// The program was asked to stop.
     Stopping,
 }
@@ -82,7 +84,7 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
         },
         Failure::Token(TokenError::Refused(_)) => again(backoff::AUTHENTICATION),
         Failure::Refused { .. } => again(backoff::REFUSAL),
-        Failure::Checkpoint(_) => again(backoff::CONFIGURATION),
+        Failure::Checkpoint(_) | Failure::Spool(_) => again(backoff::CONFIGURATION),
     }
 }
 
@@ -110,6 +112,7 @@ impl fmt::Display for Failure {
                 )
             }
             Failure::Checkpoint(error) => error.fmt(formatter),
+            Failure::Spool(reason) => write!(formatter, "state_dir: an attachment cannot be kept aside: {reason}"),
             Failure::Stopping => formatter.write_str("stopping"),
         }
     }

@@ -70,7 +70,7 @@ impl Life {
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
                     let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
                     match reading.finish(&self.mailbox.event, arrival) {
-                        Some(mail) => self.add(&mail, fetched),
+                        Some(mail) => self.add(mail, fetched)?,
                         None => self.give_up_reading(fetched.uid)?,
                     }
                     self.mailbox.attempts.succeeded();
@@ -108,7 +108,7 @@ impl Life {
     }
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
-    fn add(&mut self, mail: &Collected, fetched: Fetched) {
+    fn add(&mut self, mut mail: Collected, fetched: Fetched) -> Result<(), Failure> {
         let known = Known {
             uid: fetched.uid,
             size: fetched.size,
@@ -124,10 +124,12 @@ impl Life {
             self.count(Counter::Recognised);
             self.recent.push(known);
             self.done(fetched.uid);
-            return;
+            return Ok(());
         }
-        self.batch.push(|output| self.mailbox.sink.encode(mail, output));
+        self.store_attachments(&mut mail)?;
+        self.batch.push(|output| self.mailbox.sink.encode(&mail, output));
         self.batched.push(known);
+        Ok(())
     }
 
     /// Mails at which sessions end again and again, or that were refused: asked for last, so that they hold up no other.

@@ -77,6 +77,40 @@ impl Visitor for () {
     fn finding(&mut self, _: Finding<'_>) {}
 }
 
+/// A listener that may be missing.
+impl<V: Visitor> Visitor for Option<V> {
+    fn begin(&mut self, entity: &Entity<'_>) {
+        if let Some(visitor) = self {
+            visitor.begin(entity);
+        }
+    }
+    fn body(&mut self, decoded: &[u8]) {
+        if let Some(visitor) = self {
+            visitor.body(decoded);
+        }
+    }
+    fn cms(&mut self, depth: usize, decoded: &[u8]) {
+        if let Some(visitor) = self {
+            visitor.cms(depth, decoded);
+        }
+    }
+    fn enclosed(&mut self, found: Enclosed<'_>) {
+        if let Some(visitor) = self {
+            visitor.enclosed(found);
+        }
+    }
+    fn end(&mut self) {
+        if let Some(visitor) = self {
+            visitor.end();
+        }
+    }
+    fn finding(&mut self, finding: Finding<'_>) {
+        if let Some(visitor) = self {
+            visitor.finding(finding);
+        }
+    }
+}
+
 /// Two listeners to one reading of the mail.
 impl<A: Visitor, B: Visitor> Visitor for (A, B) {
     fn begin(&mut self, entity: &Entity<'_>) {

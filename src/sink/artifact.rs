@@ -31,8 +31,6 @@ pub struct Settings {
     pub retention_days: Option<u64>,
     /// `client_options.hostname`: the source that the store shows.
     pub hostname: String,
-    /// `max_body_size`: the largest attachment that is stored; 0 is no limit.
-    pub largest: u64,
     /// What is asked for the store's address; see [`discovery::address`].
     pub directory: Url,
 }

@@ -282,6 +282,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
                 active: Arc::new(AtomicBool::new(true)),
             }),
             sink: Box::new(Count(sender.clone())),
+            artifacts: None,
             checkpoint: Box::new(Forgetful),
             attempts: Attempts::new("/nowhere/file".into()),
             dead_letters: DeadLetters::new("/nowhere/file".into()),

@@ -95,6 +95,7 @@ impl Watch {
                 active: Arc::clone(&self.impatient),
             }),
             sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
+            artifacts: None,
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
             attempts: Attempts::new(self.folder.path().join("attempts")),
             dead_letters: self.dead_letters(),

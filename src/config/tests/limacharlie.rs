@@ -130,6 +130,30 @@ fn mail_goes_out_as_it_is_only_to_the_platform_that_parses_it() {
 }
 
 #[test]
+fn attachments_are_stored_apart_with_a_key_and_an_organisation() {
+    let key = "attachment_ingest_key: canary-hunter2";
+    let options = format!("client_options: {{{IDENTITY}, platform: json, hostname: h}}");
+    let loaded = load(&with(&[key, "attachment_retention_days: 30", &options])).unwrap();
+    let adapter = &loaded.adapters[0];
+    let artifacts = adapter.artifacts.as_ref().unwrap();
+    assert_eq!(
+        (
+            artifacts.oid.as_str(),
+            artifacts.hostname.as_str(),
+            artifacts.retention_days
+        ),
+        ("8cbe27f4-aaaa", "h", Some(30))
+    );
+    assert_eq!(artifacts.ingest_key.expose(), CANARY);
+    assert_eq!(artifacts.directory.target.expose(), "/v1/orgs/8cbe27f4-aaaa/url");
+    assert_eq!(adapter.event.artifacts.as_ref(), Some(&adapter.state_dir));
+    assert_eq!(loaded.notices, [""; 0]);
+    assert!(!format!("{loaded:?}").contains(CANARY), "the keys are secrets");
+    let error = refused(&with(&[key]));
+    assert!(error.ends_with("imap.client_options.identity.oid: missing"), "{error}");
+}
+
+#[test]
 fn what_is_for_a_webhook_has_no_effect_here_and_says_so() {
     let (_, notices) = settings("lc_secret: canary-hunter2, buffer_options: {x: 1}");
     assert_eq!(notices.len(), 2);

@@ -133,12 +133,14 @@ fn every_setting() -> Adapter {
             handshake_timeout: Duration::from_secs(90),
             read_write_timeout: Duration::from_millis(2500),
         }),
+        artifacts: None,
         state_dir: PathBuf::from("/var/lib/mailtap"),
         event: event::build::Settings {
             include_attachments: true,
             max_body_size: 102_400,
             unwrap_journal: false,
             raw: None,
+            artifacts: None,
             hostname: "journal-collector".to_owned(),
             oid: "8cbe27f4-aaaa-bbbb-cccc-138cd51389cd".to_owned(),
         },
@@ -166,11 +168,11 @@ fn a_file_of_the_original_with_every_key_in_it() {
     assert_eq!(
         told,
         [
-            "imap.attachment_retention_days",
             "imap.client_options.mapping",
             "imap.client_options.indexing",
             "imap.client_options.sensor_seed_key",
             "imap.client_options.architecture",
+            "imap.attachment_retention_days",
         ]
     );
     assert_eq!(
@@ -255,12 +257,14 @@ fn what_is_not_set_has_its_default() {
             tls_pins: Vec::new(),
             proxy: None,
             receiver_proxy: None,
+            artifacts: None,
             state_dir: PathBuf::from("/home/mailtap/.local/state/mailtap"),
             event: event::build::Settings {
                 include_attachments: false,
                 max_body_size: 0,
                 unwrap_journal: true,
                 raw: None,
+                artifacts: None,
                 hostname: machine_name().unwrap(),
                 oid: String::new(),
             },

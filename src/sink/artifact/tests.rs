@@ -42,7 +42,6 @@ fn artifacts(network: &Arc<Network>) -> Artifacts {
         ingest_key: Secret::new("canary".to_owned()),
         retention_days: Some(30),
         hostname: "collector".to_owned(),
-        largest: 0,
         directory: discovery::address("some-oid").unwrap(),
     };
     let dial: Arc<dyn Dial> = Arc::clone(network) as Arc<dyn Dial>;
