@@ -59,6 +59,7 @@ impl Stub {
         Collected {
             event: EmailEvent { routing, message },
             raw: None,
+            attachments: None,
         }
     }
 }

@@ -23,6 +23,7 @@ impl Life {
         let attachments = kept.whole().map_err(|error| Failure::Spool(error.to_string()))?;
         // It was read whole. That the program ends while it waits for the store says nothing of the mail.
         self.mailbox.attempts.succeeded();
+        self.nothing_in_hand();
         let mut stored = BTreeSet::new();
         for attachment in attachments {
             if self.store_attachment(&attachment, &kept)? {
