@@ -176,7 +176,7 @@ fn a_file_of_the_original_with_every_key_in_it() {
         ]
     );
     assert_eq!(
-        loaded.notices[1],
+        loaded.notices[0],
         "c.yaml:25:7: imap.client_options.mapping: has no effect with a webhook: configure the mapping at the hook"
     );
 }
