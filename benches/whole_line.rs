@@ -20,7 +20,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,25 +38,31 @@ use mailtap::net::{Dial as _, Endpoint, Security, Stream};
 use mailtap::secret::Secret;
 use mailtap::{imap, limits};
 use memchr::memchr;
+use support::certificates;
 use support::cloud::{self, Cloud};
 use support::collector::{Collector, Configuration};
 use support::distance;
-use support::dovecot::{self, Dovecot};
 use support::figures::peak_kilobytes;
 use support::folder::Folder;
+use support::real_server::dovecot::Dovecot;
+use support::real_server::{self, RealServer};
 use support::receiver::{self, Receiver};
+use support::shared::shared;
 
 fn main() {
-    let Some(script) = dovecot::script() else { return };
+    let Some(script) = shared("servers/make-mail.py") else {
+        return;
+    };
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     let short = std::env::var_os("BENCH_SHORT").is_some();
     let (rounds, small, big) = if short { (1, 2_000, 20) } else { (3, 20_000, 200) };
-    let dovecot = Dovecot::start(&script);
-    let [small_user, big_user] = dovecot::USERS;
+    let [small_user, big_user] = real_server::USERS;
     for (kind, user, mails, mails_a_command) in [("small", small_user, small, 100), ("big", big_user, big, 2)] {
         fill(&script, kind, &dovecot.maildir(user), mails);
         let mut line = Line {
-            ca_file: dovecot.trusted_with_receiver(),
-            imaps_port: dovecot.imaps_port,
+            imaps_port: dovecot.place.imaps,
             user,
             mails,
             mails_a_command,
@@ -99,9 +105,9 @@ fn compare_distances(line: &mut Line, rounds: usize) {
 }
 
 /// Writes mails into a Maildir: about 4 KB each, or about 5 MB.
-fn fill(dovecot_script: &Path, kind: &str, maildir: &Path, mails: u32) {
+fn fill(script: &Path, kind: &str, maildir: &Path, mails: u32) {
     let status = Command::new("python3")
-        .arg(dovecot_script.with_file_name("make-mail.py"))
+        .arg(script)
         .arg(kind)
         .arg(maildir)
         .arg(mails.to_string())
@@ -170,7 +176,6 @@ impl Outcome {
 
 /// A mailbox, and what leads to it.
 struct Line {
-    ca_file: PathBuf,
     imaps_port: u16,
     user: &'static str,
     mails: u32,
@@ -195,7 +200,7 @@ impl Line {
         let (stream, clock) = self.dial();
         let mut wire = Wire::new(stream, clock);
         for command in [
-            format!("a LOGIN {} {}\r\n", self.user, dovecot::PASSWORD),
+            format!("a LOGIN {} {}\r\n", self.user, real_server::PASSWORD),
             "a EXAMINE INBOX\r\n".to_owned(),
         ] {
             wire.write(&command);
@@ -244,7 +249,7 @@ impl Line {
             compress: false,
         };
         let mut session = Session::open(stream, clock).unwrap();
-        let credential = Credential::Password(Secret::new(dovecot::PASSWORD.to_owned()));
+        let credential = Credential::Password(Secret::new(real_server::PASSWORD.to_owned()));
         session.log_in(&settings, &credential, "a-nonce").unwrap();
         session.examine(&MailboxName::new("INBOX")).unwrap();
         session
@@ -302,22 +307,10 @@ impl Line {
 
     fn collector(&self, platform: &'static str, dest_url: String, wait: impl Fn()) -> Outcome {
         let state = Folder::new("whole-line");
+        let login = [self.user, real_server::PASSWORD];
         let configuration = Configuration {
-            server: self.endpoint().to_string(),
-            username: self.user.to_owned(),
-            password: dovecot::PASSWORD.to_owned(),
-            inbox_name: None,
-            inbox_names: Vec::new(),
-            max_connections: None,
-            is_insecure: false,
-            from_zero: true,
-            ca_file: self.ca_file.clone(),
-            state_dir: state.path().join("state"),
             platform,
-            dest_url,
-            lc_secret: receiver::SECRET.to_owned(),
-            more: Vec::new(),
-            more_options: Vec::new(),
+            ..Configuration::new(self.imaps_port, login, dest_url, &state.path().join("state"))
         };
         let file = state.write("mailtap.yaml", configuration.yaml());
         let started = Instant::now();
@@ -344,7 +337,7 @@ impl Line {
 
     fn dial(&self) -> (Box<dyn Stream>, Arc<dyn Clock>) {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Stop::new()));
-        let trust = Trust::load(Some(&self.ca_file)).unwrap();
+        let trust = Trust::load(Some(&certificates::authority())).unwrap();
         let config = trust.client_config(Protocol::Imap).unwrap();
         let stream = TcpDialer::new(config, Arc::clone(&clock), None).dial(&self.endpoint());
         (stream.unwrap(), clock)

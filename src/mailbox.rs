@@ -272,11 +272,16 @@ impl Life {
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
         let mut first = !std::mem::take(&mut self.made_way);
-        let mut watched = Watched::Quiet;
+        let mut watched = None;
         while !self.stopping() {
+            if watched == Some(Watched::Quiet) {
+                self.open_again(&mut session)?;
+            }
             let found = self.catch_up(&mut session)?;
-            if watched == Watched::News && !found {
+            if watched == Some(Watched::News) && !found {
                 self.mailbox.clock.wait(limits::IDLE_NEWS);
+                self.open_again(&mut session)?;
+                self.catch_up(&mut session)?;
             }
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
@@ -290,10 +295,22 @@ impl Life {
             } else {
                 limits::IDLE_CYCLE
             };
-            watched = session.watch(patience, &mut || self.tend())?;
+            watched = Some(session.watch(patience, &mut || self.tend())?);
         }
         session.log_out();
         Ok(())
+    }
+
+    /// A mailbox can be deleted and made again under an open session. Courier then shows the new mails, whose UIDs begin
+    /// below those that are done; Dovecot and Cyrus show nothing any more. So after news with no mail to show for it, and
+    /// after every quiet watch, the mailbox is opened anew.
+    fn open_again(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let selected = session.examine(&self.mailbox.name)?;
+        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
+        if selected.uid_validity == self.uid_validity && uid_next >= self.frontier.given() {
+            return Ok(());
+        }
+        self.begin(session, selected, uid_next)
     }
 
     /// The connection that came with the turn, or a new one.

@@ -15,17 +15,15 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
-
-use support::collector::{Collector, Configuration};
-use support::dovecot::{self, Dovecot};
+use support::collector::Collector;
 use support::folder::Folder;
+use support::real_server::RealServer;
+use support::real_server::dovecot::Dovecot;
 use support::receiver::{self, Receiver};
 use support::shared::{files_below, shared};
 
@@ -37,12 +35,14 @@ const SEED: u64 = 0x6d61_696c_7461_7021;
 
 #[test]
 fn killed_again_and_again_nothing_is_lost_between_dovecot_and_the_receiver() {
-    let Some((script, corpus)) = ingredients() else { return };
+    let Some(corpus) = shared("corpus/ham") else { return };
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     let mails = mails(&corpus);
-    let dovecot = Dovecot::start(&script);
     let receiver = Receiver::start();
     let state = Folder::new("dovecot-state");
-    let configuration = configuration(&dovecot, &receiver, state.path());
+    let configuration = dovecot.configuration(&receiver, &state.path().join("state"));
     let file = state.write("mailtap.yaml", configuration.yaml());
     let started = Instant::now();
 
@@ -111,40 +111,21 @@ fn killed_again_and_again_nothing_is_lost_between_dovecot_and_the_receiver() {
 }
 
 #[test]
-fn dovecot_refuses_the_password_and_one_line_says_so() {
-    let Some((script, _)) = ingredients() else { return };
-    let dovecot = Dovecot::start(&script);
-    let receiver = Receiver::start();
-    let state = Folder::new("dovecot-state");
-    let configuration = Configuration {
-        password: "not-the-password".to_owned(),
-        ..configuration(&dovecot, &receiver, state.path())
-    };
-    let collector = collector(&state.write("mailtap.yaml", configuration.yaml()));
-    let line = collector.wait_for_line(&["password"]);
-    let (status, lines) = collector.terminate();
-    assert!(status.success(), "it retries, and SIGTERM ends it well: {status}");
-    assert!(
-        line.contains("login") && line.contains("username"),
-        "the line names the phase and the settings: {line}"
-    );
-    assert!(!lines.join("\n").contains("not-the-password"));
-}
-
-#[test]
 fn dovecot_by_starttls_and_compressed_delivers_the_same_mails() {
-    let Some((script, corpus)) = ingredients() else { return };
+    let Some(corpus) = shared("corpus/ham") else { return };
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     let mails: Vec<Vec<u8>> = mails(&corpus).into_iter().take(500).collect();
-    let dovecot = Dovecot::start(&script);
     for mail in &mails {
         dovecot.deliver(mail);
     }
     let receiver = Receiver::start();
     let state = Folder::new("dovecot-state");
     let configuration = Configuration {
-        server: format!("localhost:{}", dovecot.imap_port),
+        server: format!("localhost:{}", dovecot.place.imap),
         more: vec!["starttls: true".to_owned(), "compress: true".to_owned()],
-        ..configuration(&dovecot, &receiver, state.path())
+        ..dovecot.configuration(&receiver, &state.path().join("state"))
     };
     let collector = collector(&state.write("mailtap.yaml", configuration.yaml()));
     receiver.wait_until("every mail", |record| record.events.len() >= mails.len());
@@ -156,31 +137,6 @@ fn dovecot_by_starttls_and_compressed_delivers_the_same_mails() {
     assert!(status.success(), "{status}");
     assert!(!lines.join("\n").contains("does not compress"), "{lines:?}");
     assert_same_mails(&[mails, vec![live.to_vec()]].concat(), &receiver);
-}
-
-/// The script that runs Dovecot and the folder of mails; `None`, with the reason printed, where something is missing.
-fn ingredients() -> Option<(PathBuf, PathBuf)> {
-    Some((dovecot::script()?, shared("corpus/ham")?))
-}
-
-fn configuration(dovecot: &Dovecot, receiver: &Receiver, state: &Path) -> Configuration {
-    Configuration {
-        server: format!("localhost:{}", dovecot.imaps_port),
-        username: dovecot::USERS[0].to_owned(),
-        password: dovecot::PASSWORD.to_owned(),
-        inbox_name: None,
-        inbox_names: Vec::new(),
-        max_connections: None,
-        is_insecure: false,
-        from_zero: true,
-        ca_file: dovecot.trusted_with_receiver(),
-        state_dir: state.join("state"),
-        platform: "json",
-        dest_url: receiver.url(),
-        lc_secret: receiver::SECRET.to_owned(),
-        more: Vec::new(),
-        more_options: Vec::new(),
-    }
 }
 
 fn collector(file: &Path) -> Collector {
@@ -198,7 +154,7 @@ fn mails(corpus: &Path) -> Vec<Vec<u8>> {
 fn assert_same_mails(mails: &[Vec<u8>], receiver: &Receiver) {
     let mut expected: BTreeMap<String, i64> = BTreeMap::new();
     for mail in mails {
-        *expected.entry(hash(&with_crlf(mail))).or_default() += 1;
+        *expected.entry(receiver::sha256(&with_crlf(mail))).or_default() += 1;
     }
     let record = receiver.record();
     for event in &record.events {
@@ -223,13 +179,6 @@ fn with_crlf(mail: &[u8]) -> Vec<u8> {
         bytes.push(byte);
     }
     bytes
-}
-
-fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// xorshift64: the same kills on every run.

@@ -28,10 +28,12 @@ use mailtap::net::{Dial as _, Endpoint, Security};
 use mailtap::secret::Secret;
 use ring::hmac;
 
+use support::certificates;
 use support::collector::{Collector, Configuration};
-use support::dovecot::{self, Dovecot};
 use support::folder::Folder;
-use support::receiver::{self, Receiver};
+use support::real_server::dovecot::{self, Dovecot};
+use support::real_server::{self, RealServer};
+use support::receiver::Receiver;
 use support::token_endpoint::TokenEndpoint;
 
 const PASSWORDS: [Mechanism; 3] = [Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256];
@@ -39,10 +41,11 @@ const TOKENS: [Mechanism; 2] = [Mechanism::OAuthBearer, Mechanism::XOAuth2];
 
 #[test]
 fn dovecot_lets_in_by_every_mechanism() {
-    let Some(script) = dovecot::script() else { return };
-    let dovecot = Dovecot::start(&script);
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     for (mechanisms, credential) in [
-        (&PASSWORDS[..], password(dovecot::PASSWORD)),
+        (&PASSWORDS[..], password(real_server::PASSWORD)),
         (&TOKENS[..], token("u1", dovecot::TOKEN_KEY)),
     ] {
         for wanted in mechanisms.iter().map(|mechanism| Some(*mechanism)).chain([None]) {
@@ -58,8 +61,9 @@ fn dovecot_lets_in_by_every_mechanism() {
 
 #[test]
 fn dovecot_lets_in_where_it_has_only_a_scram_hash() {
-    let Some(script) = dovecot::script() else { return };
-    let dovecot = Dovecot::start(&script);
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     dovecot.add_user("hashed", "gr\u{fc}n, p=w", "SCRAM-SHA-256");
     let right = password("gr\u{fc}n, p=w");
     log_in(&dovecot, "hashed", Some(Mechanism::ScramSha256), &right)
@@ -71,8 +75,9 @@ fn dovecot_lets_in_where_it_has_only_a_scram_hash() {
 
 #[test]
 fn dovecot_refuses_a_wrong_password_by_every_mechanism() {
-    let Some(script) = dovecot::script() else { return };
-    let dovecot = Dovecot::start(&script);
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     for mechanism in PASSWORDS {
         let error = log_in(&dovecot, "u1", Some(mechanism), &password("not-the-password"))
             .err()
@@ -88,8 +93,9 @@ fn dovecot_refuses_a_wrong_password_by_every_mechanism() {
 
 #[test]
 fn dovecot_says_what_it_has_against_a_token() {
-    let Some(script) = dovecot::script() else { return };
-    let dovecot = Dovecot::start(&script);
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     for (mechanism, words) in [
         (Mechanism::OAuthBearer, "(status invalid_token)"),
         (Mechanism::XOAuth2, "(status 401, schemes bearer, scope mail)"),
@@ -105,8 +111,9 @@ fn dovecot_says_what_it_has_against_a_token() {
 
 #[test]
 fn a_token_from_a_provider_opens_dovecot_and_a_refused_one_is_renewed() {
-    let Some(script) = dovecot::script() else { return };
-    let dovecot = Dovecot::start(&script);
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
     dovecot.deliver(b"From: a@example.com\nSubject: by token\n\nnews\n");
     let answers = ["another-key", dovecot::TOKEN_KEY].map(|key| {
         let token = token("u1", key);
@@ -119,21 +126,8 @@ fn a_token_from_a_provider_opens_dovecot_and_a_refused_one_is_renewed() {
     let receiver = Receiver::start();
     let state = Folder::new("login-state");
     let configuration = Configuration {
-        server: format!("localhost:{}", dovecot.imaps_port),
-        username: "u1".to_owned(),
         password: "PASSWORD".to_owned(),
-        inbox_name: None,
-        inbox_names: Vec::new(),
-        max_connections: None,
-        is_insecure: false,
-        from_zero: true,
-        ca_file: dovecot.trusted_with_receiver(),
-        state_dir: state.path().join("state"),
-        platform: "json",
-        dest_url: receiver.url(),
-        lc_secret: receiver::SECRET.to_owned(),
-        more: Vec::new(),
-        more_options: Vec::new(),
+        ..dovecot.configuration(&receiver, &state.path().join("state"))
     };
     let oauth = format!(
         "oauth: {{token_url: '{}', client_id: c, refresh_token: r}}",
@@ -174,7 +168,7 @@ fn token(user: &str, key: &str) -> Credential {
 }
 
 fn log_in(
-    dovecot: &Dovecot,
+    dovecot: &RealServer<Dovecot>,
     username: &str,
     mechanism: Option<Mechanism>,
     credential: &Credential,
@@ -182,7 +176,7 @@ fn log_in(
     let settings = imap::Settings {
         endpoint: Endpoint {
             host: "localhost".to_owned(),
-            port: dovecot.imaps_port,
+            port: dovecot.place.imaps,
             security: Security::Tls,
         },
         username: username.to_owned(),
@@ -190,7 +184,7 @@ fn log_in(
         compress: false,
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Stop::new()));
-    let trust = Trust::load(Some(&dovecot.trusted_with_receiver())).unwrap();
+    let trust = Trust::load(Some(&certificates::authority())).unwrap();
     let tls = trust.client_config(Protocol::Imap).unwrap();
     let stream = TcpDialer::new(tls, Arc::clone(&clock), None)
         .dial(&settings.endpoint)

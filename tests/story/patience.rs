@@ -86,6 +86,31 @@ fn an_idle_that_never_fires_is_not_trusted() {
 }
 
 #[test]
+fn a_mailbox_made_again_under_the_session_is_noticed_with_or_without_news() {
+    for idle_fires in [true, false] {
+        let mut watch = Watch::new(3);
+        if !idle_fires {
+            watch.server.misbehave(Fault::IdleNeverFires);
+            watch.impatient.store(true, Ordering::SeqCst);
+        }
+        watch.begin(imap_server::PASSWORD, receiver::SECRET, Phase::Idle);
+        watch.wait_for_events(3);
+        watch
+            .server
+            .wait_until("a session in IDLE", |record| record.idling == 1);
+        // Its UID is one of those that are done.
+        watch.server.recreate_in_silence();
+        watch.server.deliver(&crate::mail(9));
+        if idle_fires {
+            assert!(watch.glass.waiting() <= minutes(1));
+            watch.glass.turn();
+        }
+        watch.wait_for_events(4);
+        assert_eq!(watch.server.record().connections, 1);
+    }
+}
+
+#[test]
 fn the_sink_says_503_and_the_checkpoint_stays_until_2xx() {
     let mut watch = Watch::new(4);
     watch.receiver.misbehave(receiver::Fault::Status {

@@ -35,11 +35,11 @@ pub struct Configuration {
 
 impl Configuration {
     /// From zero, over TLS, with the checkpoint in `state_dir`.
-    pub fn between(server: &ImapServer, receiver: &Receiver, state_dir: &Path) -> Configuration {
+    pub fn new(port: u16, [username, password]: [&str; 2], dest_url: String, state_dir: &Path) -> Configuration {
         Configuration {
-            server: format!("localhost:{}", server.port()),
-            username: imap_server::USER.to_owned(),
-            password: imap_server::PASSWORD.to_owned(),
+            server: format!("localhost:{port}"),
+            username: username.to_owned(),
+            password: password.to_owned(),
             inbox_name: None,
             inbox_names: Vec::new(),
             max_connections: None,
@@ -48,11 +48,17 @@ impl Configuration {
             ca_file: certificates::authority(),
             state_dir: state_dir.to_owned(),
             platform: "json",
-            dest_url: receiver.url(),
+            dest_url,
             lc_secret: receiver::SECRET.to_owned(),
             more: Vec::new(),
             more_options: Vec::new(),
         }
+    }
+
+    /// Between the two servers of this process.
+    pub fn between(server: &ImapServer, receiver: &Receiver, state_dir: &Path) -> Configuration {
+        let login = [imap_server::USER, imap_server::PASSWORD];
+        Configuration::new(server.port(), login, receiver.url(), state_dir)
     }
 
     /// As YAML. Strings are written as JSON, which YAML takes as they are.

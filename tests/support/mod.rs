@@ -20,11 +20,11 @@ pub mod certificates;
 pub mod cloud;
 pub mod collector;
 pub mod distance;
-pub mod dovecot;
 pub mod figures;
 pub mod folder;
 pub mod imap_server;
 pub mod proxy;
+pub mod real_server;
 pub mod receiver;
 pub mod sandglass;
 pub mod shared;
@@ -35,7 +35,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long anything may take on a slow, busy machine before it counts as hung. Nothing waits this long when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A value that some threads change and others wait for.
 #[derive(Default)]

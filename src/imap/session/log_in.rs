@@ -9,6 +9,7 @@ use crate::imap::auth::{self, Credential, Exchange, Fault, Mechanism, Surroundin
 use crate::imap::command::{CANCEL, Command};
 use crate::imap::reader::Event;
 use crate::imap::response::{Capabilities, Condition, Response};
+use crate::log;
 use crate::net::Security;
 use crate::secret::Secret;
 
@@ -51,16 +52,40 @@ impl Session {
         };
         // What the server may repeat in a refusal.
         let mut said = vec![credential.secret().clone()];
-        let outcome = match Exchange::new(mechanism, &settings.username, credential, &surroundings) {
-            Some(exchange) => {
-                let at_once = capabilities.has("SASL-IR");
-                self.converse(mechanism, exchange, at_once, &mut said)
-            }
+        let at_once = capabilities.has("SASL-IR");
+        let mut outcome = match Exchange::new(mechanism, &settings.username, credential, &surroundings) {
+            Some(exchange) => self.converse(mechanism, exchange, at_once, &mut said),
             None => self.command_login(settings, credential, &mut said),
         };
+        let unbound = Mechanism::ScramSha256;
+        if mechanism == Mechanism::ScramSha256Plus
+            && settings.mechanism.is_none()
+            && capabilities.has("AUTH=SCRAM-SHA-256")
+            && outcome.as_ref().is_ok_and(Outcome::may_be_the_binding)
+        {
+            self.warn_unbound();
+            let surroundings = Surroundings {
+                nonce: &format!("{nonce}/unbound"),
+                ..surroundings
+            };
+            if let Some(exchange) = Exchange::new(unbound, &settings.username, credential, &surroundings) {
+                outcome = self.converse(unbound, exchange, at_once, &mut said);
+            }
+        }
         outcome
             .and_then(|outcome| outcome.judge(credential))
             .map_err(|error| withhold(error, &said))
+    }
+
+    /// Cyrus before 3.10 binds TLS 1.3 by tls-unique, which TLS 1.3 does not have, and refuses everything else as "bad
+    /// protocol". To go on without the binding opens nothing: whoever stands in between could as well have left
+    /// SCRAM-SHA-256-PLUS out of the offer. Who wants to rely on it sets `auth`.
+    fn warn_unbound(&self) {
+        log::warn(
+            "the server offers SCRAM-SHA-256-PLUS and refuses it; going on without binding the login to TLS (`auth: \
+             scram-sha-256` does so at once)",
+            &[("server", &self.peer())],
+        );
     }
 
     fn command_login(
@@ -161,6 +186,17 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Whether a refusal may mean the channel binding and not the password.
+    fn may_be_the_binding(&self) -> bool {
+        match self.fault {
+            Some(Fault::Unbound) => true,
+            Some(Fault::Refused(_)) => {
+                !self.condition.has_code("AUTHENTICATIONFAILED") && trouble(&self.condition).is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// What follows. A server in trouble is in trouble, whatever the login was about to become.
     fn judge(self, credential: &Credential) -> Result<(), SessionError> {
         let Some(fault) = self.fault else {

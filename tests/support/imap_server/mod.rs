@@ -269,6 +269,14 @@ impl ImapServer {
         self.recreate_with(false);
     }
 
+    /// Deletes the mailbox and creates it again, empty, and no session is told: it goes on in the new one.
+    pub fn recreate_in_silence(&self) {
+        self.state.change(|state| {
+            state.first().clear();
+            state.first().recreate();
+        });
+    }
+
     fn recreate_with(&self, mails: bool) {
         self.state.change(|state| {
             if !mails {

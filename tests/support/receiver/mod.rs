@@ -7,11 +7,13 @@ pub mod request;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::Watched;
 use super::certificates::{self, Certificate};
@@ -78,6 +80,14 @@ impl Stored {
     pub fn header(&self, name: &str) -> &str {
         self.event["event"]["headers"][name][0].as_str().unwrap_or_default()
     }
+}
+
+/// As `routing.sha256` has it.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What the receiver has seen.
@@ -369,8 +379,7 @@ fn store(state: &mut State, body: &[u8]) {
 
 /// Enough of a hash to see that a repeat is the same event.
 fn fingerprint(line: &[u8]) -> [u64; 2] {
-    use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(line);
+    let digest = Sha256::digest(line);
     let part = |from: usize| u64::from_be_bytes(digest[from..from + 8].try_into().unwrap());
     [part(0), part(8)]
 }
