@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::collector::Collector;
+use support::collector::{Collector, Configuration};
 use support::folder::Folder;
 use support::real_server::RealServer;
 use support::real_server::dovecot::Dovecot;

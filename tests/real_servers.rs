@@ -4,6 +4,7 @@
 //! A server that is not on this machine is skipped, and said so, except with `CI=true`. `.ci/servers` fetches those that
 //! cannot be installed side by side.
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -41,8 +42,8 @@ macro_rules! on_each_server {
         mod $module {
             $(#[test]
             fn $chapter() {
-                if let Some(stage) = super::Stage::<super::$kind>::new() {
-                    super::$chapter(stage);
+                if let Some(mut stage) = super::Stage::<super::$kind>::new() {
+                    super::$chapter(&mut stage);
                 }
             })*
         }
@@ -61,7 +62,7 @@ on_each_server! {
     what_readme_says_of_it_is_what_it_says
 }
 
-fn started_from_now_it_delivers_what_comes_while_it_idles<K: Kind>(mut stage: Stage<K>) {
+fn started_from_now_it_delivers_what_comes_while_it_idles<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["old 1", "old 2"]);
     stage.configuration.from_zero = false;
     let collector = stage.collect();
@@ -80,7 +81,7 @@ fn started_from_now_it_delivers_what_comes_while_it_idles<K: Kind>(mut stage: St
     stage.ends_well(collector);
 }
 
-fn restarted_it_repeats_nothing_and_loses_nothing<K: Kind>(stage: Stage<K>) {
+fn restarted_it_repeats_nothing_and_loses_nothing<K: Kind>(stage: &mut Stage<K>) {
     // UIDs that cannot be taken for sequence numbers.
     stage.append(&["gone 1", "gone 2", "1", "2"]);
     stage.server.other_session().expunge(K::MAILBOX, "1:2");
@@ -102,7 +103,7 @@ fn restarted_it_repeats_nothing_and_loses_nothing<K: Kind>(stage: Stage<K>) {
     stage.ends_well(collector);
 }
 
-fn what_another_session_expunges_hides_no_other_mail<K: Kind>(stage: Stage<K>) {
+fn what_another_session_expunges_hides_no_other_mail<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["1", "2", "3"]);
     let collector = stage.collect();
     stage.expect(&["1", "2", "3"]);
@@ -125,7 +126,7 @@ fn what_another_session_expunges_hides_no_other_mail<K: Kind>(stage: Stage<K>) {
     stage.ends_well(collector);
 }
 
-fn a_mailbox_made_again_while_it_idles_is_read_from_its_first_mail<K: Kind>(stage: Stage<K>) {
+fn a_mailbox_made_again_while_it_idles_is_read_from_its_first_mail<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["1", "2", "3"]);
     let collector = stage.collect();
     stage.expect(&["1", "2", "3"]);
@@ -149,7 +150,7 @@ fn a_mailbox_made_again_while_it_idles_is_read_from_its_first_mail<K: Kind>(stag
     stage.ends_well(collector);
 }
 
-fn a_mailbox_made_again_while_it_is_down_is_read_from_its_first_mail<K: Kind>(stage: Stage<K>) {
+fn a_mailbox_made_again_while_it_is_down_is_read_from_its_first_mail<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["1", "2"]);
     let collector = stage.collect();
     stage.expect(&["1", "2"]);
@@ -166,7 +167,7 @@ fn a_mailbox_made_again_while_it_is_down_is_read_from_its_first_mail<K: Kind>(st
     stage.ends_well(collector);
 }
 
-fn starttls_is_as_good_as_tls<K: Kind>(mut stage: Stage<K>) {
+fn starttls_is_as_good_as_tls<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["1"]);
     stage.configuration.more.push("starttls: true".to_owned());
     stage.configuration.server = format!("localhost:{}", stage.server.place.imap);
@@ -177,7 +178,7 @@ fn starttls_is_as_good_as_tls<K: Kind>(mut stage: Stage<K>) {
     stage.ends_well(collector);
 }
 
-fn a_wrong_password_is_tried_again_slowly<K: Kind>(mut stage: Stage<K>) {
+fn a_wrong_password_is_tried_again_slowly<K: Kind>(stage: &mut Stage<K>) {
     "not-the-password".clone_into(&mut stage.configuration.password);
     let collector = stage.collect();
     let line = collector.wait_for_line(&["trying again"]);
@@ -192,7 +193,7 @@ fn a_wrong_password_is_tried_again_slowly<K: Kind>(mut stage: Stage<K>) {
     assert!(!lines.concat().contains("not-the-password"));
 }
 
-fn a_server_killed_and_started_again_is_found_again<K: Kind>(mut stage: Stage<K>) {
+fn a_server_killed_and_started_again_is_found_again<K: Kind>(stage: &mut Stage<K>) {
     stage.append(&["1", "2"]);
     let collector = stage.collect();
     stage.expect(&["1", "2"]);
@@ -207,7 +208,7 @@ fn a_server_killed_and_started_again_is_found_again<K: Kind>(mut stage: Stage<K>
     stage.ends_well(collector);
 }
 
-fn what_readme_says_of_it_is_what_it_says<K: Kind>(stage: Stage<K>) {
+fn what_readme_says_of_it_is_what_it_says<K: Kind>(stage: &mut Stage<K>) {
     matrix::holds(&stage.server);
 }
 

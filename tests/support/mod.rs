@@ -35,7 +35,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long anything may take on a slow, busy machine before it counts as hung. Nothing waits this long when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A value that some threads change and others wait for.
 #[derive(Default)]
