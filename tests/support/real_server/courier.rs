@@ -79,7 +79,7 @@ impl Kind for Courier {
             .envs([("IMAP_STARTTLS", "NO"), ("IMAP_TLS", "1")])
             .args(["/usr/bin/couriertls", "-server", "-tcpd"])
             .args(session);
-        vec![authentication, imap, imaps]
+        vec![authentication, watching(place), imap, imaps]
     }
 
     /// Somebody must be there to look at passwords.
@@ -92,9 +92,28 @@ fn listener(place: &Place, port: u16) -> Command {
     let mut listener = inside(place, "/usr/sbin/couriertcpd");
     listener
         .envs(SETTINGS)
-        .args(["-address=127.0.0.1", "-nodnslookup", "-noidentlookup"])
-        .arg(port.to_string());
+        .env("GAM_CLIENT_ID", watcher(place))
+        .args(["-address=127.0.0.1", "-maxprocs=40", "-maxperip=20"])
+        .args(["-nodnslookup", "-noidentlookup", &port.to_string()]);
     listener
+}
+
+/// What tells sessions of changes. Left to itself a session would start one that outlives the server, and without one it
+/// waits for seconds.
+fn watching(place: &Place) -> Command {
+    let mut command = Command::new("/usr/sbin/chroot");
+    command
+        .env_clear()
+        .arg(format!("--userspec={MAIL}:{MAIL}"))
+        .arg(place.base.path())
+        .args(["/usr/libexec/gam_server", "--notimeout"])
+        .arg(watcher(place));
+    command
+}
+
+/// Its name is that of an abstract socket, which no chroot confines: every server has its own.
+fn watcher(place: &Place) -> String {
+    place.imap.to_string()
 }
 
 /// A table of users as Courier reads it.
