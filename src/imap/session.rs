@@ -142,7 +142,7 @@ impl Session {
     /// unnoticed, so STATUS is asked; a server that has none at all is trusted, and the operator told.
     fn without_uid_validity(&mut self, mailbox: &MailboxName, selected: Selected) -> Result<Selected, SessionError> {
         let uid_validity = self.status(mailbox)?.uid_validity.unwrap_or(0);
-        if uid_validity == 0 {
+        if uid_validity == 0 && !std::mem::replace(&mut self.connection.trust_told, true) {
             let fields: [(&str, &dyn fmt::Display); 2] = [("server", &self.peer().to_owned()), ("mailbox", mailbox)];
             log::warn(
                 "the server gives no UIDVALIDITY: a mailbox that is created anew would go unnoticed",

@@ -106,6 +106,9 @@ fn a_new_uidvalidity_at_every_examine_repeats_nothing() {
     watch.wait_for_idle();
     // A new process, as well.
     watch.end();
+    watch
+        .server
+        .wait_until("no session in IDLE", |record| record.idling == 0);
     watch.begin_well();
     watch.wait_for_idle();
     let record = watch.receiver.record();

@@ -21,6 +21,8 @@ pub(super) struct Connection {
     last_words: Option<String>,
     /// A response that could not be read was reported.
     warned: bool,
+    /// That there is no UIDVALIDITY was told.
+    pub(super) trust_told: bool,
 }
 
 /// How long an operation may keep us waiting, all its reads together. A byte now and then does not buy time without end:
@@ -90,6 +92,7 @@ impl Connection {
             tags: 0,
             last_words: None,
             warned: false,
+            trust_told: false,
         }
     }
 

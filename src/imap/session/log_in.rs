@@ -78,8 +78,13 @@ impl Session {
     }
 
     /// Cyrus before 3.10 binds TLS 1.3 by tls-unique, which TLS 1.3 does not have, and refuses everything else as "bad
-    /// protocol". To go on without the binding opens nothing: whoever stands in between could as well have left
-    /// SCRAM-SHA-256-PLUS out of the offer. Who wants to rely on it sets `auth`.
+    /// protocol".
+    ///
+    /// Somebody who ends our TLS, with a certificate that we trust, can forge that refusal and relay what follows: the
+    /// server takes the `n` of this second try, as it must not take the `y` that we send where PLUS was left out of the
+    /// offer (RFC 5802 section 6). But without `auth` the offer alone decides, and such a one gets more, the password
+    /// itself, by offering nothing but PLAIN. So nothing that held is given up. Who wants to rely on the binding sets
+    /// `auth: scram-sha-256-plus`, which neither leads here nor to any other mechanism.
     fn warn_unbound(&self) {
         log::warn(
             "the server offers SCRAM-SHA-256-PLUS and refuses it; going on without binding the login to TLS (`auth: \
@@ -188,13 +193,12 @@ struct Outcome {
 impl Outcome {
     /// Whether a refusal may mean the channel binding and not the password.
     fn may_be_the_binding(&self) -> bool {
-        match self.fault {
+        let refused = match self.fault {
             Some(Fault::Unbound) => true,
-            Some(Fault::Refused(_)) => {
-                !self.condition.has_code("AUTHENTICATIONFAILED") && trouble(&self.condition).is_none()
-            }
+            Some(Fault::Refused(_)) => !self.condition.has_code("AUTHENTICATIONFAILED"),
             _ => false,
-        }
+        };
+        refused && trouble(&self.condition).is_none()
     }
 
     /// What follows. A server in trouble is in trouble, whatever the login was about to become.

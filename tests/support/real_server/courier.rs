@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::{Kind, MAIL, PASSWORD, Place, USERS, is_root, missing_unpacked, output, unpacked};
+use super::{Kind, MAIL, PASSWORD, Place, USERS, missing_unpacked, output, unpacked};
 
 pub struct Courier;
 
@@ -36,9 +36,10 @@ impl Kind for Courier {
     const NAME: &'static str = "Courier";
     const MAILBOX: &'static str = "INBOX.Journal";
     const ENDS_SESSIONS_ON_DELETION: bool = false;
+    const NEEDS_ROOT: bool = true;
 
     fn missing() -> Option<String> {
-        missing_unpacked("courier").or_else(|| (!is_root()).then(|| "chroot needs root".to_owned()))
+        missing_unpacked("courier")
     }
 
     fn set_up(place: &Place) {

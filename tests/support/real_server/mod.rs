@@ -40,6 +40,9 @@ pub trait Kind {
     /// Whether a session ends with its mailbox. Else it goes on in the one that is made instead.
     const ENDS_SESSIONS_ON_DELETION: bool;
 
+    /// Whether nobody but root can run it.
+    const NEEDS_ROOT: bool = false;
+
     /// Why it cannot run on this machine.
     fn missing() -> Option<String>;
 
@@ -104,11 +107,16 @@ pub struct RealServer<K: Kind> {
 }
 
 impl<K: Kind> RealServer<K> {
-    /// `None`, with the reason printed, where this machine has no such server; a failure in CI.
+    /// `None`, with the reason printed, where this machine has no such server, which in CI is a failure, or this user may
+    /// not run it.
     pub fn start() -> Option<RealServer<K>> {
         if let Some(reason) = K::missing() {
             assert!(!in_ci(), "{}: {reason}, and this is CI", K::NAME);
             println!("skipped: {}: {reason}", K::NAME);
+            return None;
+        }
+        if K::NEEDS_ROOT && !is_root() {
+            println!("skipped: {}: only root can confine it to its folder", K::NAME);
             return None;
         }
         // Held until both are known, so that they differ.
