@@ -8,7 +8,7 @@ use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::SessionError;
 use crate::imap::wanted::Wanted;
 use crate::mailbox::failure::{Failure, Remedy, remedy};
-use crate::mailbox::{Credentials, Login, whole_seconds};
+use crate::mailbox::{Credentials, Login, Until, insists, whole_seconds};
 use crate::net::Dial;
 use crate::turns::{Turn, Turns};
 use crate::{imap, limits, log};
@@ -27,6 +27,8 @@ pub struct Account {
     pub turns: Arc<Turns>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// How long it is followed: [`Until::CaughtUp`] is one listing.
+    pub until: Until,
     /// Uniformly distributed numbers that nobody can guess: for the jitter of delays and the nonces of logins.
     pub random: fn() -> u64,
 }
@@ -34,27 +36,38 @@ pub struct Account {
 impl Account {
     /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. `there_are` says whether it
     /// missed one that was there before: then the server is asked again soon, as it may have left it out for the moment.
-    pub fn follow(&self, mut there_are: impl FnMut(&[MailboxName]) -> bool) {
+    /// Gives whether it was told of any listing.
+    pub fn follow(&self, mut there_are: impl FnMut(&[MailboxName]) -> bool) -> bool {
         let mut attempt: u32 = 0;
+        let mut listed = false;
         // Kept while the account lets nobody in, so that the others do not try as well.
         let mut kept = None;
         while !self.clock.stopping() {
             let delay = match self.list(&mut kept) {
                 Ok(mailboxes) => {
                     attempt = 0;
-                    if there_are(&mailboxes) {
-                        limits::RELIST_SOON
-                    } else {
-                        limits::RELIST
+                    listed = true;
+                    let gone = there_are(&mailboxes);
+                    if self.until == Until::CaughtUp {
+                        return true;
                     }
+                    if gone { limits::RELIST_SOON } else { limits::RELIST }
                 }
                 Err(failure) => match remedy(&failure) {
-                    Remedy::Stop => return,
+                    Remedy::Stop => return listed,
                     Remedy::Again { backoff, at_least } => {
                         let delay = backoff
                             .delay(attempt, (self.random)())
                             .max(at_least.min(limits::THROTTLE));
                         attempt = attempt.saturating_add(1);
+                        if !insists(self.until, attempt, backoff) {
+                            // The mailboxes that are known by name would not get in either.
+                            if kept.is_some() {
+                                self.turns.close();
+                            }
+                            self.give_up(&failure);
+                            return listed;
+                        }
                         self.warn(&failure, delay);
                         delay
                     }
@@ -62,6 +75,7 @@ impl Account {
             };
             self.clock.wait(delay);
         }
+        listed
     }
 
     fn list(&self, kept: &mut Option<Turn>) -> Result<Vec<MailboxName>, Failure> {
@@ -94,6 +108,17 @@ impl Account {
             clock: &self.clock,
             random: self.random,
         }
+    }
+
+    fn give_up(&self, failure: &Failure) {
+        log::error(
+            "given up: mailboxes not listed",
+            &[
+                ("server", &self.imap.endpoint),
+                ("username", &self.imap.username),
+                ("reason", failure),
+            ],
+        );
     }
 
     fn warn(&self, failure: &Failure, delay: Duration) {

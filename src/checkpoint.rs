@@ -2,9 +2,13 @@
 //!
 //! The file is written beside its place, fsynced, renamed, and the folder fsynced: being killed at any instant leaves
 //! the old position or the new one. A file that is there and cannot be read is an error, never a fresh start: a fresh
-//! start from now would lose mail in silence. `checkpoint/layout.rs` says what is in the file.
+//! start from now would lose mail in silence. `checkpoint/layout.rs` says what is in the file,
+//! `checkpoint/survey.rs` reads all of them.
 
 mod layout;
+mod survey;
+
+pub use survey::Remembered;
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
@@ -40,12 +44,12 @@ impl fmt::Display for CheckpointError {
 
 impl std::error::Error for CheckpointError {}
 
-/// A state directory that this process, and no other, writes to for as long as the value lives.
+/// A state directory that this process, and no other, writes to for as long as the value lives; or only reads.
 #[derive(Debug)]
 pub struct StateDirectory {
     path: PathBuf,
-    /// Held for its lock (flock), which the system releases however the process ends.
-    _lock: File,
+    /// Held for its lock (flock), which the system releases however the process ends. Whoever only reads has none.
+    lock: Option<File>,
 }
 
 impl StateDirectory {
@@ -65,7 +69,7 @@ impl StateDirectory {
         match lock.try_lock() {
             Ok(()) => Ok(StateDirectory {
                 path: path.to_owned(),
-                _lock: lock,
+                lock: Some(lock),
             }),
             Err(TryLockError::WouldBlock) => Err(CheckpointError {
                 path: path.to_owned(),
@@ -75,14 +79,28 @@ impl StateDirectory {
         }
     }
 
+    /// To be read only, whether it is there or not, and whoever writes to it: each file in it is replaced whole.
+    pub fn read_only(path: &Path) -> StateDirectory {
+        StateDirectory {
+            path: path.to_owned(),
+            lock: None,
+        }
+    }
+
+    /// Whether nothing in it may be changed.
+    pub fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
     /// Where `mailbox` of `account` has its file that ends in `kind`.
     pub fn file(&self, account: &str, mailbox: &str, kind: &str) -> PathBuf {
         self.path.join(format!("{}.{kind}", file_name(account, mailbox)))
     }
 
-    /// The checkpoint of `mailbox` of `account`.
+    /// The checkpoint of `mailbox` of `account`. Where the directory is read only, nothing is remembered.
     pub fn checkpoint(&self, account: &str, mailbox: &str) -> FileCheckpoint {
         FileCheckpoint {
+            read_only: self.is_read_only(),
             directory: self.path.clone(),
             path: self.file(account, mailbox, "json"),
             account: account.to_owned(),
@@ -119,6 +137,7 @@ pub struct FileCheckpoint {
     path: PathBuf,
     account: String,
     mailbox: String,
+    read_only: bool,
 }
 
 impl Checkpoint for FileCheckpoint {
@@ -135,6 +154,9 @@ impl Checkpoint for FileCheckpoint {
     }
 
     fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
+        if self.read_only {
+            return Ok(());
+        }
         let text = layout::write(&self.account, &self.mailbox, memory);
         self.replace(&text).map_err(|error| self.failed(&error))
     }

@@ -1,19 +1,19 @@
 //! Arguments → command → exit code.
 
+mod configuration;
 mod help;
+mod imap;
 mod parse;
 mod replay;
+mod state;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{self, nearest, shown};
-use crate::log;
-use crate::supervisor::Supervisor;
+use crate::config::{nearest, shown};
 
-const COMMANDS: [&str; 4] = ["imap", "parse", "replay", "help"];
+const COMMANDS: [&str; 5] = ["imap", "state", "parse", "replay", "help"];
 
 /// Why the program ends otherwise than well.
 enum Failure {
@@ -23,6 +23,8 @@ enum Failure {
     Run(String),
     /// It went on, and what was wrong has been told: exit code 1.
     Told,
+    /// It came to its end, and left something behind in a dead-letter file, as it told: exit code 3.
+    DeadLetters,
     /// Whoever read standard output has gone (`| head`): nothing is wrong.
     ReaderGone,
 }
@@ -34,6 +36,7 @@ pub fn run<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> ExitCod
     let (code, line) = match command(&arguments) {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
         Err(Failure::Told) => return ExitCode::FAILURE,
+        Err(Failure::DeadLetters) => return ExitCode::from(3),
         Err(Failure::Run(line)) => (1, line),
         Err(Failure::Usage(line)) => (2, line),
     };
@@ -50,7 +53,9 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
     };
     match command.to_str().unwrap_or_default() {
         "imap" if wants_help(arguments) => print(help::IMAP),
-        "imap" => watch(arguments),
+        "imap" => imap::run(arguments),
+        "state" if wants_help(arguments) => print(help::STATE),
+        "state" => state::run(arguments),
         "parse" if wants_help(arguments) => print(help::PARSE),
         "parse" => parse::run(arguments),
         "replay" if wants_help(arguments) => print(help::REPLAY),
@@ -73,71 +78,13 @@ fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
     match arguments {
         [] => Ok(help::MAILTAP),
         [command] if command == "imap" => Ok(help::IMAP),
+        [command] if command == "state" => Ok(help::STATE),
         [command] if command == "parse" => Ok(help::PARSE),
         [command] if command == "replay" => Ok(help::REPLAY),
         [command] if command == "help" => Ok(help::MAILTAP),
         [command] => Err(unknown("command", &command.to_string_lossy(), &COMMANDS)),
         _ => Err(Failure::Usage("help takes one command".to_owned())),
     }
-}
-
-/// `mailtap imap CONFIG` or `mailtap imap key=value …`: one argument without `=` is a file, as in the original.
-fn watch(arguments: &[OsString]) -> Result<(), Failure> {
-    let loaded = match arguments {
-        [] => {
-            return Err(Failure::Usage(
-                "imap: name a configuration file or give key=value arguments; `mailtap imap --help` tells more"
-                    .to_owned(),
-            ));
-        }
-        [file] if is_file(file) => return load_file(Path::new(file))?.run().map_err(Failure::Run),
-        arguments => config::from_arguments(key_values(arguments)?, &environment),
-    };
-    prepare(loaded)?.run().map_err(Failure::Run)
-}
-
-/// What a configuration file asks for, with nobody contacted yet.
-fn load_file(path: &Path) -> Result<Supervisor, Failure> {
-    prepare(config::from_file(path, &environment))
-}
-
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn prepare(loaded: Result<config::Loaded, config::Error>) -> Result<Supervisor, Failure> {
-    let loaded = loaded.map_err(|error| Failure::Usage(error.to_string()))?;
-    for notice in &loaded.notices {
-        log::warn(notice, &[]);
-    }
-    Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)
-}
-
-/// A key never begins with a slash or a dot, so a path with `=` in it can still be written.
-fn is_file(argument: &OsStr) -> bool {
-    let bytes = argument.as_encoded_bytes();
-    !bytes.starts_with(b"-") && (!bytes.contains(&b'=') || bytes.starts_with(b"/") || bytes.starts_with(b"."))
-}
-
-fn key_values(arguments: &[OsString]) -> Result<Vec<&str>, Failure> {
-    arguments
-        .iter()
-        .map(|argument| {
-            let argument = argument
-                .to_str()
-                .ok_or_else(|| Failure::Usage("an argument is not UTF-8 text".to_owned()))?;
-            match argument.split_once('=') {
-                _ if !argument.starts_with('-') => Ok(argument),
-                Some((flag, _)) => {
-                    let (flag, key) = (shown(flag), shown(flag.trim_start_matches('-')));
-                    Err(Failure::Usage(format!(
-                        "unknown flag `{flag}`; write `{key}=…` without dashes"
-                    )))
-                }
-                None => Err(unknown("flag", argument, &["--help"])),
-            }
-        })
-        .collect()
 }
 
 fn unknown(what: &str, word: &str, known: &[&str]) -> Failure {

@@ -9,7 +9,7 @@ mod read;
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -89,12 +89,27 @@ impl Letter {
 #[derive(Debug)]
 pub struct DeadLetters {
     path: PathBuf,
+    read_only: bool,
 }
 
 impl DeadLetters {
     /// In this file, which is made when there is something to write.
     pub fn new(path: PathBuf) -> DeadLetters {
-        DeadLetters { path }
+        DeadLetters { path, read_only: false }
+    }
+
+    /// The same, but that nothing is ever written.
+    #[must_use]
+    pub fn read_only(self) -> DeadLetters {
+        DeadLetters {
+            read_only: true,
+            ..self
+        }
+    }
+
+    /// Whether what is appended is written.
+    pub fn is_written(&self) -> bool {
+        !self.read_only
     }
 
     /// Where it is.
@@ -102,9 +117,28 @@ impl DeadLetters {
         &self.path
     }
 
+    /// How many lines it has; none where it is not there.
+    pub fn lines(&self) -> Result<u64, DeadLetterError> {
+        let count = || -> io::Result<u64> {
+            let mut file = BufReader::new(File::open(&self.path)?);
+            let mut lines: u64 = 0;
+            while file.skip_until(b'\n')? > 0 {
+                lines = lines.saturating_add(1);
+            }
+            Ok(lines)
+        };
+        match count() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            counted => counted.map_err(|error| self.failed(&error)),
+        }
+    }
+
     /// Ends a last line that a crash cut off, so that it spoils no other. Says whether there was one. Nothing is lost with
     /// it: the checkpoint never passed its mail, which comes again.
     pub fn mend(&self) -> Result<bool, DeadLetterError> {
+        if self.read_only {
+            return Ok(false);
+        }
         let file = OpenOptions::new().read(true).append(true).open(&self.path);
         let mended = match file {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -122,6 +156,9 @@ impl DeadLetters {
 
     /// Appends `letter`: when this returns, it survives a crash.
     pub fn append(&self, letter: &Letter) -> Result<(), DeadLetterError> {
+        if self.read_only {
+            return Ok(());
+        }
         self.write(letter).map_err(|error| self.failed(&error))
     }
 

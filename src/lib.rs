@@ -49,6 +49,7 @@ pub mod limits;
 
 pub mod backoff;
 pub mod clock;
+pub mod quantity;
 pub mod secret;
 
 pub mod mime;

@@ -354,6 +354,9 @@ pub const LIVE_NEWS: Duration = Duration::from_secs(2);
 pub const REFUSED_IN_A_ROW: usize = 16;
 /// After the last mail, how long a session must hold to count as a good one.
 pub const PROVEN: Duration = Duration::from_secs(60);
+/// `--once`: how often something is tried in a row, with nothing delivered in between: servers restart, and somebody waits for
+/// the end. Then the run ends, and the next one goes on.
+pub const ONCE_ATTEMPTS: u32 = 5;
 /// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
 //! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
-//! `mailbox/delivery.rs` delivers and remembers, `mailbox/dead_letter.rs` gives up, and `mailbox/failure.rs` is the single table that says what each failure
-//! leads to.
+//! `mailbox/delivery.rs` delivers and remembers, `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, and
+//! `mailbox/failure.rs` is the single table that says what each failure leads to.
 
 mod artifacts;
 mod begin;
@@ -13,12 +13,15 @@ mod delivery;
 pub(crate) mod failure;
 mod frontier;
 mod log_in;
+mod once;
 mod poison;
 mod progress;
 mod transfer;
 
 pub use log_in::Credentials;
 pub(crate) use log_in::Login;
+pub use once::Until;
+pub(crate) use once::insists;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -79,6 +82,8 @@ pub struct Mailbox {
     pub turns: Member,
     /// It was listed, not asked for by its name: when it is gone, that is the end of it.
     pub listed: bool,
+    /// How long it is worked on.
+    pub until: Until,
     /// Uniformly distributed numbers that nobody can guess: for the jitter of delays and the nonces of logins.
     pub random: fn() -> u64,
 }
@@ -94,9 +99,10 @@ impl Mailbox {
         }
     }
 
-    /// Delivers until the program is asked to stop.
-    pub fn run(self) {
-        Life::new(self).run();
+    /// Delivers until the program is asked to stop, or as [`Mailbox::until`] says. Whether everything that was there is
+    /// dealt with: delivered, or told as a gap, or in the dead-letter file. Of no meaning for a mailbox that is watched.
+    pub fn run(self) -> bool {
+        Life::new(self).run()
     }
 }
 
@@ -108,6 +114,8 @@ struct Life {
     account: String,
     /// Failures of one kind in a row.
     attempt: u32,
+    /// Failures of any kind in a row, with nothing delivered in between.
+    fruitless: u32,
     last_backoff: Option<Backoff>,
     /// Kept while the account lets nobody in, so that the others do not try as well.
     turn: Option<Turn>,
@@ -148,12 +156,21 @@ struct Life {
     progress: Progress,
 }
 
+/// How a session ends that nothing failed in.
+enum End {
+    /// Others waited for the connection.
+    MadeWay,
+    /// Everything is delivered, and that was all that was asked for.
+    CaughtUp,
+}
+
 impl Life {
     fn new(mailbox: Mailbox) -> Life {
         Life {
             account: mailbox.imap.account(),
             mailbox,
             attempt: 0,
+            fruitless: 0,
             last_backoff: None,
             turn: None,
             made_way: false,
@@ -180,27 +197,42 @@ impl Life {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self) -> bool {
         self.mend_dead_letters();
-        self.until_stopped();
+        let finished = self.until_stopped();
         self.mailbox.sink.close();
         let delivered = self.progress.tell(self.mailbox.clock.now());
         self.log(Level::Info, "stopped", &[("delivered", &delivered)]);
+        finished
     }
 
-    fn until_stopped(&mut self) {
+    /// Whether nothing is left to do.
+    fn until_stopped(&mut self) -> bool {
         while !self.stopping() {
             self.count(Counter::Sessions);
-            let Err(failure) = self.session() else { continue };
-            let failure = self.settle(failure);
+            let failure = match self.session() {
+                Ok(End::MadeWay) => continue,
+                Ok(End::CaughtUp) => return true,
+                Err(failure) => self.settle(failure),
+            };
             if self.mailbox.listed && matches!(failure, Failure::Session(SessionError::NoSuchMailbox(_))) {
-                return self.log(Level::Info, "the mailbox is gone; its checkpoint stays", &[]);
+                self.log(Level::Info, "the mailbox is gone; its checkpoint stays", &[]);
+                return true;
             }
-            match remedy(&failure) {
-                Remedy::Stop => return,
-                Remedy::Again { backoff, at_least } => self.back_off(&failure, backoff, at_least),
+            let outcome = match remedy(&failure) {
+                Remedy::Stop => Err(failure),
+                Remedy::Again { backoff, at_least } => {
+                    self.fruitless = self.fruitless.saturating_add(1);
+                    self.insist(self.fruitless, backoff, &failure)
+                        .map(|()| self.back_off(&failure, backoff, at_least))
+                }
+            };
+            if let Err(failure) = outcome {
+                self.tell_given_up(&failure);
+                return false;
             }
         }
+        false
     }
 
     /// What came whole is delivered before anything else, or sessions that end early would never get on. The mail at which
@@ -258,7 +290,7 @@ impl Life {
     }
 
     /// One turn, which nearly always is one connection, from greeting to failure.
-    fn session(&mut self) -> Result<(), Failure> {
+    fn session(&mut self) -> Result<End, Failure> {
         self.came = false;
         self.refused.clear();
         self.caught_up = None;
@@ -285,10 +317,14 @@ impl Life {
             }
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
+            if self.mailbox.until == Until::CaughtUp {
+                turn.hand_over(session);
+                return Ok(End::CaughtUp);
+            }
             if turn.others_wait() {
                 turn.hand_over(session);
                 self.make_way(began);
-                return Ok(());
+                return Ok(End::MadeWay);
             }
             let patience = if turn.is_scarce() {
                 limits::TURN
@@ -298,7 +334,7 @@ impl Life {
             watched = Some(session.watch(patience, &mut || self.tend())?);
         }
         session.log_out();
-        Ok(())
+        Err(Failure::Stopping)
     }
 
     /// A mailbox can be deleted and made again under an open session. Courier then shows the new mails, whose UIDs begin

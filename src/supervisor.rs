@@ -1,7 +1,10 @@
 //! One thread for each mailbox. A thread that panics is counted, logged and begun again: one mailbox's failure is its own.
 //! `supervisor/threads.rs` knows which run.
 
+mod outcome;
 mod threads;
+
+pub use outcome::Outcome;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -26,7 +29,7 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter, Receiver};
 use crate::dead_letter::DeadLetters;
 use crate::imap::mailbox_name::MailboxName;
-use crate::mailbox::{Credentials, Mailbox};
+use crate::mailbox::{Credentials, Mailbox, Until, insists};
 use crate::metrics::Counters;
 use crate::net::Dial;
 use crate::net::dial::TcpDialer;
@@ -41,7 +44,17 @@ use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
 use crate::{limits, log};
+use outcome::Tally;
 use threads::{Claims, Kind, Lifetime, Threads};
+
+/// What [`Supervisor::run`] is to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// How long.
+    pub until: Until,
+    /// Events go to standard output, nothing is sent, nothing is remembered.
+    pub dry_run: bool,
+}
 
 /// Everything checked, nothing contacted yet.
 pub struct Supervisor {
@@ -56,6 +69,8 @@ struct Program {
     clock: Arc<SystemClock>,
     directories: BTreeMap<PathBuf, StateDirectory>,
     claims: Claims,
+    until: Until,
+    tally: Tally,
 }
 
 /// One account and its mailboxes to be: what it takes to make a [`Mailbox`], as often as needed.
@@ -121,9 +136,14 @@ impl Supervisor {
     }
 
     /// Watches all mailboxes until SIGTERM or SIGINT, then waits for the acknowledgements under way. A second signal
-    /// ends the process at once. The error tells why it could not begin.
-    pub fn run(self) -> Result<(), String> {
-        let directories = self.lock_state_directories()?;
+    /// ends the process at once. With [`Until::CaughtUp`] it returns by itself. The error tells why it could not begin.
+    pub fn run(mut self, manner: Manner) -> Result<Outcome, String> {
+        if manner.dry_run {
+            for watch in &mut self.watches {
+                watch.adapter = watch.adapter.clone().rehearsed();
+            }
+        }
+        let directories = self.state_directories(manner)?;
         self.stop_on_signals()
             .map_err(|error| format!("cannot listen to signals: {error}"))?;
         let program = Arc::new(Program {
@@ -131,6 +151,8 @@ impl Supervisor {
             clock: self.clock,
             directories,
             claims: Claims::default(),
+            until: manner.until,
+            tally: Tally::default(),
         });
         let (ended, ends) = mpsc::channel::<()>();
         let mut guards = Vec::new();
@@ -143,16 +165,21 @@ impl Supervisor {
                 .map_err(|error| format!("cannot start a thread: {error}"))?;
         }
         drop(ended);
-        wait_for_ends(&ends, &*program.clock);
-        Ok(())
+        let all = wait_for_ends(&ends, &*program.clock);
+        Ok(program.tally.outcome(manner.until, all))
     }
 
-    fn lock_state_directories(&self) -> Result<BTreeMap<PathBuf, StateDirectory>, String> {
+    /// Each one locked, unless nothing is to be written.
+    fn state_directories(&self, manner: Manner) -> Result<BTreeMap<PathBuf, StateDirectory>, String> {
         let mut directories = BTreeMap::new();
         for watch in &self.watches {
             let path = &watch.adapter.state_dir;
             if !directories.contains_key(path) {
-                let directory = StateDirectory::open(path).map_err(|error| error.to_string())?;
+                let directory = if manner.dry_run {
+                    StateDirectory::read_only(path)
+                } else {
+                    StateDirectory::open(path).map_err(|error| error.to_string())?
+                };
                 directories.insert(path.clone(), directory);
             }
         }
@@ -207,13 +234,14 @@ fn credentials(
     Ok(Credentials::Tokens(Arc::new(tokens)))
 }
 
-/// Returns when every mailbox has ended, or when it takes too long after the request to stop.
-fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) {
+/// Returns when every mailbox has ended, or when it takes too long after the request to stop. Says which it was: `true`,
+/// all have.
+fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) -> bool {
     let mut since: Option<Instant> = None;
     loop {
         // Nobody sends: the channel closes when the last thread drops its end.
         match ends.recv_timeout(Duration::from_secs(1)) {
-            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return true,
             Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
         let now = clock.now();
@@ -222,7 +250,7 @@ fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) {
                 "some events were not acknowledged in time; they are delivered again at the next start",
                 &[],
             );
-            return;
+            return false;
         }
     }
 }
@@ -231,13 +259,15 @@ impl Watch {
     fn keep_running(&self, name: &MailboxName, kind: Kind, lifetime: &Arc<Lifetime>, program: &Program) {
         let mut panics: u32 = 0;
         // They outlive a mailbox that panics.
-        let counters = Arc::default();
+        let counters: Arc<Counters> = Arc::default();
+        let mut caught_up = false;
         while !lifetime.stopping() {
             match self.mailbox(name, kind, lifetime, &counters, program) {
                 Ok(mailbox) => {
                     // Nothing of a mailbox outlives its run, so nothing half-changed is seen again.
-                    if panic::catch_unwind(AssertUnwindSafe(|| mailbox.run())).is_ok() {
-                        return;
+                    if let Ok(all) = panic::catch_unwind(AssertUnwindSafe(|| mailbox.run())) {
+                        caught_up = all;
+                        break;
                     }
                     log::error(
                         "a defect of mailtap ended this mailbox; it begins again",
@@ -251,9 +281,13 @@ impl Watch {
                 }
                 Err(error) => log::error(&error, &[("mailbox", name)]),
             }
+            if !insists(program.until, panics.saturating_add(1), backoff::NETWORK) {
+                break;
+            }
             lifetime.wait(backoff::NETWORK.delay(panics, random()));
             panics = panics.saturating_add(1);
         }
+        program.tally.ended(caught_up, &counters);
     }
 
     fn mailbox(
@@ -270,6 +304,13 @@ impl Watch {
             .get(&adapter.state_dir)
             .ok_or("state_dir: not locked")?;
         let account = adapter.imap.account();
+        let attempts = Attempts::new(directory.file(&account, name.as_str(), "attempts"));
+        let dead_letters = DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson"));
+        let (attempts, dead_letters) = if directory.is_read_only() {
+            (attempts.read_only(), dead_letters.read_only())
+        } else {
+            (attempts, dead_letters)
+        };
         let mut event = adapter.event.clone();
         event.hostname = adapter.host_name(name);
         Ok(Mailbox {
@@ -282,12 +323,13 @@ impl Watch {
             sink: self.sink(name, &program.clock)?,
             artifacts: self.artifacts(name, &program.clock),
             checkpoint: Box::new(directory.checkpoint(&account, name.as_str())),
-            attempts: Attempts::new(directory.file(&account, name.as_str(), "attempts")),
-            dead_letters: DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson")),
+            attempts,
+            dead_letters,
             counters: Arc::clone(counters),
             clock: Arc::clone(lifetime) as Arc<dyn Clock>,
             turns: self.turns.join(),
             listed: kind != Kind::Named,
+            until: program.until,
             random,
         })
     }
@@ -300,6 +342,7 @@ impl Watch {
             dial: Arc::clone(&self.dial),
             turns: Arc::clone(&self.turns),
             clock: Arc::clone(&program.clock) as Arc<dyn Clock>,
+            until: program.until,
             random,
         }
     }

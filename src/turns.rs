@@ -102,6 +102,11 @@ impl Member {
         self.turns.serve();
         receiver.recv().ok()
     }
+
+    /// As [`Turns::close`]: where one gives the account up, all do.
+    pub fn close(&self) {
+        self.turns.close();
+    }
 }
 
 impl Drop for Member {

@@ -94,6 +94,9 @@ fn help_and_version_go_to_standard_output() {
         &["imap", "-h"],
         &["help", "parse"],
         &["help", "replay"],
+        &["help", "state"],
+        &["state", "--help"],
+        &["imap", "--once", "--help"],
         &["replay", "--help"],
         &["parse", "--help"],
         &["parse", "x.eml", "--help"],
@@ -157,6 +160,16 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             "parse: name a file, a Maildir, an mbox file, or - for standard input",
         ),
         (&["imap", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
+        (&["imap", "--onec"], "unknown flag `--onec`; did you mean `--once`?"),
+        (
+            &["imap", "x.yaml", "--dryrun"],
+            "unknown flag `--dryrun`; did you mean `--dry-run`?",
+        ),
+        (&["imap", "--once=1", "server=x"], "--once takes no value"),
+        (
+            &["state", "--jsno", "x"],
+            "unknown flag `--jsno`; did you mean `--json`?",
+        ),
         (
             &["imap", "--server=x"],
             "unknown flag `--server`; write `server=…` without dashes",
@@ -187,7 +200,7 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
     ] {
         assert_eq!(refused(arguments), error);
     }
-    for arguments in [&[][..], &["imap"], &["parse"]] {
+    for arguments in [&[][..], &["imap"], &["imap", "--once"], &["state"], &["parse"]] {
         refused(arguments);
     }
 }

@@ -18,6 +18,8 @@ mod cloud;
 mod dead_letters;
 #[path = "story/long_run.rs"]
 mod long_run;
+#[path = "story/once.rs"]
+mod once;
 #[path = "story/patience.rs"]
 mod patience;
 #[path = "story/poison.rs"]

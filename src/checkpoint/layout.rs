@@ -78,6 +78,13 @@ pub(super) fn read(text: &[u8]) -> Result<Memory, Unread> {
     }
 }
 
+/// Whose checkpoint it is: account and mailbox.
+pub(super) fn read_owner(text: &[u8]) -> Option<(String, String)> {
+    let file: Value = serde_json::from_slice(text).ok()?;
+    let text = |key| file.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some((text("account")?, text("mailbox")?))
+}
+
 fn read_memory(file: &Value) -> Option<Memory> {
     let position = Position {
         uid_validity: u32::try_from(number(file, "uidvalidity")?).ok()?,

@@ -6,17 +6,19 @@ mailtap watches IMAP mailboxes and delivers every mail as a JSON event.
 
   mailtap imap CONFIG         watch the mailboxes of a configuration file
   mailtap imap key=value …    watch one mailbox, configured by arguments
+  mailtap state CONFIG        tell how far each mailbox is delivered
   mailtap parse PATH …        turn mail files into events on standard output
   mailtap replay CONFIG FILE  send a dead-letter file's events again
   mailtap help COMMAND        tell more about a command
   mailtap --version
 
-Exit codes: 0 fine, 1 failed while running, 2 wrong arguments or configuration.
+Exit codes: 0 fine, 1 failed while running, 2 wrong arguments or configuration, 3 (imap --once) something went to the
+dead-letter file.
 ";
 
 /// `mailtap imap --help`.
 pub(super) const IMAP: &str = "\
-mailtap imap CONFIG | key=value …
+mailtap imap [--once] [--dry-run] CONFIG | key=value …
 
 Watches mailboxes until it is asked to stop (SIGTERM, SIGINT). CONFIG is a YAML or JSON file as LimaCharlie's imap
 adapter takes it; several documents, separated by ---, watch several mailboxes:
@@ -57,6 +59,32 @@ The same as arguments, without imap: in front:
 
   mailtap imap server=imap.example.com username=journal@example.com password=env://IMAP_PASSWORD \\
     client_options.dest_url=stdout:
+
+  --once               catch up with every mailbox, then end; what fails is tried five times in a row, a wrong setting
+                       once. Exit codes: 0 all that was there is delivered, 1 not all of it (the next run goes on),
+                       3 all dealt with, but some of it went to a dead-letter file
+  --dry-run            the events go to standard output, as mailtap makes them; nothing is sent, nothing is stored, no
+                       file of state_dir is written, and a running mailtap may go on. Mail is fetched as always
+
+  mailtap imap --once CONFIG.yaml
+  mailtap imap --once --dry-run CONFIG.yaml | jq .event.headers.subject
+";
+
+/// `mailtap state --help`.
+pub(super) const STATE: &str = "\
+mailtap state [--json] CONFIG | key=value …
+
+Tells of each mailbox how far it is delivered, by what is in state_dir: up to which UID under which UIDVALIDITY, the
+mail delivered last, when the checkpoint moved last, how much is left of a backlog under way, and how many lines its
+dead-letter file has. Nobody is contacted and nothing is written; a running mailtap may go on. Mailboxes that the
+server lists (patterns, uses) are those that were started before.
+
+  --json               one object a line for each mailbox; what is not known is null
+
+Exit codes: 0 fine, 1 a file of state_dir cannot be read, 2 wrong arguments or configuration.
+
+  mailtap state CONFIG.yaml
+  mailtap state --json CONFIG.yaml | jq 'select(.dead_letters > 0)'
 ";
 
 /// `mailtap parse --help`.

@@ -6,7 +6,8 @@ use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Failure, complain, load_file};
+use super::configuration::load_file;
+use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::dead_letter::{Letter, Reader};
 use crate::sink::{Batch, DeliveryError, Sink};
@@ -20,7 +21,8 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
             "replay: name a configuration file and a dead-letter file; `mailtap replay --help` tells more".to_owned(),
         ));
     };
-    let supervisor = load_file(Path::new(configuration))?;
+    let loaded = load_file(Path::new(configuration))?;
+    let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
     let name = Path::new(file).display().to_string();
     let opened = File::open(file).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
     let mut replay = Replay {

@@ -69,6 +69,17 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// The same mailboxes with their events on standard output and nothing sent: as mailtap makes them, also where the
+    /// receiver would get the mail itself, and with no attachment stored.
+    #[must_use]
+    pub fn rehearsed(mut self) -> Adapter {
+        self.receiver = Receiver::Stdout;
+        self.artifacts = None;
+        self.event.artifacts = None;
+        self.event.raw = None;
+        self
+    }
+
     /// The host name of the sensor that `mailbox` is: the configured one as it stands for the one mailbox that is asked for
     /// by its name; where there may be several, each is its own sensor and has its own name.
     pub fn host_name(&self, mailbox: &MailboxName) -> String {

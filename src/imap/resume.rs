@@ -110,6 +110,15 @@ impl Memory {
         ends.fold(self.position.next_uid, u64::max)
     }
 
+    /// How many UIDs at the most are not done below the highest place that is known: a backlog under way. `None` where
+    /// nothing is known above the position.
+    pub fn backlog(&self) -> Option<u64> {
+        let end = self.done.last()?.end;
+        let lengths = self.done.iter().map(|range| range.end.saturating_sub(range.start));
+        let done = lengths.fold(self.position.next_uid, u64::saturating_add);
+        Some(end.saturating_sub(done))
+    }
+
     /// What is left to look at when the mailbox, which now has mails below `below`, turned out to be another one. Dates are
     /// taken from the mails below the position: those above it may have been delivered before older ones.
     pub fn rescan(&self, below: u64) -> Rescan {

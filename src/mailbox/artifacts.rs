@@ -58,6 +58,7 @@ impl Life {
             };
             let delay = backoff.delay(attempt, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
+            self.insist(attempt, backoff, &error)?;
             self.log(
                 Level::Warn,
                 "attachment not stored, trying again",

@@ -52,7 +52,12 @@ impl Life {
         let file = self.mailbox.dead_letters.path().display();
         let fields: [(&str, &dyn Display); 4] =
             [("uid", &uid), ("id", &letter.id), ("reason", reason), ("file", &file)];
-        self.log(Level::Error, "written to the dead-letter file", &fields);
+        let what = if self.mailbox.dead_letters.is_written() {
+            "written to the dead-letter file"
+        } else {
+            "this would go to the dead-letter file"
+        };
+        self.log(Level::Error, what, &fields);
         Ok(())
     }
 
@@ -95,6 +100,7 @@ impl Life {
         while let Err(error) = write(self) {
             let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
             attempt = attempt.saturating_add(1);
+            self.insist(attempt, backoff::DELIVERY, &error)?;
             let seconds = whole_seconds(delay);
             self.log(Level::Error, what, &[("reason", &error), ("in_seconds", &seconds)]);
             self.mailbox.clock.wait(delay);

@@ -61,6 +61,7 @@ impl Life {
             };
             let delay = backoff.delay(attempts, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
+            self.insist(attempt, backoff, &error)?;
             self.log(
                 Level::Warn,
                 "not delivered, trying again",
@@ -130,6 +131,7 @@ impl Life {
         // Sessions that get on are no failures, however they end.
         if got_on {
             self.attempt = 0;
+            self.fruitless = 0;
         }
         Ok(())
     }

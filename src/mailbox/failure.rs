@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Checkpoint(CheckpointError),
     /// An attachment could not be kept aside in the state directory.
     Spool(String),
+    /// `--once`, and trying again has not helped, or cannot.
+    GivenUp(String),
     /// The program was asked to stop.
     Stopping,
 }
@@ -52,7 +54,7 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
         at_least: Duration::ZERO,
     };
     match failure {
-        Failure::Stopping => Remedy::Stop,
+        Failure::GivenUp(_) | Failure::Stopping => Remedy::Stop,
         Failure::Dial(error)
         | Failure::Session(SessionError::Net(error))
         | Failure::Token(TokenError::Exchange(ExchangeError::Net(error))) => match error.kind {
@@ -113,6 +115,7 @@ impl fmt::Display for Failure {
             }
             Failure::Checkpoint(error) => error.fmt(formatter),
             Failure::Spool(reason) => write!(formatter, "state_dir: an attachment cannot be kept aside: {reason}"),
+            Failure::GivenUp(reason) => formatter.write_str(reason),
             Failure::Stopping => formatter.write_str("stopping"),
         }
     }

@@ -64,7 +64,12 @@ impl Threads {
             return Ok(());
         }
         let account = watch.account(&self.program);
-        let work = move || account.follow(|mailboxes| self.adjust(mailboxes));
+        let work = move || {
+            let program = Arc::clone(&self.program);
+            if !account.follow(|mailboxes| self.adjust(mailboxes)) {
+                program.tally.fell_behind();
+            }
+        };
         thread::Builder::new().name("account".to_owned()).spawn(work)?;
         Ok(())
     }
@@ -112,6 +117,7 @@ impl Threads {
             // One that ended by itself comes back here, and its checkpoint knows it.
             if let Err(error) = self.start(name, kind) {
                 log::error("cannot start a thread", &[("mailbox", name), ("reason", &error)]);
+                self.program.tally.fell_behind();
             }
         }
         let there: BTreeSet<&MailboxName> = mailboxes.iter().collect();
@@ -205,7 +211,8 @@ mod tests {
     use super::{Claims, Threads};
     use crate::config;
     use crate::imap::mailbox_name::MailboxName;
-    use crate::supervisor::{Program, Supervisor};
+    use crate::mailbox::Until;
+    use crate::supervisor::{Program, Supervisor, Tally};
 
     /// An account whose server is not there, so that its mailboxes only ever wait.
     fn threads() -> (Threads, mpsc::Receiver<()>) {
@@ -224,6 +231,8 @@ mod tests {
             clock: supervisor.clock,
             directories: std::collections::BTreeMap::new(),
             claims: Claims::default(),
+            until: Until::Stopped,
+            tally: Tally::default(),
         };
         let (ended, ends) = mpsc::channel();
         (Threads::new(watch, Arc::new(program), ended), ends)

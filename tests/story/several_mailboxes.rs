@@ -17,7 +17,7 @@ use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
-use mailtap::mailbox::{Credentials, Mailbox};
+use mailtap::mailbox::{Credentials, Mailbox, Until};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -290,6 +290,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
             clock: Arc::clone(&clock),
             turns: turns.join(),
             listed: false,
+            until: Until::Stopped,
             random: || 0,
         };
         threads.push(thread::spawn(move || mailbox.run()));
@@ -328,6 +329,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
         dial: dialer(&clock, &stop),
         turns: Turns::new(1),
         clock,
+        until: Until::Stopped,
         random: || 0,
     };
     let thread = thread::spawn({

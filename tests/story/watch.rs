@@ -12,7 +12,7 @@ use mailtap::event::build;
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
-use mailtap::mailbox::{Credentials, Mailbox};
+use mailtap::mailbox::{Credentials, Mailbox, Until};
 use mailtap::metrics::{Counter, Counters};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
@@ -40,7 +40,7 @@ pub struct Watch {
     pub counters: Arc<Counters>,
     /// Where the dead-letter file is.
     pub folder: Folder,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<bool>>,
 }
 
 impl Watch {
@@ -103,6 +103,7 @@ impl Watch {
             clock: Arc::clone(&clock),
             turns: Turns::new(1).join(),
             listed: false,
+            until: Until::Stopped,
             random: || u64::MAX / 3,
         };
         self.thread = Some(thread::spawn(move || mailbox.run()));
