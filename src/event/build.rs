@@ -14,8 +14,7 @@ use crate::mime::cuts::cuts;
 use crate::mime::embedded::Enclosed;
 use crate::mime::entity::Machine;
 use crate::mime::extract::Extractor;
-use crate::mime::header::unfold;
-use crate::mime::{Entity, Finding, Kind, Visitor, date, encoded_word};
+use crate::mime::{Entity, Finding, Kind, Visitor, date};
 use anomalies::Anomalies;
 use extract::Files;
 use filename::FileName;
@@ -251,9 +250,8 @@ impl Content {
                 break;
             };
             self.headers_left = left;
-            let value = unfold(field.value, &mut self.unfolded);
             let name = String::from_utf8_lossy(field.name);
-            let notes = headers.add(&name, |text| encoded_word::decode(value, charset, text));
+            let notes = headers.add(&name, |text| field.text(charset, &mut self.unfolded, text));
             for note in notes.iter() {
                 self.anomalies.add(Flag::from(note), entity.header_path(), 0);
             }

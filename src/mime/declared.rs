@@ -157,36 +157,44 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
 /// of the fields that RFC 5322, section 3.6 allows once. It is a conflict where people or programs go by the field and the
 /// values differ.
 fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<(Flag, usize)>) -> [Option<&'b [u8]>; 3] {
-    const ONCE: [(&str, Flag); 14] = [
-        ("content-type", Flag::ConflictContentType),
-        ("content-disposition", Flag::ConflictDisposition),
-        ("content-transfer-encoding", Flag::ConflictTransferEncoding),
-        ("from", Flag::ConflictFrom),
-        ("subject", Flag::ConflictSubject),
-        ("date", Flag::ConflictDate),
-        ("to", Flag::ConflictTo),
-        ("message-id", Flag::ConflictMessageId),
-        ("sender", Flag::HeaderRepeated),
-        ("reply-to", Flag::HeaderRepeated),
-        ("cc", Flag::HeaderRepeated),
-        ("bcc", Flag::HeaderRepeated),
-        ("in-reply-to", Flag::HeaderRepeated),
-        ("references", Flag::HeaderRepeated),
-    ];
     let mut first: [Option<&[u8]>; 14] = [None; 14];
     for field in fields {
-        let named = ONCE.iter().zip(&mut first).find(|((name, _), _)| field.is(name));
-        match named {
-            None => {}
-            Some((_, first @ None)) => *first = Some(field.value),
-            Some((_, Some(first))) if first.trim_ascii() == field.value.trim_ascii() => {
-                repeated.push((Flag::HeaderRepeated, field.at));
-            }
-            Some(((_, flag), _)) => repeated.push((*flag, field.at)),
+        let Some((position, flag)) = once(field.name) else {
+            continue;
+        };
+        match first.get_mut(position) {
+            Some(first @ None) => *first = Some(field.value),
+            Some(Some(first)) if first.trim_ascii() != field.value.trim_ascii() => repeated.push((flag, field.at)),
+            _ => repeated.push((Flag::HeaderRepeated, field.at)),
         }
     }
     let [content_type, disposition, encoding, ..] = first;
     [content_type, disposition, encoding]
+}
+
+/// The number of a field that is there once, and what it is if it is there again with another value.
+fn once(name: &[u8]) -> Option<(usize, Flag)> {
+    let mut lower = [0; b"content-transfer-encoding".len()];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    Some(match &*lower {
+        b"content-type" => (0, Flag::ConflictContentType),
+        b"content-disposition" => (1, Flag::ConflictDisposition),
+        b"content-transfer-encoding" => (2, Flag::ConflictTransferEncoding),
+        b"from" => (3, Flag::ConflictFrom),
+        b"subject" => (4, Flag::ConflictSubject),
+        b"date" => (5, Flag::ConflictDate),
+        b"to" => (6, Flag::ConflictTo),
+        b"message-id" => (7, Flag::ConflictMessageId),
+        b"sender" => (8, Flag::HeaderRepeated),
+        b"reply-to" => (9, Flag::HeaderRepeated),
+        b"cc" => (10, Flag::HeaderRepeated),
+        b"bcc" => (11, Flag::HeaderRepeated),
+        b"in-reply-to" => (12, Flag::HeaderRepeated),
+        b"references" => (13, Flag::HeaderRepeated),
+        _ => return None,
+    })
 }
 
 /// The first Content-Transfer-Encoding that is one; else the first from which one can be made out. `first` is the first

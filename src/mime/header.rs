@@ -1,94 +1,13 @@
-//! Header blocks (RFC 5322, 2.2): fields, folding.
+//! Header blocks (RFC 5322, 2.2): fields ([`Outline`]), folding ([`unfold`]), and what is odd in them.
+
+mod outline;
 
 use memchr::{memchr, memchr_iter};
 
 use super::anomaly::Flag;
 use crate::limits;
 
-/// The fields of one header block, in order. Lines that are no field and continue none are passed over.
-#[derive(Debug, Clone, Copy)]
-pub struct Fields<'b> {
-    block: &'b [u8],
-}
-
-impl<'b> Fields<'b> {
-    /// Over `block`: lines with their line ends.
-    pub fn new(block: &'b [u8]) -> Fields<'b> {
-        Fields { block }
-    }
-
-    /// The value of the first field called `name` (in lower case), as written.
-    pub fn first(self, name: &str) -> Option<&'b [u8]> {
-        self.into_iter().find(|field| field.is(name)).map(|field| field.value)
-    }
-}
-
-impl<'b> IntoIterator for Fields<'b> {
-    type Item = Field<'b>;
-    type IntoIter = FieldIterator<'b>;
-
-    fn into_iter(self) -> FieldIterator<'b> {
-        FieldIterator {
-            block: self.block,
-            rest: self.block,
-        }
-    }
-}
-
-/// One header field, as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field<'b> {
-    /// Where it begins in the block.
-    pub at: usize,
-    /// Before the colon, without white space behind it.
-    pub name: &'b [u8],
-    /// After the colon: folded lines, still with their line ends.
-    pub value: &'b [u8],
-}
-
-impl Field<'_> {
-    /// Whether the name is `name` (in lower case).
-    pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
-    }
-}
-
-/// Yields [`Field`]s.
-#[derive(Debug, Clone)]
-pub struct FieldIterator<'b> {
-    block: &'b [u8],
-    rest: &'b [u8],
-}
-
-impl<'b> Iterator for FieldIterator<'b> {
-    type Item = Field<'b>;
-
-    fn next(&mut self) -> Option<Field<'b>> {
-        while !self.rest.is_empty() {
-            let (line, after) = split_line(self.rest);
-            let field = memchr(b':', line).and_then(|colon| line.split_at_checked(colon));
-            // Passed over: a continuation of nothing, and what has no colon.
-            let Some((name, _)) = field.filter(|_| !starts_with_white(line) && !is_envelope(line)) else {
-                self.rest = after;
-                continue;
-            };
-            let mut rest = after;
-            while starts_with_white(rest) {
-                (_, rest) = split_line(rest);
-            }
-            let at = self.block.len().saturating_sub(self.rest.len());
-            let end = self.rest.len().saturating_sub(rest.len());
-            let value = self.rest.get(name.len().saturating_add(1)..end).unwrap_or_default();
-            self.rest = rest;
-            return Some(Field {
-                at,
-                name: name.trim_ascii_end(),
-                value,
-            });
-        }
-        None
-    }
-}
+pub use outline::{Field, FieldIterator, Fields, Outline};
 
 /// The lines that `input` begins with and that can only be lines of a header block: whole, neither blank nor the
 /// beginning of a boundary line. And the rest of `input`.
@@ -101,52 +20,6 @@ pub(super) fn ordinary_lines(input: &[u8]) -> (&[u8], &[u8]) {
         end = line_end.saturating_add(1);
     }
     input.split_at_checked(end).unwrap_or((&[], input))
-}
-
-/// Whether every line of `block` is a field with a name as it should be, or continues one. Then the fields end where the
-/// block does, and [`examine`] has nothing to tell: one quick look instead of two thorough ones at nearly every mail.
-pub fn is_ordinary(block: &[u8], crlf: &mut Option<bool>) -> bool {
-    // Without a stop at the first, so that the compiler makes this look at many bytes at once.
-    let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
-    let bare_crs = pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'\r' && *pair.1 != b'\n'));
-    if bare_crs != 0 || block.ends_with(b"\r") {
-        return false;
-    }
-    let mut rest = block;
-    if is_envelope(block) {
-        (_, rest) = split_line(block);
-    }
-    let mut field_before = false;
-    while !rest.is_empty() {
-        let (line, after) = split_line(rest);
-        rest = after;
-        let with_cr = line.ends_with(b"\r\n");
-        let mixed = line.ends_with(b"\n") && *crlf.get_or_insert(with_cr) != with_cr;
-        if mixed || line.len() > limits::LINE {
-            return false;
-        }
-        let ordinary = if starts_with_white(line) {
-            field_before && !line.trim_ascii().is_empty()
-        } else {
-            is_ordinary_field(line)
-        };
-        if !ordinary {
-            return false;
-        }
-        field_before = true;
-    }
-    true
-}
-
-fn is_ordinary_field(line: &[u8]) -> bool {
-    let no_name = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b':' | b'(');
-    let end = line.iter().position(no_name).unwrap_or(0);
-    let Some((name, [b':', value @ ..])) = line.split_at_checked(end) else {
-        return false;
-    };
-    let mut odd = false;
-    examine_field(name, value, 0, &mut |_, _| odd = true);
-    !odd
 }
 
 /// Where the fields of `block` end: before the first line that is no field, if no field follows it either. Such a line is
@@ -228,14 +101,18 @@ fn examine_field(name: &[u8], value: &[u8], at: usize, report: &mut dyn FnMut(Fl
     if bare.iter().any(|byte| !byte.is_ascii_graphic() && *byte != b' ') {
         report(Flag::HeaderControlInName, at);
     }
-    let again = value.trim_ascii_start();
-    let doubled = again
-        .get(..bare.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(bare))
-        && again.get(bare.len()) == Some(&b':');
-    if bare.is_empty() || ((again.first() == Some(&b':') || doubled) && decides(bare)) {
+    if bare.is_empty() || (begins_again(bare, value) && decides(bare)) {
         report(Flag::HeaderEmptyOrDoubleName, at);
     }
+}
+
+/// Whether behind the colon of a field comes another one, or its name once more.
+fn begins_again(name: &[u8], value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    let again = value
+        .split_at_checked(name.len())
+        .is_some_and(|(start, rest)| rest.starts_with(b":") && start.eq_ignore_ascii_case(name));
+    again || value.starts_with(b":")
 }
 
 /// Whether a field of such a name decides what a mail's content is, or what it seems to be. `X-Message-Flag: : smile` and
@@ -298,7 +175,7 @@ fn starts_with_white(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, end_of_fields, examine, is_ordinary, unfold};
+    use super::{end_of_fields, examine, unfold};
 
     fn unfolded(value: &[u8]) -> String {
         let mut out = b"old".to_vec();
@@ -306,59 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_come_in_order_with_their_continuations() {
-        let block = b"Subject: a\r\n b\r\nX : 1\nno field here\r\n\tlost\r\nEmpty:\r\nLast: z";
-        let fields: Vec<_> = Fields::new(block)
-            .into_iter()
-            .map(|field| (field.name.to_vec(), unfolded(field.value)))
-            .collect();
-        let expected = [("Subject", "a b"), ("X", "1"), ("Empty", ""), ("Last", "z")];
-        assert_eq!(
-            fields,
-            expected.map(|(name, value)| (name.as_bytes().to_vec(), value.to_owned()))
-        );
-        assert_eq!(Fields::new(block).first("x"), Some(&b" 1\n"[..]));
-        assert_eq!(Fields::new(block).first("absent"), None);
-        assert_eq!(
-            Fields::new(b"A: 1\nA: 2\n").first("a"),
-            Some(&b" 1\n"[..]),
-            "the first one counts"
-        );
-    }
-
-    #[test]
     fn folding_becomes_one_space_whatever_white_space_there_was() {
         assert_eq!(unfolded(b" a\r\n\t\t b  c \r\n \r\n d\r\n"), "a b  c d");
         assert_eq!(unfolded(b"\r\n a"), "a");
         assert_eq!(unfolded(b"   "), "");
-    }
-
-    #[test]
-    fn a_block_that_looks_ordinary_has_nothing_to_report() {
-        let pieces: [&[u8]; 9] = [b"A", b":", b" ", b"\n", b"\r\n", b"\r", b"(", b"\0", b"From "];
-        let mut ordinary = 0;
-        for number in 0..9_usize.pow(6) {
-            let digits = (0..6).map(|place| number / 9_usize.pow(place) % 9);
-            let block = digits.map(|digit| pieces[digit]).collect::<Vec<_>>().concat();
-            if is_ordinary(&block, &mut None) {
-                ordinary += 1;
-                assert_eq!(end_of_fields(&block), block.len(), "{}", block.escape_ascii());
-                examine(&block, &mut None, &mut |flag, _| {
-                    panic!("{}: {}", block.escape_ascii(), flag.name())
-                });
-            }
-        }
-        assert!(ordinary > 1000, "{ordinary}");
-        assert!(is_ordinary(
-            b"Subject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nDate:x",
-            &mut None
-        ));
-        assert!(!is_ordinary(b"A: b\n", &mut Some(true)) && !is_ordinary(b"A: b\r\n", &mut Some(false)));
-    }
-
-    #[test]
-    fn a_continuation_of_nothing_is_passed_over() {
-        assert_eq!(Fields::new(b" lost\r\nA: 1\r\n").into_iter().count(), 1);
     }
 
     #[test]

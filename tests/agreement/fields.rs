@@ -2,7 +2,7 @@
 
 use mailtap::mime::date::parse_mail_date;
 use mailtap::mime::encoded_word;
-use mailtap::mime::header::{Fields, unfold};
+use mailtap::mime::header::{Outline, unfold};
 use mailtap::mime::parameter::Parameterized;
 use serde_json::Value;
 
@@ -51,7 +51,11 @@ fn the_fields_that_stalwart_expects() {
 /// The first field's, unfolded.
 fn value(block: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::new();
-    unfold(Fields::new(block).first("x").unwrap(), &mut unfolded).to_vec()
+    unfold(
+        Outline::new(block, &mut None).fields(block).first("x").unwrap(),
+        &mut unfolded,
+    )
+    .to_vec()
 }
 
 fn decoded(value: &[u8]) -> String {

@@ -3,9 +3,8 @@
 use mailtap::event::build::{Arrival, EventBuilder, Settings};
 use mailtap::event::{Origin, Part};
 use mailtap::mime::embedded::Enclosed;
-use mailtap::mime::header::unfold;
 use mailtap::mime::parameter::Parameterized;
-use mailtap::mime::{Entity, Finding, Kind, Visitor, encoded_word};
+use mailtap::mime::{Entity, Finding, Kind, Visitor};
 
 /// One entity: what the machine says of it, and for a leaf what the event does.
 pub struct Node {
@@ -136,7 +135,7 @@ impl Visitor for Tree {
         let charset = entity.content_type.parameter("charset");
         let fields = entity.fields.into_iter().map(|field| {
             let (mut unfolded, mut value) = (Vec::new(), String::new());
-            encoded_word::decode(unfold(field.value, &mut unfolded), charset, &mut value);
+            field.text(charset, &mut unfolded, &mut value);
             (String::from_utf8_lossy(field.name).to_ascii_lowercase(), value)
         });
         let path: Vec<String> = entity.path.iter().map(u32::to_string).collect();

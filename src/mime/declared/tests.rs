@@ -1,9 +1,11 @@
 use super::{Declared, Nature, Place};
-use crate::mime::header::Fields;
+use crate::mime::header::Outline;
 use crate::mime::transfer::Encoding;
 
 fn read(block: &str) -> (Declared, Vec<&'static str>) {
-    let declared = Declared::read(Fields::new(block.as_bytes()), Place::Ordinary, None);
+    let block = block.as_bytes();
+    let outline = Outline::new(block, &mut None);
+    let declared = Declared::read(outline.fields(block), Place::Ordinary, None);
     let repeated = declared.repeated.iter().map(|(flag, _)| flag);
     let mut flags: Vec<_> = declared.flags.iter().chain(repeated).map(|flag| flag.name()).collect();
     flags.sort_unstable();
@@ -106,7 +108,8 @@ fn names_in_two_forms_are_compared_in_their_charset() {
     let koi8 = |disposition: &[u8], charset: Option<&[u8]>| {
         let name = b"Content-Type: a/b; name=\"=?koi8-r?B?xsHKzA==?=\"\nContent-Disposition: attachment; ";
         let block = [&name[..], disposition, b"\n"].concat();
-        let declared = Declared::read(Fields::new(&block), Place::Ordinary, charset);
+        let outline = Outline::new(&block, &mut None);
+        let declared = Declared::read(outline.fields(&block), Place::Ordinary, charset);
         declared
             .flags
             .iter()

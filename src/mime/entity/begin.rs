@@ -7,7 +7,7 @@ use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::boundary::first_within;
 use crate::mime::declared::{Declared, Nature, Place};
-use crate::mime::header::{Fields, end_of_fields, examine, is_ordinary};
+use crate::mime::header::{Fields, Outline, end_of_fields, examine};
 use crate::mime::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
 use crate::mime::parameter::Parameterized;
 use crate::mime::pkcs7;
@@ -27,8 +27,8 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::LimitHeader, offset);
         }
         // A line that is no field, and no field behind it: the body has begun without a blank line.
-        let ordinary = is_ordinary(&block, layer.survey.crlf());
-        let mut body = if ordinary {
+        let outline = Outline::new(&block, layer.survey.crlf());
+        let mut body = if outline.is_ordinary() {
             Vec::new()
         } else {
             block.split_off(end_of_fields(&block))
@@ -41,13 +41,13 @@ impl<V: Visitor> Machine<V> {
             _ => Place::Ordinary,
         };
         let numbered = self.number(layer);
-        let mut declared = Declared::read(Fields::new(&block), place, self.charset.as_deref());
+        let mut declared = Declared::read(outline.fields(&block), place, self.charset.as_deref());
         // The boundary that a header declares, in a line of that header: its parts have begun without a blank line.
         if let Nature::Multipart(Some(boundary)) = &declared.nature
             && !boundary.is_empty()
             && let Some(at) = first_within(&block, boundary)
         {
-            let before = Fields::new(block.get(..at).unwrap_or_default());
+            let before = outline.fields(block.get(..at).unwrap_or_default());
             let before = Declared::read(before, place, self.charset.as_deref());
             if before.nature == declared.nature {
                 self.find(Flag::BoundaryInsideHeaders, offset);
@@ -58,14 +58,13 @@ impl<V: Visitor> Machine<V> {
         if let Some(charset) = declared.content_type.charset() {
             self.charset = Some(charset.to_vec());
         }
-        let fields = Fields::new(&block);
         // What was encoded has one offset for all of it.
         let still = !layer.outermost || self.counted;
         let offset_of = |at: usize| {
             let moved = if still { 0 } else { u64::try_from(at).unwrap_or(0) };
             offset.saturating_add(moved)
         };
-        if !ordinary {
+        if !outline.is_ordinary() {
             examine(&block, layer.survey.crlf(), &mut |flag, at| {
                 self.find(flag, offset_of(at));
             });
@@ -87,7 +86,7 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::HeaderNoSeparator, offset);
         }
         let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
-        self.begin(level, layer, root, numbered, fields, declared);
+        self.begin(level, layer, root, numbered, outline.fields(&block), declared);
         layer.beginning = empty.then(Vec::new).filter(|_| !root);
         block.clear();
         layer.header = block;
@@ -177,12 +176,7 @@ impl<V: Visitor> Machine<V> {
             numbered: numbered || lone,
         });
         if undivided {
-            self.begin_undivided(
-                layer,
-                if root { Fields::new(b"") } else { fields },
-                &content_type,
-                encoding,
-            );
+            self.begin_undivided(layer, if root { Fields::NONE } else { fields }, &content_type, encoding);
         }
     }
 
