@@ -105,6 +105,20 @@ const SHAPES: &[Shape] = &[
         "--b--\r\n",
     ),
     (
+        "text outside of parts",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+        "content-typo: begin 644 =ybegin\r\n",
+        500_000,
+        "--b\r\n\r\nx\r\n--b--\r\n",
+    ),
+    (
+        "fields that are there again",
+        "Content-Type: a/b\r\n",
+        "Cc: a\r\n",
+        40_000,
+        "\r\nbody",
+    ),
+    (
         "guesses at a boundary",
         "Content-Type: multipart/mixed\r\n\r\n",
         "--g#\r\ntext\r\n",

@@ -33,11 +33,8 @@ fn main() {
     if let Some(megabytes) = std::env::args().find_map(|argument| argument.strip_prefix("memory=")?.parse().ok()) {
         return measure_memory(megabytes);
     }
-    let rounds = if std::env::var_os("BENCH_SHORT").is_some() {
-        2
-    } else {
-        10
-    };
+    let short = std::env::var_os("BENCH_SHORT").is_some();
+    let rounds = if short { 2 } else { 10 };
     if let Some(ham) = shared("corpus/ham") {
         let mails: Vec<Vec<u8>> = files_below(&ham)
             .iter()
@@ -47,7 +44,7 @@ fn main() {
     }
     compare("one attachment of 60 MB", &[mail_of(60)], rounds.min(3));
     println!();
-    for megabytes in [1, 60] {
+    for megabytes in [1, 60, 1000].into_iter().take(if short { 2 } else { 3 }) {
         let child = Command::new(std::env::current_exe().unwrap())
             .arg(format!("memory={megabytes}"))
             .status();
