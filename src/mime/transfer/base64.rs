@@ -2,7 +2,7 @@
 
 use super::Faults;
 use crate::limits;
-use crate::mime::sextet::{OUTSIDE, sextet};
+use crate::mime::sextet;
 
 /// Base64 (RFC 2045, 6.8). Everything outside the alphabet is passed over; padding ends a group, not the part, because
 /// concatenated base64 exists and readers differ on it.
@@ -33,8 +33,7 @@ impl Base64 {
 
     /// The slow path: one byte, which may be anything.
     fn character(&mut self, byte: u8, output: &mut Vec<u8>) {
-        let value = sextet(byte);
-        if value != OUTSIDE {
+        if let Some(value) = sextet::value(byte) {
             self.padding_ends();
             if self.padded {
                 self.faults.after_padding = self.faults.after_padding.saturating_add(1);
@@ -127,16 +126,8 @@ fn lines_of_groups(input: &[u8], mut room: &mut [u8]) -> (usize, usize) {
     loop {
         let mut groups: usize = 0;
         for (group, bytes) in rest.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0) {
-            let [a, b, c, d] = group.map(sextet);
-            if (a | b | c | d) & OUTSIDE != 0 {
-                break;
-            }
-            let word = u32::from(a).wrapping_shl(18)
-                | u32::from(b).wrapping_shl(12)
-                | u32::from(c).wrapping_shl(6)
-                | u32::from(d);
-            let [_, first, second, third] = word.to_be_bytes();
-            *bytes = [first, second, third];
+            let Some(decoded) = sextet::group(*group) else { break };
+            *bytes = decoded;
             groups = groups.wrapping_add(1);
         }
         rest = rest.get(groups.saturating_mul(4)..).unwrap_or_default();
