@@ -99,6 +99,24 @@ pub const RELIST: Duration = Duration::from_secs(60 * 60);
 /// The same when a mailbox went: a server in trouble may have left it out.
 pub const RELIST_SOON: Duration = Duration::from_secs(5 * 60);
 
+// ---- imap: after delivery ----
+
+/// Bytes of a flag's name. Reached: the configuration is refused.
+pub const FLAG: usize = 100;
+/// Bytes of the mailbox that mails are moved to, as it travels. Reached: the configuration is refused.
+pub const DESTINATION: usize = 1000;
+/// A set of UIDs beside a mailbox's name in a command of 8,000 bytes.
+pub const STORE_SET_LENGTH: usize = 5_000;
+/// Mails in one STORE, COPY or MOVE: a server must come to its end within [`IMAP_SLOW_COMMAND`]. Also how many are
+/// delivered at most before their turn comes.
+pub const STORE_MAILS: usize = 500;
+/// Refusals after which the rest of what is due after delivery waits for the next attempt: one bad mail is found by
+/// halving in nine.
+pub const STORE_REFUSALS: usize = 16;
+/// Delivered mails whose `after_delivery` did not succeed yet, in memory and in the checkpoint. Reached: the oldest are
+/// left as they are, which is logged.
+pub const DUE_MAILS: usize = 10_000;
+
 // ---- imap: login ----
 
 /// A SASL challenge, in base64; real ones have some hundred bytes. Reached: the login is called off.

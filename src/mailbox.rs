@@ -2,9 +2,11 @@
 //!
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
 //! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
-//! `mailbox/delivery.rs` delivers and remembers, `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, and
-//! `mailbox/failure.rs` is the single table that says what each failure leads to.
+//! `mailbox/delivery.rs` delivers and remembers, `mailbox/after_delivery.rs` does on the server what is asked for then,
+//! `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, and `mailbox/failure.rs` is the single table that
+//! says what each failure leads to.
 
+mod after_delivery;
 mod artifacts;
 mod begin;
 mod catch_up;
@@ -28,6 +30,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use after_delivery::Due;
 use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
@@ -38,6 +41,7 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::event::build;
+use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::pace::Pace;
 use crate::imap::resume::{Known, Memory, Recent, Rescan};
@@ -62,6 +66,8 @@ pub struct Mailbox {
     pub event: build::Settings,
     /// Whether the first start delivers what is already there.
     pub from_zero: bool,
+    /// What is done on the server with a mail that was delivered.
+    pub after_delivery: Option<Action>,
     /// Opens connections to the IMAP server.
     pub dial: Arc<dyn Dial>,
     /// Takes events.
@@ -128,6 +134,7 @@ struct Life {
     frontier: Frontier,
     recent: Recent,
     rescan: Option<Rescan>,
+    due: Due,
     /// Events on their way, and the mails they are of.
     batch: Batch,
     batched: Vec<Known>,
@@ -179,6 +186,7 @@ impl Life {
             frontier: Frontier::default(),
             recent: Recent::default(),
             rescan: None,
+            due: Due::default(),
             batch: Batch::default(),
             batched: Vec::new(),
             refused_in_a_row: 0,
@@ -300,7 +308,7 @@ impl Life {
         };
         let began = self.mailbox.clock.now();
         let (mut session, turn) = self.log_in(turn)?;
-        let selected = session.examine(&self.mailbox.name)?;
+        let selected = self.open(&mut session)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
         let mut first = !std::mem::take(&mut self.made_way);
@@ -331,6 +339,7 @@ impl Life {
             } else {
                 limits::IDLE_CYCLE
             };
+            let patience = self.due.patience(self.mailbox.clock.now(), patience);
             watched = Some(session.watch(patience, &mut || self.tend())?);
         }
         session.log_out();
@@ -341,7 +350,7 @@ impl Life {
     /// below those that are done; Dovecot and Cyrus show nothing any more. So after news with no mail to show for it, and
     /// after every quiet watch, the mailbox is opened anew.
     fn open_again(&mut self, session: &mut Session) -> Result<(), Failure> {
-        let selected = session.examine(&self.mailbox.name)?;
+        let selected = self.open(session)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         if selected.uid_validity == self.uid_validity && uid_next >= self.frontier.given() {
             return Ok(());

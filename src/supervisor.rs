@@ -306,10 +306,11 @@ impl Watch {
         let account = adapter.imap.account();
         let attempts = Attempts::new(directory.file(&account, name.as_str(), "attempts"));
         let dead_letters = DeadLetters::new(directory.file(&account, name.as_str(), "dead-letter.ndjson"));
-        let (attempts, dead_letters) = if directory.is_read_only() {
-            (attempts.read_only(), dead_letters.read_only())
+        // A rehearsal changes nothing on the mail server either.
+        let (attempts, dead_letters, after_delivery) = if directory.is_read_only() {
+            (attempts.read_only(), dead_letters.read_only(), None)
         } else {
-            (attempts, dead_letters)
+            (attempts, dead_letters, adapter.after_delivery.clone())
         };
         let mut event = adapter.event.clone();
         event.hostname = adapter.host_name(name);
@@ -318,6 +319,7 @@ impl Watch {
             credentials: self.credentials.clone(),
             name: name.clone(),
             event,
+            after_delivery,
             from_zero: adapter.from_zero || kind == Kind::New,
             dial: Arc::clone(&self.dial),
             sink: self.sink(name, &program.clock)?,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! # comment
-//! > call            of the session: open, log_in, start_tls_and_log_in, examine, uid_next, list, fetch, watch, log_out
+//! > call            of the session: open, log_in, start_tls_and_log_in, examine, select, uid_next, list, fetch, watch, log_out,
+//!                   or carry_out SETTING UID…, which remembers what was copied
 //!                   log_in USERNAME PASSWORD [by=MECHANISM] [nonce=…] [compress]; the password is a token for a mechanism that
 //!                   takes one
 //! B: text           the connection can be bound to these 32 characters
@@ -26,7 +27,7 @@
 #[path = "support/shared.rs"]
 mod shared;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use mailtap::clock::{Clock, Deadline};
 use mailtap::imap::Settings;
+use mailtap::imap::action::Action;
 use mailtap::imap::auth::{Credential, Mechanism};
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::pace::Pace;
@@ -131,6 +133,7 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
     });
     let mut session = None;
     let mut selected = None;
+    let mut copied = BTreeSet::new();
     let mut results = Vec::new();
     for call in calls {
         let started = clock.now();
@@ -148,17 +151,32 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
                 (["start_tls_and_log_in", words @ ..], Some(session)) => {
                     log_in(session, words, Security::StartTls).map(|()| lines.push("ok".to_owned()))
                 }
-                (["examine", mailbox], Some(session)) => session.examine(&MailboxName::new(mailbox)).map(|found| {
-                    let Selected {
-                        uid_validity,
-                        uid_next,
-                        exists,
-                    } = found;
-                    lines.push(format!(
-                        "uid_validity={uid_validity} uid_next={uid_next:?} exists={exists}"
-                    ));
-                    selected = Some(found);
-                }),
+                ([how @ ("examine" | "select"), mailbox], Some(session)) => {
+                    let mailbox = MailboxName::new(mailbox);
+                    let opened = if *how == "select" {
+                        session.select(&mailbox)
+                    } else {
+                        session.examine(&mailbox)
+                    };
+                    opened.map(|found| {
+                        let Selected {
+                            uid_validity,
+                            uid_next,
+                            exists,
+                        } = found;
+                        lines.push(format!(
+                            "uid_validity={uid_validity} uid_next={uid_next:?} exists={exists}"
+                        ));
+                        selected = Some(found);
+                    })
+                }
+                (["carry_out", setting, uids @ ..], Some(session)) => {
+                    let action = Action::read(setting).unwrap().unwrap();
+                    let uids = uids.iter().map(|uid| uid.parse::<u32>().unwrap()).collect();
+                    session
+                        .carry_out(&action, &uids, &mut copied)
+                        .map(|carried| lines.push(format!("{carried:?}")))
+                }
                 (["uid_next", mailbox], Some(session)) => session
                     .uid_next(&MailboxName::new(mailbox), &selected.unwrap())
                     .map(|next| lines.push(next.to_string())),

@@ -28,6 +28,7 @@ use support::folder::Folder;
 use support::real_server::courier::Courier;
 use support::real_server::cyrus::Cyrus;
 use support::real_server::dovecot::Dovecot;
+use support::real_server::other_session::OtherSession;
 use support::real_server::{Kind, RealServer};
 use support::receiver::{self, Receiver};
 
@@ -59,6 +60,10 @@ on_each_server! {
     starttls_is_as_good_as_tls
     a_wrong_password_is_tried_again_slowly
     a_server_killed_and_started_again_is_found_again
+    what_was_delivered_is_seen_and_nothing_else
+    what_was_delivered_gets_the_keyword_and_nothing_else
+    what_was_delivered_is_moved_and_nothing_else
+    what_was_delivered_is_deleted_and_nothing_else
     what_readme_says_of_it_is_what_it_says
 }
 
@@ -206,6 +211,61 @@ fn a_server_killed_and_started_again_is_found_again<K: Kind>(stage: &mut Stage<K
     stage.append(&["4"]);
     stage.expect(&["1", "2", "3", "4"]);
     stage.ends_well(collector);
+}
+
+fn what_was_delivered_is_seen_and_nothing_else<K: Kind>(stage: &mut Stage<K>) {
+    let mut other = after_delivery("seen", stage);
+    assert_eq!(other.search(K::MAILBOX, "SEEN DELETED"), 0);
+    assert_eq!(other.search(K::MAILBOX, "SEEN"), 5);
+    assert_eq!(other.search(K::MAILBOX, "DELETED"), 1);
+}
+
+fn what_was_delivered_gets_the_keyword_and_nothing_else<K: Kind>(stage: &mut Stage<K>) {
+    let mut other = after_delivery("'flag:$Collected'", stage);
+    assert_eq!(other.search(K::MAILBOX, "KEYWORD $Collected"), 5);
+    assert_eq!(other.search(K::MAILBOX, "UNKEYWORD $Collected DELETED"), 1);
+    assert_eq!(other.search(K::MAILBOX, "SEEN"), 0);
+}
+
+fn what_was_delivered_is_moved_and_nothing_else<K: Kind>(stage: &mut Stage<K>) {
+    let done = format!("{}-done", K::MAILBOX);
+    stage.server.other_session().command(&format!("CREATE {done}"));
+    let mut other = after_delivery(&format!("'move:{done}'"), stage);
+    assert_eq!(other.search(K::MAILBOX, "ALL"), 1);
+    assert_eq!(other.search(&done, "ALL"), 5);
+    assert_eq!(other.search(&done, "DELETED"), 0);
+}
+
+fn what_was_delivered_is_deleted_and_nothing_else<K: Kind>(stage: &mut Stage<K>) {
+    let mut other = after_delivery("delete", stage);
+    assert_eq!(other.search(K::MAILBOX, "ALL"), 1);
+}
+
+/// Five mails are delivered, three before a kill and two after it; a sixth, which is older and which another client has
+/// marked as deleted, is none of our business.
+fn after_delivery<K: Kind>(setting: &str, stage: &mut Stage<K>) -> OtherSession {
+    let mut other = stage.server.other_session();
+    stage.append(&["theirs"]);
+    other.command(&format!("SELECT {}", K::MAILBOX));
+    other.command("UID STORE 1 +FLAGS.SILENT (\\Deleted)");
+    stage.configuration.from_zero = false;
+    stage.configuration.more.push(format!("after_delivery: {setting}"));
+    let collector = stage.collect();
+    collector.wait_for_line(&["caught up"]);
+    stage.append(&["1", "2", "3"]);
+    stage.expect(&["1", "2", "3"]);
+    // Wherever it falls: before the checkpoint, which repeats an event, or between the checkpoint and the action.
+    collector.kill();
+    stage.append(&["4", "5"]);
+    let collector = stage.collect();
+    stage.expect(&["1", "2", "3", "4", "5"]);
+    collector.wait_for_line(&["caught up"]);
+    let (status, lines) = collector.terminate();
+    let lines = lines.join("\n");
+    assert!(status.success(), "{lines}");
+    assert!(!lines.contains("gap") && !lines.contains("trying again"), "{lines}");
+    assert_eq!(other.search(K::MAILBOX, "UID 1 DELETED"), 1);
+    other
 }
 
 fn what_readme_says_of_it_is_what_it_says<K: Kind>(stage: &mut Stage<K>) {

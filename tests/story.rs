@@ -12,6 +12,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+#[path = "story/after_delivery.rs"]
+mod after_delivery;
 #[path = "story/cloud.rs"]
 mod cloud;
 #[path = "story/dead_letters.rs"]

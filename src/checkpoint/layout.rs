@@ -40,16 +40,22 @@ impl fmt::Display for Unread {
 
 pub(super) fn write(account: &str, mailbox: &str, memory: &Memory) -> String {
     let recent: Vec<Value> = memory.recent.mails().map(write_known).collect();
-    let done: Vec<[u64; 2]> = memory.done.iter().map(|range| [range.start, range.end]).collect();
+    let ranges = |ranges: &[Range<u64>]| -> Vec<[u64; 2]> {
+        let ranges = ranges.iter();
+        ranges.map(|range| [range.start, range.end]).collect()
+    };
     let mut file = json!({
         "version": VERSION,
         "account": account,
         "mailbox": mailbox,
         "uidvalidity": memory.position.uid_validity,
         "next_uid": memory.position.next_uid,
-        "done": done,
+        "done": ranges(&memory.done),
         "recent": recent,
     });
+    if let Some(file) = file.as_object_mut().filter(|_| !memory.due.is_empty()) {
+        file.insert("after_delivery".to_owned(), json!(ranges(&memory.due)));
+    }
     if let (Some(rescan), Some(file)) = (&memory.rescan, file.as_object_mut()) {
         let hashes: Vec<String> = rescan.delivered.iter().map(|hash| hexadecimal(hash)).collect();
         let rescan = json!({"since": rescan.since_ms, "below": rescan.below, "sha256": hashes});
@@ -90,7 +96,8 @@ fn read_memory(file: &Value) -> Option<Memory> {
         uid_validity: u32::try_from(number(file, "uidvalidity")?).ok()?,
         next_uid: number(file, "next_uid")?,
     };
-    let done = list(file, "done")?.iter().map(read_range).collect::<Option<Vec<_>>>()?;
+    let done = ranges(file, "done")?;
+    let due = ranges(file, "after_delivery")?;
     // A position in a range that is done, or ranges in disorder: nobody wrote that.
     if !done.iter().map(|range| range.start).is_sorted() || done.iter().any(|range| range.start < position.next_uid) {
         return None;
@@ -108,7 +115,12 @@ fn read_memory(file: &Value) -> Option<Memory> {
         done,
         recent,
         rescan,
+        due,
     })
+}
+
+fn ranges(file: &Value, key: &str) -> Option<Vec<Range<u64>>> {
+    list(file, key)?.iter().map(read_range).collect()
 }
 
 fn read_range(range: &Value) -> Option<Range<u64>> {

@@ -33,6 +33,7 @@ fn full() -> Memory {
             below: 1 << 32,
             delivered: vec![[1; 32], [0xff; 32]],
         }),
+        due: vec![40..44, 51..52],
         ..at(54)
     }
 }
@@ -123,6 +124,10 @@ fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
         ),
         (
             b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":1,\"recent\":[{\"sha256\":\"00\"}]}",
+            "damaged",
+        ),
+        (
+            b"{\"version\":2,\"uidvalidity\":1,\"next_uid\":9,\"after_delivery\":[[8,7]]}",
             "damaged",
         ),
         (

@@ -46,6 +46,7 @@ const IMAP_KEYS: &[Key] = &[
     ("max_connections", Shape::Number),
     ("is_insecure", Shape::Flag),
     ("from_zero", Shape::Flag),
+    ("after_delivery", Shape::Text),
     ("include_attachments", Shape::Flag),
     ("max_body_size", Shape::Number),
     ("max_message_size", Shape::Number),

@@ -1,13 +1,14 @@
 //! Configuration: LimaCharlie's files and `key=value` arguments → each module's own settings. Unknown keys are refused.
 //!
 //! `document.rs` (with `yaml.rs` and `json.rs`) or `key_value.rs` makes a tree of text, `keys.rs` says which keys there
-//! are, `reference.rs` fetches secrets from elsewhere, `settings.rs` gives everything its meaning.
+//! are, `reference.rs` fetches secrets from elsewhere, `settings.rs` with its helpers gives everything its meaning.
 
 mod document;
 pub mod duration;
 mod json;
 mod key_value;
 mod keys;
+mod mailboxes;
 mod nearest;
 mod node;
 mod oauth;
@@ -25,6 +26,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::net::tls::pin::Pin;
@@ -50,6 +52,8 @@ pub struct Adapter {
     pub max_connections: usize,
     /// `from_zero`: the first start delivers what is already there; otherwise it starts from now.
     pub from_zero: bool,
+    /// `after_delivery`: what is done on the server with a mail that was delivered; `keep` is nothing.
+    pub after_delivery: Option<Action>,
     /// `ca_file`: certificate authorities trusted beside the public ones, for the IMAP server and the receiver.
     pub ca_file: Option<PathBuf>,
     /// `tls_pin_sha256`: the keys of which the IMAP server must hold one, instead of a certificate that can be checked.

@@ -9,8 +9,7 @@ use super::keys::Shape;
 use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, keys, oauth, proxy, receiver, server, verbatim};
-use crate::imap::mailbox_name::MailboxName;
+use super::{Adapter, Receiver, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
@@ -161,11 +160,13 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     let (artifacts, found) = artifacts(&section, &event)?;
     notices.extend(found);
     event.artifacts = artifacts.as_ref().map(|_| state_dir.clone());
+    let mailboxes = mailboxes::wanted(&section)?;
     let adapter = Adapter {
         imap,
         credentials,
-        mailboxes: mailboxes(&section)?,
-        max_connections: max_connections(&section)?,
+        after_delivery: mailboxes::after_delivery(&section, &mailboxes)?,
+        mailboxes,
+        max_connections: mailboxes::max_connections(&section)?,
         from_zero: section.flag("from_zero")?,
         ca_file,
         tls_pins,
@@ -189,35 +190,6 @@ fn security(section: &Section<'_>, is_insecure: bool) -> Result<Security, Findin
             let reason = "is_insecure is set as well, which means clear text to the end; set one of the two";
             Err(section.fault("starttls", reason))
         }
-    }
-}
-
-/// `inbox_name` is a name whatever it holds; the entries of `inbox_names` may be patterns and uses.
-fn mailboxes(section: &Section<'_>) -> Result<Vec<Wanted>, Finding> {
-    let name = section.text("inbox_name")?;
-    let entries = section.texts("inbox_names")?;
-    match name {
-        Some(_) if !entries.is_empty() => {
-            Err(section.fault("inbox_names", "inbox_name is set as well; move it into inbox_names"))
-        }
-        None if !entries.is_empty() => {
-            let mut mailboxes = Vec::new();
-            for entry in entries {
-                let wanted = Wanted::read(&entry).map_err(|reason| section.fault("inbox_names", &reason))?;
-                if !mailboxes.contains(&wanted) {
-                    mailboxes.push(wanted);
-                }
-            }
-            Ok(mailboxes)
-        }
-        name => Ok(vec![Wanted::Name(MailboxName::new(name.as_deref().unwrap_or("INBOX")))]),
-    }
-}
-
-fn max_connections(section: &Section<'_>) -> Result<usize, Finding> {
-    match section.number("max_connections")?.unwrap_or(limits::CONNECTIONS) {
-        0 => Err(section.fault("max_connections", "at least 1")),
-        most => Ok(usize::try_from(most).unwrap_or(usize::MAX)),
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Command {
     Id,
     /// Open a mailbox for reading only.
     Examine(MailboxName),
+    /// Open a mailbox for reading and writing.
+    Select(MailboxName),
     /// The mailboxes that match a pattern; the empty one asks for the hierarchy delimiter.
     ListMailboxes(MailboxName),
     /// The mailboxes that have a special use (RFC 6154 section 5.1).
@@ -49,6 +51,15 @@ pub enum Command {
     Search(UidSet),
     /// Which are there from one UID to another?
     SearchRange(u32, u32),
+    /// Set a flag.
+    Store(UidSet, String),
+    /// Copy into a mailbox.
+    Copy(UidSet, MailboxName),
+    /// Move into a mailbox (RFC 6851).
+    Move(UidSet, MailboxName),
+    /// Remove those of these that are marked `\Deleted`, and no others (UIDPLUS, RFC 4315). There is no EXPUNGE here: it
+    /// removes what others have marked as well.
+    UidExpunge(UidSet),
     /// Anything new?
     Noop,
     /// Say when there is something new (RFC 2177). Ended by [`DONE`].
@@ -74,10 +85,15 @@ impl Command {
             Command::Compress => "COMPRESS DEFLATE",
             Command::Id => "ID",
             Command::Examine(_) => "EXAMINE",
+            Command::Select(_) => "SELECT",
             Command::ListMailboxes(_) | Command::ListSpecialUse => "LIST",
             Command::Status(_) => "STATUS",
             Command::List(..) | Command::LastUid | Command::Describe(_) | Command::Fetch(_) => "UID FETCH",
             Command::Search(_) | Command::SearchRange(..) => "UID SEARCH",
+            Command::Store(..) => "UID STORE",
+            Command::Copy(..) => "UID COPY",
+            Command::Move(..) => "UID MOVE",
+            Command::UidExpunge(_) => "UID EXPUNGE",
             Command::Noop => "NOOP",
             Command::Idle => "IDLE",
             Command::Logout => "LOGOUT",
@@ -107,10 +123,18 @@ impl Command {
                     "\")"
                 ));
             }
-            Command::Examine(mailbox) => {
-                parts.word("EXAMINE");
+            Command::Examine(mailbox) | Command::Select(mailbox) => {
+                parts.word(self.name());
                 parts.string(mailbox.wire());
             }
+            // SILENT: the answer would be a FETCH for each mail.
+            Command::Store(uids, flag) => parts.word(&format!("UID STORE {} +FLAGS.SILENT ({flag})", uids.written())),
+            Command::Copy(uids, mailbox) | Command::Move(uids, mailbox) => {
+                parts.word(self.name());
+                parts.word(&uids.written());
+                parts.string(mailbox.wire());
+            }
+            Command::UidExpunge(uids) => parts.word(&format!("UID EXPUNGE {}", uids.written())),
             Command::ListMailboxes(pattern) => {
                 parts.word("LIST \"\"");
                 parts.string(pattern.wire());
@@ -264,6 +288,20 @@ mod tests {
                 Command::Fetch(uids.clone()),
                 "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\r\n",
             ),
+            (Command::Select(MailboxName::new("INBOX")), "A1 SELECT \"INBOX\"\r\n"),
+            (
+                Command::Store(uids.clone(), "\\Seen".to_owned()),
+                "A1 UID STORE 1:3,7 +FLAGS.SILENT (\\Seen)\r\n",
+            ),
+            (
+                Command::Copy(uids.clone(), MailboxName::new("Büro")),
+                "A1 UID COPY 1:3,7 \"B&APw-ro\"\r\n",
+            ),
+            (
+                Command::Move(uids.clone(), MailboxName::new("a b")),
+                "A1 UID MOVE 1:3,7 \"a b\"\r\n",
+            ),
+            (Command::UidExpunge(uids.clone()), "A1 UID EXPUNGE 1:3,7\r\n"),
             (Command::SearchRange(7, 9), "A1 UID SEARCH UID 7:9\r\n"),
             (Command::Search(uids), "A1 UID SEARCH UID 1:3,7\r\n"),
             (login("u1", "p \"w\""), "A1 LOGIN \"u1\" \"p \\\"w\\\"\"\r\n"),

@@ -3,13 +3,14 @@
 //! ```text
 //! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
 //!                      ↓
-//!                    session (start_tls, log_in, compress, fetch, watch)
-//!                      ↓      → command, uid, pace, mailbox_name, auth
+//!                    session (start_tls, log_in, compress, select, list, fetch, watch, store)
+//!                      ↓      → command, uid, pace, mailbox_name, auth, action
 //!                    stream
 //! ```
 //! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for
 //! a response. `testdata/imap` holds the conversations that are tested.
 
+pub mod action;
 pub mod auth;
 pub mod command;
 pub mod fetch_items;

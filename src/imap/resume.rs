@@ -27,6 +27,8 @@ pub struct Memory {
     pub recent: Recent,
     /// What a change of UIDVALIDITY has left to do.
     pub rescan: Option<Rescan>,
+    /// UIDs of delivered mails on which `after_delivery` is to be carried out still, ascending and apart.
+    pub due: Vec<Range<u64>>,
 }
 
 /// A mail as it can be recognised.
@@ -97,6 +99,7 @@ impl Memory {
             done: Vec::new(),
             recent: Recent::default(),
             rescan: None,
+            due: Vec::new(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The conversation: greeting, login, EXAMINE, listing, fetching, watching. The only file of `imap` that waits, with its
-//! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `compress.rs`, `list.rs`, `fetch.rs` (bodies) and
-//! `watch.rs` (IDLE).
+//! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `compress.rs`, `select.rs`, `list.rs`,
+//! `fetch.rs` (bodies), `watch.rs` (IDLE) and `store.rs` (`after_delivery`).
 //!
 //! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
-//! waits and opens another. Nothing here is ever written to the mailbox: EXAMINE and BODY.PEEK only.
+//! waits and opens another. Nothing here is written to the mailbox but by `store.rs`: EXAMINE and BODY.PEEK only.
 
 mod compress;
 mod connection;
@@ -11,11 +11,15 @@ mod fetch;
 mod list;
 mod list_mailboxes;
 mod log_in;
+mod select;
 mod start_tls;
+mod store;
 mod watch;
 
 pub use fetch::{Arrival, Body, Fetch, Fetched};
 pub use list::Listed;
+pub use select::Selected;
+pub use store::Carried;
 pub use watch::Watched;
 
 use std::fmt;
@@ -24,13 +28,12 @@ use std::time::Duration;
 
 use self::connection::{Connection, Patience, trouble};
 use super::command::Command;
-use super::mailbox_name::MailboxName;
 use super::pace::Pace;
 use super::reader::Event;
-use super::response::{Capabilities, Code, Condition, Response, State, Status};
+use super::response::{Capabilities, Code, Condition, Response, State};
 use crate::clock::{Clock, Phase};
+use crate::limits;
 use crate::net::{NetError, NetErrorKind, Stream};
-use crate::{limits, log};
 
 /// One connection to an IMAP server, from greeting to logout.
 pub struct Session {
@@ -49,17 +52,6 @@ pub struct Session {
     announced: u32,
     /// Commands whose end did not come yet.
     in_flight: usize,
-}
-
-/// What EXAMINE said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Selected {
-    /// UIDVALIDITY; 0 where the server has none to give, which is logged: such a mailbox's UIDs are taken on trust.
-    pub uid_validity: u32,
-    /// UIDNEXT, where the server said it.
-    pub uid_next: Option<u32>,
-    /// How many mails there are.
-    pub exists: u32,
 }
 
 impl Session {
@@ -90,109 +82,6 @@ impl Session {
         }
         session.note(&event);
         Ok(session)
-    }
-
-    /// Opens `mailbox` for reading only. Also the way to learn a fresh UIDNEXT later.
-    pub fn examine(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
-        let (mut uid_validity, mut uid_next) = (None, None);
-        let mut take = |code: Option<Code>| match code {
-            Some(Code::UidValidity(value)) => uid_validity = Some(value),
-            Some(Code::UidNext(value)) => uid_next = Some(value),
-            _ => {}
-        };
-        self.exists = 0;
-        let command = Command::Examine(mailbox.clone());
-        let condition = self.run(&command, slow(), |response| {
-            if let Response::Condition(condition) = response {
-                take(condition.code);
-            }
-        })?;
-        take(condition.code.clone());
-        let text = condition.to_string();
-        match condition.state {
-            State::Ok => {}
-            State::No => {
-                let reason = format!(
-                    "the server does not open the mailbox {:?}, check `inbox_name`: {text}",
-                    mailbox.as_str()
-                );
-                return Err(match trouble(&condition) {
-                    Some(error) => error,
-                    None if condition.has_code("NONEXISTENT") => SessionError::NoSuchMailbox(reason),
-                    None => SessionError::Configuration(reason),
-                });
-            }
-            State::Bad | State::Bye | State::PreAuth => return Err(refusal(&command, &condition)),
-        }
-        // What came with EXAMINE is known now.
-        self.news = false;
-        self.announced = 0;
-        let selected = Selected {
-            uid_validity: uid_validity.unwrap_or(0),
-            uid_next: uid_next.filter(|next| *next > 0),
-            exists: self.exists,
-        };
-        if selected.uid_validity > 0 {
-            return Ok(selected);
-        }
-        self.without_uid_validity(mailbox, selected)
-    }
-
-    /// RFC 3501 section 7.1 wants UIDVALIDITY in every answer to EXAMINE. Without it the UIDs may change their meaning
-    /// unnoticed, so STATUS is asked; a server that has none at all is trusted, and the operator told.
-    fn without_uid_validity(&mut self, mailbox: &MailboxName, selected: Selected) -> Result<Selected, SessionError> {
-        let uid_validity = self.status(mailbox)?.uid_validity.unwrap_or(0);
-        if uid_validity == 0 && !std::mem::replace(&mut self.connection.trust_told, true) {
-            let fields: [(&str, &dyn fmt::Display); 2] = [("server", &self.peer().to_owned()), ("mailbox", mailbox)];
-            log::warn(
-                "the server gives no UIDVALIDITY: a mailbox that is created anew would go unnoticed",
-                &fields,
-            );
-        }
-        Ok(Selected {
-            uid_validity,
-            ..selected
-        })
-    }
-
-    fn status(&mut self, mailbox: &MailboxName) -> Result<Status, SessionError> {
-        let mut found = Status::default();
-        let condition = self.run(&Command::Status(mailbox.clone()), slow(), |response| {
-            if let Response::Status(status) = response {
-                found = status;
-            }
-        })?;
-        // A refusal is an answer as well: the server does not say.
-        trouble(&condition).map_or(Ok(found), Err)
-    }
-
-    /// The UID that the next mail will have at least: EXAMINE's UIDNEXT, else STATUS, else one more than the last UID.
-    pub fn uid_next(&mut self, mailbox: &MailboxName, selected: &Selected) -> Result<u32, SessionError> {
-        if let Some(uid_next) = selected.uid_next {
-            return Ok(uid_next);
-        }
-        if let Some(uid_next) = self.status(mailbox)?.uid_next.filter(|next| *next > 0) {
-            return Ok(uid_next);
-        }
-        self.behind_last()
-    }
-
-    /// One more than the last UID.
-    pub fn behind_last(&mut self) -> Result<u32, SessionError> {
-        // In an empty mailbox `*` is nobody, which some servers refuse; and nothing has been missed yet.
-        if self.exists == 0 {
-            return Ok(1);
-        }
-        let mut last = None;
-        let condition = self.run(&Command::LastUid, slow(), |response| {
-            if let Response::Fetch(attributes) = response {
-                last = last.max(attributes.uid);
-            }
-        })?;
-        match last {
-            Some(last) if condition.is_ok() => Ok(last.saturating_add(1)),
-            _ => Err(refusal(&Command::LastUid, &condition)),
-        }
     }
 
     /// Fetches the bodies of `listed` at this pace. Run it until it has nothing more: a session whose fetch was

@@ -22,10 +22,15 @@ impl Life {
             self.frontier = Frontier::new(memory.position.next_uid, &memory.done);
             self.recent = memory.recent.clone();
             self.rescan.clone_from(&memory.rescan);
+            self.resume_due(&memory.due);
             self.remembered = Some(memory.clone());
             before = Some(memory);
         }
         let uid_validity = selected.uid_validity;
+        let position = before.as_ref().map(|memory| memory.position);
+        if uid_validity == 0 || position.is_none_or(|position| position.uid_validity != uid_validity) {
+            self.forget_due();
+        }
         if let Some(memory) = before
             .as_mut()
             .filter(|memory| memory.position.uid_validity != uid_validity)
@@ -46,7 +51,10 @@ impl Life {
         let resumed = resume(known, uid_validity, mailbox_end, self.mailbox.from_zero);
         match resumed {
             Resume::GoOn(_) => {}
-            Resume::GoBack(end) => self.frontier.go_back(end),
+            Resume::GoBack(end) => {
+                self.frontier.go_back(end);
+                self.due.go_back(end);
+            }
             Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
             Resume::Renumbered { .. } => {
                 let rescan = before.as_ref().map(|memory| memory.rescan(uid_next));

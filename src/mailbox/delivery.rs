@@ -84,8 +84,7 @@ impl Life {
         self.progress.delivered(self.batch.count());
         self.mailbox.counters.add(Counter::Delivered, self.batch.count() as u64);
         for known in std::mem::take(&mut self.batched) {
-            self.recent.push(known);
-            self.done(known.uid);
+            self.delivered(known);
         }
         self.batch.clear();
         self.move_on()?;
@@ -145,6 +144,7 @@ impl Life {
             done: self.frontier.done_ranges(),
             recent: self.recent.clone(),
             rescan: self.rescan.clone(),
+            due: self.due.ranges(),
         }
     }
 

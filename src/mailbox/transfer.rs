@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Life;
 use super::failure::Failure;
+use super::poison::Reading;
 use crate::event::raw::Collected;
 use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
@@ -40,18 +41,20 @@ impl Life {
 
     fn transfer_together(&mut self, session: &mut Session, listed: &[Listed], urgency: Urgency) -> Result<(), Failure> {
         let mut left = self.fetch(session, listed, urgency)?;
+        self.act(session)?;
         while !left.is_empty() {
-            if session.has_new_mail()? {
+            if self.frontier.backlog_end().is_some() && session.has_new_mail()? {
                 self.look_ahead(session)?;
             }
             self.looked = Some(self.mailbox.clock.now());
             left = self.fetch(session, &left, urgency)?;
+            self.act(session)?;
         }
         self.move_on()
     }
 
     /// Fetches mails and delivers them in batches; gives back what was not asked for because it is time to look for new
-    /// mail.
+    /// mail, or for what is due after delivery.
     fn fetch(&mut self, session: &mut Session, listed: &[Listed], urgency: Urgency) -> Result<Vec<Listed>, Failure> {
         let mut in_a_row: usize = 0;
         self.underway = listed.iter().map(|listed| listed.uid).collect();
@@ -68,6 +71,9 @@ impl Life {
                     in_a_row = 0;
                     self.count(Counter::FetchedMails);
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
+                    if matches!(reading, Reading::Stub(_)) {
+                        self.due.leave(fetched.uid);
+                    }
                     let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
                     match reading.finish(&self.mailbox.event, arrival) {
                         Some(mail) => self.add(mail, fetched)?,
@@ -96,7 +102,9 @@ impl Life {
                     }
                 }
             }
-            if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news()) {
+            if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news())
+                || self.due.is_pressing(self.mailbox.clock.now())
+            {
                 fetch.hold();
             }
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Program, Watch};
 use crate::clock::{Clock, SystemClock};
+use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 use crate::log;
@@ -113,7 +114,14 @@ impl Threads {
         } else {
             Kind::Listed
         };
-        for name in mailboxes {
+        // Into which delivered mails are moved: they would be delivered again from there.
+        let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
+        let mailboxes: Vec<MailboxName> = mailboxes
+            .iter()
+            .filter(|name| Some(*name) != destination)
+            .cloned()
+            .collect();
+        for name in &mailboxes {
             // One that ended by itself comes back here, and its checkpoint knows it.
             if let Err(error) = self.start(name, kind) {
                 log::error("cannot start a thread", &[("mailbox", name), ("reason", &error)]);
@@ -221,6 +229,7 @@ mod tests {
             "username=u",
             "password=p",
             "inbox_names[0]=*",
+            "after_delivery=move:Done",
             "client_options.dest_url=stdout:",
         ];
         let loaded = config::from_arguments(arguments, &|name| (name == "HOME").then(|| "/nowhere".to_owned()));
@@ -248,8 +257,12 @@ mod tests {
         let program = Arc::clone(&threads.program);
         let running = |threads: &Threads| threads.running.keys().cloned().collect::<Vec<_>>();
         assert!(!threads.adjust(&names(&["a", "b"])));
-        assert!(!threads.adjust(&names(&["b", "a", "c"])));
-        assert_eq!(running(&threads), names(&["a", "b", "c"]));
+        assert!(!threads.adjust(&names(&["b", "a", "c", "Done"])));
+        assert_eq!(
+            running(&threads),
+            names(&["a", "b", "c"]),
+            "where mails are moved to is left out"
+        );
         let lifetime = Arc::clone(&threads.running[&names(&["b"])[0]].lifetime);
         assert!(threads.adjust(&names(&["a", "c"])));
         assert!(lifetime.over.load(Ordering::SeqCst), "it was told to end");

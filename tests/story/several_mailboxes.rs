@@ -275,6 +275,7 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
             name: MailboxName::new(name),
             event: build::Settings::default(),
             from_zero: true,
+            after_delivery: None,
             // Whoever finds nobody waiting at the moment does not watch for long.
             dial: Arc::new(Impatient {
                 inner: dialer(&clock, &stop),

@@ -89,6 +89,7 @@ impl Watch {
             name: MailboxName::new("INBOX"),
             event: build::Settings::default(),
             from_zero: true,
+            after_delivery: None,
             dial: Arc::new(Impatient {
                 inner: dialer(Protocol::Imap, Some(Arc::clone(&self.stop))),
                 phase: impatient_in,

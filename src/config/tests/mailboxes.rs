@@ -1,6 +1,7 @@
 //! `inbox_names` and `max_connections`.
 
 use super::{adapter, arguments, load, refused, with};
+use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
 
@@ -76,4 +77,27 @@ fn one_name_keeps_the_host_name_and_several_have_their_own() {
 fn there_is_at_least_one_connection() {
     assert_eq!(adapter(&with(&["max_connections: 1"])).max_connections, 1);
     assert!(refused(&with(&["max_connections: 0"])).contains("imap.max_connections: at least 1"));
+}
+
+#[test]
+fn mails_are_not_moved_into_a_mailbox_that_is_watched() {
+    let destination = |lines: &[&str]| adapter(&with(lines)).after_delivery;
+    let done = Some(Action::Move(MailboxName::new("Done")));
+    assert_eq!(destination(&["after_delivery: 'move:Done'"]), done);
+    // A pattern leaves it out.
+    assert_eq!(
+        destination(&["after_delivery: 'move:Done'", "inbox_names: ['*']"]),
+        done
+    );
+    for lines in [
+        &["after_delivery: 'move:inbox'"][..],
+        &["after_delivery: 'move:Done'", "inbox_names: [INBOX, Done]"],
+        &["after_delivery: purge"],
+        &["after_delivery: 'flag:\\Deleted'"],
+    ] {
+        let error = refused(&with(lines));
+        assert!(error.contains("imap.after_delivery: "), "{error}");
+    }
+    assert_eq!(destination(&["after_delivery: keep"]), None);
+    assert_eq!(destination(&["after_delivery: ''"]), None);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::{Adapter, Credentials, Receiver, from_bytes, machine_name};
 use super::{CANARY, adapter, arguments, home, load, refused, with, with_options};
+use crate::imap::action::Action;
 use crate::imap::auth::Mechanism;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
@@ -81,6 +82,7 @@ imap:
   ca_file: "CA_FILE"
   starttls: false
   compress: true
+  after_delivery: "flag:$Collected"
   tls_pin_sha256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=, 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
   proxy: {url: "https://proxy.example", connect_timeout: "5s", read_write_timeout: ""}
   state_dir: "/var/lib/mailtap"
@@ -104,6 +106,7 @@ fn every_setting() -> Adapter {
         mailboxes: vec![Wanted::Name(MailboxName::new("Archive/2024"))],
         max_connections: 8,
         from_zero: true,
+        after_delivery: Some(Action::Flag("$Collected".to_owned())),
         ca_file: Some(PathBuf::from(CA_FILE)),
         tls_pins: vec![Pin::of(b""); 2],
         proxy: Some(proxy::Settings {
@@ -192,6 +195,7 @@ fn the_same_as_arguments_is_the_same() {
         "inbox_name=Archive/2024",
         "is_insecure=false",
         "from_zero=true",
+        "after_delivery=flag:$Collected",
         "include_attachments=TRUE",
         "max_body_size=102400",
         "unwrap_journal=no",
@@ -253,6 +257,7 @@ fn what_is_not_set_has_its_default() {
             mailboxes: vec![Wanted::Name(MailboxName::new("INBOX"))],
             max_connections: 8,
             from_zero: false,
+            after_delivery: None,
             ca_file: None,
             tls_pins: Vec::new(),
             proxy: None,

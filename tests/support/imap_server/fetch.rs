@@ -91,7 +91,7 @@ impl Session<'_> {
             }
             let text = match *item {
                 "UID" => format!("UID {}", mail.uid),
-                "FLAGS" => "FLAGS ()".to_owned(),
+                "FLAGS" => format!("FLAGS ({})", mail.flags.join(" ")),
                 "INTERNALDATE" => format!("INTERNALDATE \"{}\"", mail.internal_date()),
                 "RFC822.SIZE" => format!("RFC822.SIZE {}", mail.bytes.len()),
                 _ if faults.contains(&Fault::BodyNil { uid: mail.uid }) => "BODY[] NIL".to_owned(),

@@ -18,6 +18,7 @@ pub(super) struct Mailbox {
 pub(super) struct Mail {
     pub uid: u32,
     pub bytes: Arc<[u8]>,
+    pub flags: Vec<String>,
     /// Day of November 2023 and second of that day.
     date: (u32, u32),
 }
@@ -46,6 +47,7 @@ impl Mailbox {
         let mail = Mail {
             uid,
             bytes: bytes.into(),
+            flags: Vec::new(),
             date: (1 + self.stored / 2000 % 30, self.stored % 2000),
         };
         self.mails.insert(place, mail);
@@ -54,6 +56,19 @@ impl Mailbox {
 
     pub fn remove(&mut self, uid: u32) {
         self.mails.retain(|mail| mail.uid != uid);
+    }
+
+    pub fn flag(&mut self, uids: &[u32], flag: &str) {
+        for mail in self.mails.iter_mut().filter(|mail| uids.contains(&mail.uid)) {
+            if !mail.flags.iter().any(|own| own == flag) {
+                mail.flags.push(flag.to_owned());
+            }
+        }
+    }
+
+    pub fn flags(&self, uid: u32) -> Vec<String> {
+        let mail = self.mails.iter().find(|mail| mail.uid == uid);
+        mail.map(|mail| mail.flags.clone()).unwrap_or_default()
     }
 
     pub fn clear(&mut self) {

@@ -1,13 +1,14 @@
 //! An IMAP server in this process, with its mailboxes in memory. It is faithful until it is told to misbehave, and keeps
 //! a record of what the client did.
 //!
-//! `session.rs` is the conversation, `fetch.rs` its heart, `command.rs` reads what the client sends, `mailbox.rs` is what
+//! `session.rs` is the conversation, `fetch.rs` its heart, `store.rs` what writes, `command.rs` reads what the client sends, `mailbox.rs` is what
 //! is stored.
 
 mod command;
 mod fetch;
 mod mailbox;
 mod session;
+mod store;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub tls: TlsBegins,
     /// What else is offered to those who logged in; `COMPRESS=DEFLATE` is also done.
     pub extensions: Vec<&'static str>,
+    /// What the client may do.
+    pub access: Access,
     /// The first mailbox, by its name on the wire (modified UTF-7).
     pub mailbox: String,
     /// Whether AUTHENTICATE takes an initial response (RFC 4959).
@@ -47,12 +50,22 @@ impl Default for Settings {
             certificate: Some(Certificate::Good),
             tls: TlsBegins::AtOnce,
             extensions: Vec::new(),
+            access: Access::Reads,
             mailbox: "INBOX".to_owned(),
             sasl_ir: true,
             auth_plain: true,
             auth_xoauth2: false,
         }
     }
+}
+
+/// What the client may do; anything beyond it is a violation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Reads,
+    /// Write as well, by SELECT, UID STORE and UID COPY, and with the extensions MOVE and UIDPLUS by UID MOVE and UID EXPUNGE.
+    Writes,
 }
 
 /// When TLS begins.
@@ -97,6 +110,10 @@ pub enum Fault {
     SpecialUseIsBad,
     /// IDLE is offered, but new mail is never told during it.
     IdleNeverFires,
+    /// SELECT opens the mailbox for reading only.
+    ReadOnly,
+    /// Every STORE, COPY and MOVE that names this mail is refused as a whole.
+    NoOnStore { uid: u32 },
     /// EXAMINE says nothing of UIDNEXT.
     UidNextMissing,
     /// EXAMINE gives this UIDNEXT, whatever is true.
@@ -139,7 +156,7 @@ pub struct Record {
     pub id: Option<String>,
     /// How often each fault struck.
     pub faults_struck: usize,
-    /// What a reader must not do: anything but read-only commands, a body without PEEK, a tag used twice, a command
+    /// What a client must not do: anything but read-only commands (see [`Access`]), a body without PEEK, a tag used twice, a command
     /// line over 8,000 bytes, a bare LF.
     pub violations: Vec<String>,
 }
@@ -171,6 +188,8 @@ struct View {
     mailbox: String,
     uids: Vec<u32>,
     idle: bool,
+    /// By SELECT.
+    writable: bool,
 }
 
 impl ImapServer {
@@ -255,6 +274,29 @@ impl ImapServer {
         self.state.change(|state| {
             state.first().remove(uid);
             state.tell_idlers();
+        });
+    }
+
+    /// Sets a flag, as another client would.
+    pub fn flag(&self, uid: u32, flag: &str) {
+        self.state.change(|state| state.first().flag(&[uid], flag));
+    }
+
+    /// Waits until exactly these mails of the first mailbox have `flag`.
+    pub fn wait_for_flag(&self, flag: &str, uids: &[u32]) {
+        self.state.wait_for("a flag on these mails and no others", |state| {
+            let mailbox = &state.mailboxes[0];
+            let has = |uid: &u32| mailbox.flags(*uid).iter().any(|own| own == flag);
+            let flagged: Vec<u32> = mailbox.uids().into_iter().filter(has).collect();
+            (flagged == uids).then_some(())
+        });
+    }
+
+    /// Waits until a mailbox has so many mails.
+    pub fn wait_for_mails(&self, name: &str, count: usize) {
+        self.state.wait_for("so many mails in a mailbox", |state| {
+            let mailbox = state.mailboxes.iter().find(|mailbox| mailbox.name == name)?;
+            (mailbox.uids().len() == count).then_some(())
         });
     }
 

@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::Watched;
 use super::super::wire::Connection;
 use super::command::{Command, Reader};
-use super::{Fault, State, TlsBegins, USER, View};
+use super::{Access, Fault, State, TlsBegins, USER, View};
 
-/// What a client may not send if it only reads.
-const WRITES: [&str; 10] = [
+/// What a client may not send if it only reads, and the commands of these that it may send if it may write.
+const WRITES: [&str; 14] = [
     "SELECT",
     "CREATE",
     "DELETE",
@@ -24,7 +24,12 @@ const WRITES: [&str; 10] = [
     "STORE",
     "UID STORE",
     "UID EXPUNGE",
+    "COPY",
+    "MOVE",
+    "UID COPY",
+    "UID MOVE",
 ];
+const BY_UID: [&str; 5] = ["SELECT", "UID STORE", "UID COPY", "UID MOVE", "UID EXPUNGE"];
 
 /// Talks until either side ends it.
 pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
@@ -101,7 +106,9 @@ impl Session<'_> {
         if command.bare_line_feed {
             wrong.push("a bare LF");
         }
-        if WRITES.contains(&command.name.as_str()) {
+        let may_write = self.state.look(|state| state.settings.access == Access::Writes);
+        let name = command.name.as_str();
+        if WRITES.contains(&name) && !(may_write && BY_UID.contains(&name)) {
             wrong.push("not read-only");
         }
         if command.name.ends_with("FETCH") && command.line.contains(" BODY[") | command.line.contains("(BODY[") {
@@ -194,12 +201,13 @@ impl Session<'_> {
             "EXAMINE" | "SELECT" if self.authenticated => self.examine(command),
             "UID FETCH" if examined => self.fetch(command),
             "UID SEARCH" if examined => self.search(command),
+            "UID STORE" | "UID COPY" | "UID MOVE" | "UID EXPUNGE" if examined => self.write(command),
             "IDLE" if examined && !self.state.look(|state| state.has(&Fault::NoIdle)) => self.idle(command),
             _ => self.done(command, "BAD not understood here"),
         }
     }
 
-    fn extensions(&self) -> Vec<&'static str> {
+    pub(super) fn extensions(&self) -> Vec<&'static str> {
         self.state.look(|state| state.settings.extensions.clone())
     }
 
@@ -372,6 +380,8 @@ impl Session<'_> {
 
     fn examine(&mut self, command: &Command) -> Next {
         let connection = self.connection;
+        let read_only = command.name == "EXAMINE" || self.state.look(|state| state.has(&Fault::ReadOnly));
+        let access = if read_only { "READ-ONLY" } else { "READ-WRITE" };
         let lines = self.state.change(|state| {
             state.views.retain(|view| !Arc::ptr_eq(&view.connection, connection));
             let always_new = state.has(&Fault::UidValidityAlwaysNew);
@@ -399,6 +409,7 @@ impl Session<'_> {
                 mailbox: name,
                 uids,
                 idle: false,
+                writable: access == "READ-WRITE",
             });
             Some(lines)
         });
@@ -408,11 +419,6 @@ impl Session<'_> {
         for line in lines {
             self.say(&line);
         }
-        let access = if command.name == "EXAMINE" {
-            "READ-ONLY"
-        } else {
-            "READ-WRITE"
-        };
         self.done(command, &format!("OK [{access}] {} completed", command.name))
     }
 

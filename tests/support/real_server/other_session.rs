@@ -49,6 +49,14 @@ impl OtherSession {
         self.command("EXPUNGE");
     }
 
+    /// How many mails of a mailbox match.
+    pub fn search(&mut self, mailbox: &str, criteria: &str) -> usize {
+        self.command(&format!("EXAMINE {mailbox}"));
+        let lines = self.command(&format!("SEARCH {criteria}"));
+        let found = lines.iter().find_map(|line| line.strip_prefix("* SEARCH")).unwrap();
+        found.split_whitespace().count()
+    }
+
     /// Creates a mailbox that was deleted, with another UIDVALIDITY than it had. Some servers take the second of the day;
     /// within one, it would pass for the old one.
     pub fn create_anew(&mut self, mailbox: &str, before: &str) {
