@@ -191,6 +191,18 @@ impl Recent {
             (false, Some(known)) => Sameness::Prove(*known),
         }
     }
+
+    /// One more than the highest UID that is there `now` and has the same mail, after [`Recent::compare`]. Above it nothing
+    /// proves anything: mails whose predecessors were expunged undelivered may have taken their UIDs.
+    pub fn same_below(&self, now: &[Known]) -> u64 {
+        let there = self
+            .mails()
+            .filter(|known| now.iter().any(|mail| mail.uid == known.uid));
+        there
+            .map(|known| u64::from(known.uid).saturating_add(1))
+            .max()
+            .unwrap_or(1)
+    }
 }
 
 impl FromIterator<Known> for Recent {

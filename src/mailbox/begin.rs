@@ -36,9 +36,12 @@ impl Life {
             .filter(|memory| memory.position.uid_validity != uid_validity)
         {
             self.count(Counter::Renumbered);
-            if self.has_same_mails(session, memory)? {
+            if let Some(same_below) = self.has_same_mails(session, memory)? {
                 self.report_same_mails(memory.position.uid_validity, uid_validity);
                 memory.position.uid_validity = uid_validity;
+                memory.position.next_uid = memory.position.next_uid.min(same_below);
+                self.frontier.go_back(same_below);
+                given = given.min(same_below);
             }
         }
         let position = before.as_ref().map(|memory| memory.position);
@@ -82,17 +85,18 @@ impl Life {
         self.witness = None;
     }
 
-    /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says. Some servers make up a new
-    /// one at every opportunity.
-    fn has_same_mails(&self, session: &mut Session, memory: &Memory) -> Result<bool, Failure> {
+    /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says, and below which UID that
+    /// is proven. Some servers make up a new one at every opportunity.
+    fn has_same_mails(&self, session: &mut Session, memory: &Memory) -> Result<Option<u64>, Failure> {
         if memory.recent.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let uids: Vec<u32> = memory.recent.mails().map(|known| known.uid).collect();
         let now = session.describe(&uids)?;
+        let same_below = Some(memory.recent.same_below(&now));
         let known = match memory.recent.compare(&now) {
-            Sameness::Other => return Ok(false),
-            Sameness::Same => return Ok(true),
+            Sameness::Other => return Ok(None),
+            Sameness::Same => return Ok(same_below),
             Sameness::Prove(known) => known,
         };
         let listed = Listed {
@@ -110,7 +114,7 @@ impl Life {
                 same = body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
             }
         }
-        Ok(same)
+        Ok(same_below.filter(|_| same))
     }
 
     /// Where nothing was delivered yet, the last mail that never will be is what the mailbox can be known by.

@@ -174,9 +174,12 @@ impl Life {
         }
     }
 
-    /// Whether a mail came in this session, if only one that is known.
+    /// Whether a mail came in this session, if only one that is known: of this process, or of the one before.
     fn gives_mails(&mut self, session: &mut Session) -> Result<bool, Failure> {
-        if let Some(witness) = self.witness.take_if(|_| !self.came) {
+        if self.came {
+            return Ok(true);
+        }
+        if let Some(witness) = self.witness.take().or_else(|| self.last_delivered()) {
             let mut fetch = session.fetch(&[witness], self.pace);
             while let Some(arrival) = fetch.next()? {
                 if let Arrival::Message(body) = arrival
@@ -188,6 +191,13 @@ impl Life {
             }
         }
         Ok(self.came)
+    }
+
+    /// The mail delivered last, if it is small.
+    fn last_delivered(&self) -> Option<Listed> {
+        let known = self.recent.mails().last()?;
+        let size = known.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES)?;
+        Some(Listed { uid: known.uid, size })
     }
 
     /// Nothing more is to be done for `uid`.

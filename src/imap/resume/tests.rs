@@ -103,6 +103,13 @@ fn the_same_mails_are_known_whatever_uidvalidity_says() {
 
     let without_hashes: Recent = there(40..50).into_iter().collect();
     assert_eq!(without_hashes.compare(&there(40..50)), Sameness::Same);
+
+    assert_eq!(recent.same_below(&there(30..60)), 50);
+    assert_eq!(
+        recent.same_below(&there(30..45)),
+        45,
+        "above the last one that is there nothing is proven"
+    );
 }
 
 #[test]

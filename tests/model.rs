@@ -1,0 +1,54 @@
+//! The contract of delivery against random schedules of mails, faults and restarts: clock, disk, network, IMAP server and
+//! receiver are made of memory and of one seed, so that a schedule that fails fails again.
+//!
+//! After every schedule, when everything is in order again: each mail at or after the start point is with the receiver, in
+//! the dead-letter file, or expunged (point 1); no checkpoint ever passed a mail that was none of these (point 2); a mail
+//! has the same event id however often it comes, and no other mail has it (point 6).
+//!
+//! `MODEL_SCHEDULES=100000 cargo test --release --test model` tries more of them; `MODEL_SEED=7` tries that one.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
+
+#[path = "model/process.rs"]
+mod process;
+#[path = "model/receiver.rs"]
+mod receiver;
+#[path = "model/server.rs"]
+mod server;
+#[path = "model/world.rs"]
+mod world;
+
+use std::env;
+
+use world::{Tally, World};
+
+/// So many schedules are tried if nobody says a number.
+const SCHEDULES: u64 = 2_000;
+
+#[test]
+fn no_schedule_loses_a_mail_or_passes_one_or_gives_two_ids() {
+    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let seeds = match number("MODEL_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MODEL_SCHEDULES").unwrap_or(SCHEDULES),
+    };
+    let mut sum = Tally::default();
+    let schedules = seeds.end - seeds.start;
+    for seed in seeds {
+        let world = World::new(seed);
+        process::live_until_all_is_quiet(&world);
+        sum.add(&world.judge());
+    }
+    println!("{schedules} schedules: {sum}");
+    // A model in which nothing goes wrong proves nothing.
+    if schedules >= SCHEDULES {
+        sum.assert_that_everything_happened();
+    }
+}
