@@ -40,7 +40,9 @@ impl Life {
                 self.report_same_mails(memory.position.uid_validity, uid_validity);
                 memory.position.uid_validity = uid_validity;
                 memory.position.next_uid = memory.position.next_uid.min(same_below);
-                self.frontier.go_back(same_below);
+                // What was listed above is listed anew.
+                let _ = self.frontier.go_back(same_below);
+                self.due.go_back(same_below);
                 given = given.min(same_below);
             }
         }
@@ -55,8 +57,16 @@ impl Life {
         match resumed {
             Resume::GoOn(_) => {}
             Resume::GoBack(end) => {
-                self.frontier.go_back(end);
                 self.due.go_back(end);
+                for uid in self.frontier.go_back(end) {
+                    self.count(Counter::Expunged);
+                    self.gap(
+                        Level::Warn,
+                        "the mail went with the mailbox's end before it was fetched",
+                        uid,
+                        "",
+                    );
+                }
             }
             Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
             Resume::Renumbered { .. } => {
@@ -65,8 +75,8 @@ impl Life {
                 self.rescan = rescan;
             }
         }
-        self.frontier.divide(uid_next);
         self.uid_validity = uid_validity;
+        self.frontier.divide(uid_next);
         if !self.made_way || resumed != Resume::GoOn(self.frontier.position()) {
             self.report(resumed, selected, uid_next, position);
         }

@@ -215,8 +215,9 @@ impl Frontier {
         self.forget_what_is_below();
     }
 
-    /// The mailbox ends at `end`, below what was listed: UIDs from there on will be, or were, given again.
-    pub fn go_back(&mut self, end: u64) {
+    /// The mailbox ends at `end`, below what was listed: UIDs from there on will be, or were, given again. Returns those
+    /// that were open: were they marked as done later, so would be the mails that have these UIDs now.
+    pub fn go_back(&mut self, end: u64) -> Vec<u32> {
         self.end = self.end.min(end);
         self.foreign = self.foreign.min(end);
         self.ahead.retain(|range| range.start < end);
@@ -225,6 +226,8 @@ impl Frontier {
         }
         self.latest.retain(|uid| u64::from(*uid) < end);
         self.done.retain(|_, last| u64::from(*last) < end);
+        let gone = u32::try_from(end).map(|first| self.open.split_off(&first));
+        gone.map_or_else(|_| Vec::new(), |gone| gone.into_keys().collect())
     }
 
     /// The lowest UID that is not done.

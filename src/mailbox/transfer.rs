@@ -208,7 +208,7 @@ impl Life {
     }
 
     /// One of the three ends of a mail: it is not delivered, and its bytes are in the mailbox, if anywhere.
-    fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
+    pub(super) fn gap(&self, level: Level, reason: &str, uid: u32, server_said: &str) {
         self.log(
             level,
             "gap",

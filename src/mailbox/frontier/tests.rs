@@ -49,14 +49,18 @@ fn what_one_listing_left_open_holds_the_position_and_not_the_next_listing() {
 #[test]
 fn a_mailbox_that_ends_earlier_takes_the_position_back() {
     let mut frontier = Frontier::new(50, &[]);
-    frontier.go_back(60);
+    assert!(frontier.go_back(60).is_empty());
     assert_eq!(frontier.position(), 50);
+    frontier.listed(&listed(&[44, 55, u32::MAX]));
+    assert!(frontier.go_back(1 << 32).is_empty());
+    assert_eq!(frontier.go_back(45), [55, u32::MAX]);
+    assert_eq!((frontier.position(), frontier.end()), (44, 45));
+    frontier.done(44);
+    assert_eq!(frontier.position(), 45);
     frontier.listed(&listed(&[55]));
-    frontier.go_back(45);
-    assert_eq!((frontier.position(), frontier.end()), (45, 45));
-    assert!(frontier.is_open(55), "the server will say that it is gone");
+    assert!(frontier.is_open(55), "another mail has its UID");
     let mut frontier = Frontier::new(50, &[60..70, 80..90]);
-    frontier.go_back(65);
+    assert!(frontier.go_back(65).is_empty());
     assert_eq!((frontier.top(), frontier.position()), (65, 50));
 }
 
@@ -178,9 +182,9 @@ fn a_mail_behind_a_later_one_is_seen_and_no_other_twice() {
     let many: Vec<u32> = (107..200).collect();
     frontier.listed_at_end(listed(&many));
     assert_eq!(frontier.look_back(), 200 - limits::LOOK_BACK as u64);
-    frontier.go_back(190);
+    assert_eq!(frontier.go_back(190).len(), 10);
     assert_eq!(frontier.look_back(), 200 - limits::LOOK_BACK as u64);
-    frontier.go_back(110);
+    assert_eq!(frontier.go_back(110).len(), 80);
     assert_eq!(frontier.look_back(), 110);
 }
 
