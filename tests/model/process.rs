@@ -82,6 +82,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
         clock,
         turns: Turns::new(1).join(),
         listed: false,
+        until: mailtap::mailbox::Until::Stopped,
         random: || 7,
     }
 }

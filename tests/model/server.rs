@@ -34,12 +34,11 @@ impl Dial for Server {
             selected: false,
             idle: None,
             had_news: false,
-            silent: false,
-            closing: false,
+            mood: Mood::Answers,
         };
         if truth.goes_wrong(Fault::GreetsWithBye) {
             connection.say("* BYE too busy");
-            connection.closing = true;
+            connection.mood = Mood::Closes;
         } else {
             connection.say(&format!("* OK [{CAPABILITIES}] ready"));
         }
@@ -61,10 +60,16 @@ struct Connection {
     idle: Option<String>,
     /// Something was said in it.
     had_news: bool,
+    mood: Mood,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Answers,
     /// It says nothing more, and the client is not told.
-    silent: bool,
+    Silent,
     /// It closes when all is said.
-    closing: bool,
+    Closes,
 }
 
 impl Stream for Connection {
@@ -83,18 +88,18 @@ impl Stream for Connection {
             return Err(error(deadline.phase, NetErrorKind::Stopped));
         }
         if truth.goes_wrong(Fault::Silent) {
-            self.silent = true;
+            self.mood = Mood::Silent;
         }
         if truth.goes_wrong(Fault::Bye) {
             self.output.clear();
             self.say("* BYE going down");
-            self.closing = true;
+            self.mood = Mood::Closes;
         }
         if self.age != truth.age || truth.goes_wrong(Fault::Drops) {
             return Err(error(deadline.phase, NetErrorKind::Closed));
         }
-        if self.silent || self.output.is_empty() {
-            if self.closing && !self.silent {
+        if self.mood == Mood::Silent || self.output.is_empty() {
+            if self.mood == Mood::Closes {
                 return Err(error(deadline.phase, NetErrorKind::Closed));
             }
             let left = deadline.at.saturating_duration_since(now);
@@ -126,7 +131,7 @@ impl Stream for Connection {
         Ok(())
     }
 
-    fn peer(&self) -> &str {
+    fn peer(&self) -> &'static str {
         "model:143"
     }
 }
@@ -144,9 +149,6 @@ impl Connection {
                 truth.was_quiet();
             }
             return self.say(&format!("{tag} OK idled"));
-        }
-        if std::env::var_os("MODEL_TRACE").is_some() {
-            eprintln!("C: {line} {:?}", truth.now);
         }
         let (tag, command) = line.split_once(' ').expect("a tag and a command");
         let (name, arguments) = command.split_once(' ').unwrap_or((command, ""));
@@ -183,7 +185,7 @@ impl Connection {
             }
             "LOGOUT" => {
                 self.say("* BYE see you");
-                self.closing = true;
+                self.mood = Mood::Closes;
                 "OK bye"
             }
             "UID" => self.uid_command(arguments, truth),
@@ -233,9 +235,11 @@ impl Connection {
             .unwrap_or((rest, ""));
         let asked = self.asked(set.trim_start_matches("UID "));
         if name == "SEARCH" {
-            let found = asked.iter().filter(|(_, uid)| truth.mailbox.contains_key(uid));
-            let found: String = found.map(|(_, uid)| format!(" {uid}")).collect();
-            self.say(&format!("* SEARCH{found}"));
+            let mut found = "* SEARCH".to_owned();
+            for (_, uid) in asked.iter().filter(|(_, uid)| truth.mailbox.contains_key(uid)) {
+                let _ = write!(found, " {uid}");
+            }
+            self.say(&found);
             return "OK searched";
         }
         assert_eq!(name, "FETCH");

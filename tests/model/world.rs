@@ -28,7 +28,7 @@ impl Random {
     }
 
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        usize::try_from(self.next() % end as u64).unwrap()
     }
 
     pub fn once_in(&mut self, times: usize) -> bool {
@@ -344,7 +344,7 @@ impl Truth {
         let before = std::mem::take(&mut self.mailbox);
         self.uid_next = 1;
         for (place, (uid, number)) in before.into_iter().enumerate() {
-            let uid = name(uid, place as u32 + 1);
+            let uid = name(uid, u32::try_from(place).unwrap() + 1);
             self.mailbox.insert(uid, number);
             self.names.insert((self.uid_validity, uid), number);
             self.uid_next = uid + 1;
