@@ -3,7 +3,8 @@
 //!
 //! After every schedule, when everything is in order again: each mail at or after the start point is with the receiver, in
 //! the dead-letter file, or expunged (point 1); no checkpoint ever passed a mail that was none of these (point 2); a mail
-//! has the same event id however often it comes, and no other mail has it (point 6).
+//! has the same event id however often it comes, and no other mail has it (point 6). Nothing is removed from the mailbox that
+//! the receiver does not have (point 7).
 //!
 //! `MODEL_SCHEDULES=100000 cargo test --release --test model` tries more of them; `MODEL_SEED=7` tries that one.
 #![allow(

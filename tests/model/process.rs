@@ -68,7 +68,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
             hostname: String::new(),
             oid: String::new(),
         },
-        after_delivery: None,
+        after_delivery: truth.after_delivery.clone(),
         from_zero: truth.from_zero,
         dial: Arc::new(Server {
             world: Arc::clone(world),

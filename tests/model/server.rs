@@ -10,7 +10,7 @@ use mailtap::net::{Dial, Endpoint, NetError, NetErrorKind, Stream};
 
 use super::world::{Fault, Process, Truth, World, content};
 
-const CAPABILITIES: &str = "CAPABILITY IMAP4rev1 IDLE";
+const CAPABILITIES: &str = "CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE";
 
 pub struct Server {
     pub world: Arc<World>,
@@ -163,10 +163,14 @@ impl Connection {
             }
             "LOGIN" if truth.goes_wrong(Fault::LoginUnavailable) => "NO [UNAVAILABLE] later",
             "LOGIN" => "OK welcome",
-            "EXAMINE" if truth.goes_wrong(Fault::NotOpened) => "NO [UNAVAILABLE] not now",
-            "EXAMINE" => {
-                self.examine(truth);
+            "EXAMINE" | "SELECT" if truth.goes_wrong(Fault::NotOpened) => "NO [UNAVAILABLE] not now",
+            "EXAMINE" if truth.after_delivery.is_none() => {
+                self.open(truth);
                 "OK [READ-ONLY] open"
+            }
+            "SELECT" if truth.after_delivery.is_some() => {
+                self.open(truth);
+                "OK [READ-WRITE] open"
             }
             "NOOP" => {
                 self.had_news = false;
@@ -194,7 +198,7 @@ impl Connection {
         self.say(&format!("{tag} {done}"));
     }
 
-    fn examine(&mut self, truth: &Truth) {
+    fn open(&mut self, truth: &Truth) {
         self.selected = true;
         self.view = truth.mailbox.keys().copied().collect();
         let exists = self.view.len();
@@ -241,6 +245,16 @@ impl Connection {
             }
             self.say(&found);
             return "OK searched";
+        }
+        if name == "STORE" {
+            assert_eq!(items, "+FLAGS.SILENT (\\Deleted)");
+            truth.mark(asked.iter().map(|(_, uid)| *uid));
+            return "OK stored";
+        }
+        if name == "EXPUNGE" || name == "MOVE" {
+            truth.remove(asked.iter().map(|(_, uid)| *uid), name == "MOVE");
+            self.tell_news(truth);
+            return "OK removed";
         }
         assert_eq!(name, "FETCH");
         let bodies = items.contains("BODY.PEEK[]");

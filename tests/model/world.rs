@@ -1,12 +1,14 @@
 //! What is true, whatever the program believes: mails, time, the disk, what is still to go wrong, and what the receiver has.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mailtap::event::EventId;
+use mailtap::imap::action::Action;
+use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
 use sha2::{Digest as _, Sha256};
 
@@ -139,6 +141,8 @@ pub struct Truth {
     pub mails: Vec<Mail>,
     /// Every name that a mail ever had: UIDVALIDITY and UID.
     names: BTreeMap<(u32, u32), usize>,
+    /// Mails that the program has marked as deleted.
+    marked: BTreeSet<usize>,
     ids: HashMap<EventId, (u32, u32)>,
     /// Connections of an earlier age are closed.
     pub age: u32,
@@ -148,6 +152,7 @@ pub struct Truth {
     faults: Vec<Fault>,
     pub process: Process,
     pub from_zero: bool,
+    pub after_delivery: Option<Action>,
     pub disk: Option<Memory>,
     /// The process' other files live here.
     pub folder: PathBuf,
@@ -174,6 +179,7 @@ impl World {
             mailbox: BTreeMap::new(),
             mails: Vec::new(),
             names: BTreeMap::new(),
+            marked: BTreeSet::new(),
             ids: HashMap::new(),
             age: 0,
             schedule,
@@ -181,6 +187,11 @@ impl World {
             faults: Vec::new(),
             process: Process::Runs,
             from_zero: random.once_in(2),
+            after_delivery: match random.below(6) {
+                0 => Some(Action::Delete),
+                1 => Some(Action::Move(MailboxName::new("Collected"))),
+                _ => None,
+            },
             disk: None,
             folder,
             files_at_death: Vec::new(),
@@ -351,6 +362,31 @@ impl Truth {
         }
     }
 
+    /// The program marks mails as deleted.
+    pub fn mark(&mut self, uids: impl Iterator<Item = u32>) {
+        for uid in uids {
+            if let Some(number) = self.mailbox.get(&uid) {
+                self.marked.insert(*number);
+            }
+        }
+    }
+
+    /// The program removes mails, if they are marked or if it moves them: what the receiver does not have must stay.
+    pub fn remove(&mut self, uids: impl Iterator<Item = u32>, moves: bool) {
+        for uid in uids {
+            let number = self.mailbox.get(&uid).copied();
+            if let Some(number) = number.filter(|number| moves || self.marked.contains(number)) {
+                assert!(
+                    self.mails[number].stored > 0,
+                    "seed {}: mail {number} is removed undelivered",
+                    self.seed
+                );
+                self.mailbox.remove(&uid);
+                self.tally.removed += 1;
+            }
+        }
+    }
+
     /// Whether this goes wrong now.
     pub fn goes_wrong(&mut self, fault: Fault) -> bool {
         let at = self.faults.iter().position(|pending| *pending == fault);
@@ -464,6 +500,7 @@ pub struct Tally {
     dead: usize,
     kills: usize,
     renumbered: usize,
+    removed: usize,
     faults: BTreeMap<Fault, usize>,
 }
 
@@ -476,6 +513,7 @@ impl Tally {
         self.dead += other.dead;
         self.kills += other.kills;
         self.renumbered += other.renumbered;
+        self.removed += other.removed;
         for (fault, times) in &other.faults {
             *self.faults.entry(*fault).or_default() += times;
         }
@@ -485,7 +523,14 @@ impl Tally {
         for fault in Fault::ALL {
             assert!(self.faults.contains_key(&fault), "{fault:?} never happened");
         }
-        for times in [self.stored, self.again, self.dead, self.kills, self.renumbered] {
+        for times in [
+            self.stored,
+            self.again,
+            self.dead,
+            self.kills,
+            self.renumbered,
+            self.removed,
+        ] {
             assert!(times > 0, "{self}");
         }
     }
@@ -497,8 +542,8 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} mails, {} with the receiver, {} of them repeats, {} dead letters, 0 lost; {faults} faults, {} kills, {} \
-             changes of UIDVALIDITY",
-            self.mails, self.stored, self.again, self.dead, self.kills, self.renumbered
+             changes of UIDVALIDITY; {} removed after delivery",
+            self.mails, self.stored, self.again, self.dead, self.kills, self.renumbered, self.removed
         )
     }
 }
