@@ -1,5 +1,6 @@
 //! Arguments → command → exit code.
 
+mod check;
 mod configuration;
 mod help;
 mod imap;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 
 use crate::config::{nearest, shown};
 
-const COMMANDS: [&str; 5] = ["imap", "state", "parse", "replay", "help"];
+const COMMANDS: [&str; 6] = ["imap", "check", "state", "parse", "replay", "help"];
 
 /// Why the program ends otherwise than well.
 enum Failure {
@@ -54,6 +55,8 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
     match command.to_str().unwrap_or_default() {
         "imap" if wants_help(arguments) => print(help::IMAP),
         "imap" => imap::run(arguments),
+        "check" if wants_help(arguments) => print(help::CHECK),
+        "check" => check::run(arguments),
         "state" if wants_help(arguments) => print(help::STATE),
         "state" => state::run(arguments),
         "parse" if wants_help(arguments) => print(help::PARSE),
@@ -78,6 +81,7 @@ fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
     match arguments {
         [] => Ok(help::MAILTAP),
         [command] if command == "imap" => Ok(help::IMAP),
+        [command] if command == "check" => Ok(help::CHECK),
         [command] if command == "state" => Ok(help::STATE),
         [command] if command == "parse" => Ok(help::PARSE),
         [command] if command == "replay" => Ok(help::REPLAY),

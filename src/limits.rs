@@ -376,6 +376,15 @@ pub const PROVEN: Duration = Duration::from_secs(60);
 /// `--once`: how often something is tried in a row, with nothing delivered in between: servers restart, and somebody waits for
 /// the end. Then the run ends, and the next one goes on.
 pub const ONCE_ATTEMPTS: u32 = 5;
+/// `check`: mails, and bytes of mail, that are fetched to measure how fast the server gives them. More would be a better guess
+/// and a longer wait.
+pub const SAMPLE_MAILS: usize = 200;
+/// See [`SAMPLE_MAILS`].
+pub const SAMPLE_BYTES: u64 = 4 * 1024 * 1024;
+/// `check`: names of mailboxes that are not watched. Reached: the others are counted.
+pub const UNWATCHED_NAMES: usize = 20;
+/// What Gmail gives of an account by IMAP in a day, in bytes.
+pub const GMAIL_DAY: u64 = 2_500_000_000;
 /// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -83,6 +83,11 @@ impl Tokens {
         }
     }
 
+    /// Who is asked.
+    pub fn endpoint(&self) -> &crate::net::Endpoint {
+        &self.settings.token_url.endpoint
+    }
+
     /// A token that is good for some minutes yet. Asks for one where there is none; whoever wants one meanwhile waits for
     /// the same answer.
     pub fn token(&self) -> Result<Secret<String>, TokenError> {

@@ -1,9 +1,11 @@
 //! One thread for each mailbox. A thread that panics is counted, logged and begun again: one mailbox's failure is its own.
 //! `supervisor/threads.rs` knows which run.
 
+mod check;
 mod outcome;
 mod threads;
 
+pub use check::{Step, Verdict};
 pub use outcome::Outcome;
 
 use std::collections::BTreeMap;

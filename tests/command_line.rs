@@ -95,6 +95,8 @@ fn help_and_version_go_to_standard_output() {
         &["help", "parse"],
         &["help", "replay"],
         &["help", "state"],
+        &["help", "check"],
+        &["check", "-h"],
         &["state", "--help"],
         &["imap", "--once", "--help"],
         &["replay", "--help"],
@@ -200,7 +202,14 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
     ] {
         assert_eq!(refused(arguments), error);
     }
-    for arguments in [&[][..], &["imap"], &["imap", "--once"], &["state"], &["parse"]] {
+    for arguments in [
+        &[][..],
+        &["imap"],
+        &["imap", "--once"],
+        &["state"],
+        &["check"],
+        &["parse"],
+    ] {
         refused(arguments);
     }
 }

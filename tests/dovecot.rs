@@ -139,6 +139,50 @@ fn dovecot_by_starttls_and_compressed_delivers_the_same_mails() {
     assert_same_mails(&[mails, vec![live.to_vec()]].concat(), &receiver);
 }
 
+#[test]
+fn check_counts_what_dovecot_holds_and_tells_how_long_it_takes() {
+    let Some(corpus) = shared("corpus/ham") else { return };
+    let Some(dovecot) = RealServer::<Dovecot>::start() else {
+        return;
+    };
+    let mails: Vec<Vec<u8>> = mails(&corpus).into_iter().take(600).collect();
+    for mail in &mails {
+        dovecot.deliver(mail);
+    }
+    let receiver = Receiver::start();
+    let state = Folder::new("dovecot-state");
+    let configuration = dovecot.configuration(&receiver, &state.path().join("state"));
+    let file = state.write("mailtap.yaml", configuration.yaml());
+    let mailtap = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailtap"));
+        let output = command.args(arguments).arg(&file).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let inbox = || {
+        let output = mailtap(&["check", "--json"]);
+        let mut steps = output
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        steps.find(|step| step["step"] == "mailbox").unwrap()
+    };
+    let before = inbox();
+    assert_eq!((&before["mails"], &before["to_fetch"]), (&600.into(), &600.into()));
+    let bytes: usize = mails.iter().map(|mail| with_crlf(mail).len()).sum();
+    assert_eq!(before["bytes"], bytes, "Dovecot has STATUS=SIZE");
+    assert!(before["seconds"].is_u64());
+    assert_eq!(receiver.look(|record| record.requests), 0);
+
+    mailtap(&["imap", "--once"]);
+    assert_same_mails(&mails, &receiver);
+    let after = inbox();
+    assert_eq!(
+        (&after["to_fetch"], &after["seconds"]),
+        (&0.into(), &serde_json::Value::Null)
+    );
+}
+
 fn collector(file: &Path) -> Collector {
     Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), file)
 }

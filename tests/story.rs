@@ -14,6 +14,8 @@
 
 #[path = "story/after_delivery.rs"]
 mod after_delivery;
+#[path = "story/check.rs"]
+mod check;
 #[path = "story/cloud.rs"]
 mod cloud;
 #[path = "story/dead_letters.rs"]

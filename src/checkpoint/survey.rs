@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::layout::{self, Unread};
-use super::{CheckpointError, StateDirectory};
+use super::{Checkpoint as _, CheckpointError, StateDirectory};
 use crate::imap::resume::Memory;
 
 /// What is remembered of one mailbox.
@@ -23,6 +23,11 @@ pub struct Remembered {
 }
 
 impl StateDirectory {
+    /// What is remembered of one mailbox, if anything.
+    pub fn remembered_of(&self, account: &str, mailbox: &str) -> Result<Option<Memory>, CheckpointError> {
+        self.checkpoint(account, mailbox).load()
+    }
+
     /// What is remembered of every mailbox, in the order of accounts and mailboxes; a file that cannot be read is an error in
     /// its place. A directory that is not there remembers nothing.
     pub fn remembered(&self) -> Result<Vec<Result<Remembered, CheckpointError>>, CheckpointError> {

@@ -6,6 +6,7 @@ mailtap watches IMAP mailboxes and delivers every mail as a JSON event.
 
   mailtap imap CONFIG         watch the mailboxes of a configuration file
   mailtap imap key=value …    watch one mailbox, configured by arguments
+  mailtap check CONFIG        try everything that a start needs, send nothing
   mailtap state CONFIG        tell how far each mailbox is delivered
   mailtap parse PATH …        turn mail files into events on standard output
   mailtap replay CONFIG FILE  send a dead-letter file's events again
@@ -68,6 +69,24 @@ The same as arguments, without imap: in front:
 
   mailtap imap --once CONFIG.yaml
   mailtap imap --once --dry-run CONFIG.yaml | jq .event.headers.subject
+";
+
+/// `mailtap check --help`.
+pub(super) const CHECK: &str = "\
+mailtap check [--json] CONFIG | key=value …
+
+Tries everything that a start needs: the state directory, the token endpoint, the proxy, the IMAP server, the login,
+every mailbox, the receiver. One line each: what works, or what does not and which setting to change. Of every
+mailbox it tells how many mails it has, what of it a start would fetch, and how long that would take by the rate at
+which the server gives a few mails. No event is sent, no checkpoint moves, nothing is changed on the server; a running
+mailtap may go on. What only a delivery can show is said to be not tried.
+
+  --json               one object a line for each step; works is true, false, or null for what was not tried
+
+Exit codes: 0 all that was tried works, 1 something does not, 2 wrong arguments or configuration.
+
+  mailtap check CONFIG.yaml
+  mailtap check --json CONFIG.yaml | jq 'select(.works == false)'
 ";
 
 /// `mailtap state --help`.

@@ -4,6 +4,15 @@ use super::mailbox_name::MailboxName;
 use super::uid::UidSet;
 use crate::secret::Secret;
 
+/// What [`Command::Count`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// Mails.
+    Mails,
+    /// Their bytes as well.
+    Bytes,
+}
+
 /// What is asked of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -39,6 +48,8 @@ pub enum Command {
     ListSpecialUse,
     /// UIDNEXT and UIDVALIDITY of a mailbox.
     Status(MailboxName),
+    /// How many mails a mailbox has, and where the server can say it (STATUS=SIZE, RFC 8438) how many bytes.
+    Count(MailboxName, Measured),
     /// UIDs and sizes from one UID to another.
     List(u32, u32),
     /// The UID of the last mail.
@@ -87,7 +98,7 @@ impl Command {
             Command::Examine(_) => "EXAMINE",
             Command::Select(_) => "SELECT",
             Command::ListMailboxes(_) | Command::ListSpecialUse => "LIST",
-            Command::Status(_) => "STATUS",
+            Command::Status(_) | Command::Count(..) => "STATUS",
             Command::List(..) | Command::LastUid | Command::Describe(_) | Command::Fetch(_) => "UID FETCH",
             Command::Search(_) | Command::SearchRange(..) => "UID SEARCH",
             Command::Store(..) => "UID STORE",
@@ -144,6 +155,14 @@ impl Command {
                 parts.word("STATUS");
                 parts.string(mailbox.wire());
                 parts.word("(UIDNEXT UIDVALIDITY)");
+            }
+            Command::Count(mailbox, measured) => {
+                parts.word("STATUS");
+                parts.string(mailbox.wire());
+                parts.word(match measured {
+                    Measured::Mails => "(MESSAGES UIDNEXT UIDVALIDITY)",
+                    Measured::Bytes => "(MESSAGES UIDNEXT UIDVALIDITY SIZE)",
+                });
             }
             Command::List(first, last) => parts.word(&format!("UID FETCH {first}:{last} (UID RFC822.SIZE)")),
             Command::LastUid => parts.word("UID FETCH * (UID)"),
@@ -228,7 +247,7 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
-    use super::Command;
+    use super::{Command, Measured};
     use crate::imap::mailbox_name::MailboxName;
     use crate::imap::uid::UidSet;
     use crate::secret::Secret;
@@ -264,6 +283,14 @@ mod tests {
             (
                 Command::Status(MailboxName::new("a\"\\b")),
                 "A1 STATUS \"a\\\"\\\\b\" (UIDNEXT UIDVALIDITY)\r\n",
+            ),
+            (
+                Command::Count(MailboxName::new("a"), Measured::Mails),
+                "A1 STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY)\r\n",
+            ),
+            (
+                Command::Count(MailboxName::new("a"), Measured::Bytes),
+                "A1 STATUS \"a\" (MESSAGES UIDNEXT UIDVALIDITY SIZE)\r\n",
             ),
             (
                 Command::ListMailboxes(MailboxName::new("Büro/%")),

@@ -175,7 +175,7 @@ pub fn number(value: &[u8]) -> Option<u32> {
 }
 
 /// A size. mail.ru writes large ones as `9.3736e+06`.
-fn size(value: &[u8]) -> Option<u64> {
+pub(super) fn size(value: &[u8]) -> Option<u64> {
     let text = str::from_utf8(value).ok()?;
     text.parse().ok().or_else(|| {
         let about: f64 = text

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::fetch_items::{Attributes, Items, Stop, number};
+use super::fetch_items::{Attributes, Items, Stop, number, size};
 use super::lexer::{Lexer, Token, Unreadable};
 use super::mailbox_name::MailboxName;
 use crate::limits;
@@ -95,6 +95,10 @@ pub struct Status {
     pub uid_next: Option<u32>,
     /// `UIDVALIDITY`
     pub uid_validity: Option<u32>,
+    /// `MESSAGES`
+    pub messages: Option<u32>,
+    /// `SIZE` in bytes, of all mails together (RFC 8438).
+    pub size: Option<u64>,
 }
 
 /// One mailbox of a LIST response (RFC 3501 section 7.2.2).
@@ -308,6 +312,12 @@ fn status(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
             }
             Token::Atom(name) if name.eq_ignore_ascii_case(b"UIDVALIDITY") => {
                 status.uid_validity = number(lexer.item_name()?.name);
+            }
+            Token::Atom(name) if name.eq_ignore_ascii_case(b"MESSAGES") => {
+                status.messages = number(lexer.item_name()?.name);
+            }
+            Token::Atom(name) if name.eq_ignore_ascii_case(b"SIZE") => {
+                status.size = size(lexer.item_name()?.name);
             }
             Token::Announced(length) => return Ok(Parsed::Literal(length)),
             Token::End => return Ok(Parsed::Complete(Response::Status(status))),

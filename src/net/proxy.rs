@@ -40,7 +40,7 @@ pub struct Credentials {
 
 impl Settings {
     /// The proxy in messages: where it is, and which setting says so.
-    pub(super) fn peer(&self) -> String {
+    pub(crate) fn peer(&self) -> String {
         format!("{} ({})", self.endpoint, self.setting)
     }
 

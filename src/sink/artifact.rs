@@ -8,8 +8,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::DeliveryError;
 use super::limacharlie::discovery::{self, Discovery};
+use super::{DeliveryError, Reached};
 use crate::clock::Clock;
 use crate::event::attachments::{Attachment, Attachments};
 use crate::event::encode::hexadecimal;
@@ -83,6 +83,22 @@ impl Artifacts {
             self.stored.push_front(attachment.sha256);
         }
         stored
+    }
+
+    /// Asks where the store is and connects to it; nothing is stored.
+    pub fn reach(&mut self) -> Result<Reached, DeliveryError> {
+        let store = self.find_store()?;
+        match self.dial.dial(&store.endpoint) {
+            Ok(_) => Ok(Reached {
+                peer: store.endpoint.to_string(),
+                works: "the connection",
+                untried: "an upload: attachment_ingest_key may be wrong",
+            }),
+            Err(error) => Err(DeliveryError::Retry {
+                reason: format!("the artifact store (attachment_ingest_key): {error}"),
+                after: None,
+            }),
+        }
     }
 
     fn find_store(&mut self) -> Result<Url, DeliveryError> {

@@ -16,7 +16,7 @@ use self::discovery::Discovery;
 use self::message::{Control, Sensor};
 use self::window::{Broken, Step, Window};
 use super::gzip::Gzip;
-use super::{Batch, DeliveryError, Sink};
+use super::{Batch, DeliveryError, Reached, Sink};
 use crate::clock::Clock;
 use crate::dead_letter::Content;
 use crate::event::encode;
@@ -138,6 +138,17 @@ impl Sink for LimaCharlie {
         delivered
     }
 
+    /// Asks the directory and opens a WebSocket, but does not say who we are: that would be a sensor that comes and goes.
+    fn reach(&mut self) -> Result<Option<Reached>, DeliveryError> {
+        let (url, connection) = self.open()?;
+        connection.close(1000);
+        Ok(Some(Reached {
+            peer: url.endpoint.to_string(),
+            works: "the WebSocket",
+            untried: "the sensor: LimaCharlie may refuse client_options.identity",
+        }))
+    }
+
     fn tend(&mut self) -> Result<(), DeliveryError> {
         let tended = self.stay_connected();
         if tended.is_err() {
@@ -212,8 +223,8 @@ impl LimaCharlie {
         }
     }
 
-    /// Connects, says who we are, and waits until the cloud is ready.
-    fn connect(&mut self) -> Result<(), DeliveryError> {
+    /// Asks where the cloud is and connects.
+    fn open(&mut self) -> Result<(Url, Connection), DeliveryError> {
         let url = match &self.settings.destination {
             Destination::Fixed(url) => url.clone(),
             Destination::Discover { address } => self.discovery.find(address, &*self.dial, &*self.clock)?,
@@ -225,7 +236,13 @@ impl LimaCharlie {
             Arc::clone(&self.clock),
             self.random,
         );
-        let mut connection = opened.map_err(|error| self.refused(&error))?;
+        let connection = opened.map_err(|error| self.refused(&error))?;
+        Ok((url, connection))
+    }
+
+    /// Connects, says who we are, and waits until the cloud is ready.
+    fn connect(&mut self) -> Result<(), DeliveryError> {
+        let (_, mut connection) = self.open()?;
         let hello = self.settings.sensor.hello(&self.instance);
         let said = connection.send(&[], &hello, MessageKind::Text);
         said.map_err(|error| self.failed(&error))?;

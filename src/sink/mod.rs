@@ -113,8 +113,25 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Connects as far as that is possible without sending an event, and tells how far that was; `None` where there is nobody
+    /// to connect to.
+    fn reach(&mut self) -> Result<Option<Reached>, DeliveryError> {
+        Ok(None)
+    }
+
     /// Called when nothing more will be delivered: a goodbye, where one is usual.
     fn close(&mut self) {}
+}
+
+/// How far a receiver can be reached without an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// `host:port`.
+    pub peer: String,
+    /// What works.
+    pub works: &'static str,
+    /// What only a real delivery can show.
+    pub untried: &'static str,
 }
 
 /// A batch that was not acknowledged. Nothing is ever dropped: each kind says when to try again.

@@ -17,7 +17,7 @@ use self::answer::Taken;
 use self::settings::Prepared;
 pub use self::settings::{Settings, SettingsError};
 use super::gzip::Gzip;
-use super::{Batch, DeliveryError, Sink};
+use super::{Batch, DeliveryError, Reached, Sink};
 use crate::clock::Clock;
 use crate::event::EventId;
 use crate::http::exchange::Exchange;
@@ -49,6 +49,22 @@ impl Webhook {
 }
 
 impl Sink for Webhook {
+    /// Any request would be an event to somebody's receiver: the connection must do.
+    fn reach(&mut self) -> Result<Option<Reached>, DeliveryError> {
+        let endpoint = self.prepared.request.endpoint();
+        match self.dial.dial(endpoint) {
+            Ok(_) => Ok(Some(Reached {
+                peer: endpoint.to_string(),
+                works: "the connection",
+                untried: "a request: the path of client_options.dest_url, lc_secret and headers may be wrong",
+            })),
+            Err(error) => Err(DeliveryError::Retry {
+                reason: format!("client_options.dest_url: {error}"),
+                after: None,
+            }),
+        }
+    }
+
     fn batch_events(&self) -> usize {
         self.prepared.batch_events
     }

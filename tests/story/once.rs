@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::receiver::SECRET;
 use crate::{ReceiverFault, ServerFault, Stage, ends_well};
 
-fn mailtap(stage: &Stage, arguments: &[&str]) -> Output {
+pub fn mailtap(stage: &Stage, arguments: &[&str]) -> Output {
     let file = stage.folder.write("mailtap.yaml", stage.configuration.yaml());
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailtap"));
     let output = command.args(arguments).arg(file).output().unwrap();
@@ -18,7 +18,7 @@ fn mailtap(stage: &Stage, arguments: &[&str]) -> Output {
     output
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

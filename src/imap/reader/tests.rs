@@ -89,7 +89,7 @@ fn small_literals_wherever_a_string_may_stand() {
             b"* STATUS {5}\r\nINBOX (UIDNEXT 5)\r\n* LIST () {1}\r\n/ {7}\r\na\r\nb{3}\r\n* 1 FETCH (INTERNALDATE {26}\r\n17-Jul-1996 02:44:25 -0700 UID {2}\r\n19 BODY[] {1}\r\nx X {3}\r\n)))\r\n Y {0}\r\n)\r\n"
         )[..3],
         [
-            "Status(Status { uid_next: Some(5), uid_validity: None })",
+            "Status(Status { uid_next: Some(5), uid_validity: None, messages: None, size: None })",
             "List(ListedMailbox { attributes: [], delimiter: Some(\"/\"), name: MailboxName { shown: \"a\\r\\nb{3}\", wire: [97, 13, 10, 98, 123, 51, 125] } })",
             "body Some(19) \"x\""
         ]
@@ -302,6 +302,15 @@ fn the_other_responses() {
             Response::Status(Status {
                 uid_next: Some(44_292),
                 uid_validity: Some(7),
+                messages: Some(231),
+                size: None,
+            }),
+        ),
+        (
+            "* STATUS x (size 99999999999 MESSAGES 4294967296)",
+            Response::Status(Status {
+                size: Some(99_999_999_999),
+                ..Status::default()
             }),
         ),
         ("* STATUS foo ()", Response::Status(Status::default())),
