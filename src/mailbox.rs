@@ -4,7 +4,8 @@
 //! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
 //! `mailbox/delivery.rs` delivers and remembers, `mailbox/after_delivery.rs` does on the server what is asked for then,
 //! `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, and `mailbox/failure.rs` is the single table that
-//! says what each failure leads to.
+//! says what each failure leads to. What is deep in this story has a stack of its own, `mailbox/stack.rs`, because a thread
+//! that waits must be small.
 
 mod after_delivery;
 mod artifacts;
@@ -18,6 +19,7 @@ mod log_in;
 mod once;
 mod poison;
 mod progress;
+mod stack;
 mod transfer;
 
 pub use log_in::Credentials;
@@ -34,6 +36,7 @@ use after_delivery::Due;
 use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
+use stack::on_its_own_stack;
 
 use crate::attempts::Attempts;
 use crate::backoff::Backoff;
@@ -251,7 +254,7 @@ impl Life {
             return failure;
         }
         self.count(Counter::Failures);
-        if let Err(failure) = self.deliver() {
+        if let Err(failure) = on_its_own_stack(|| self.deliver()) {
             return failure;
         }
         let underway = std::mem::take(&mut self.underway);
@@ -307,22 +310,11 @@ impl Life {
             return Err(Failure::Stopping);
         };
         let began = self.mailbox.clock.now();
-        let (mut session, turn) = self.log_in(turn)?;
-        let selected = self.open(&mut session)?;
-        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
-        self.begin(&mut session, selected, uid_next)?;
+        let (mut session, turn) = on_its_own_stack(|| self.enter(turn))?;
         let mut first = !std::mem::take(&mut self.made_way);
         let mut watched = None;
         while !self.stopping() {
-            if watched == Some(Watched::Quiet) {
-                self.open_again(&mut session)?;
-            }
-            let found = self.catch_up(&mut session)?;
-            if watched == Some(Watched::News) && !found {
-                self.mailbox.clock.wait(limits::IDLE_NEWS);
-                self.open_again(&mut session)?;
-                self.catch_up(&mut session)?;
-            }
+            on_its_own_stack(|| self.look(&mut session, watched))?;
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
             if self.mailbox.until == Until::CaughtUp {
@@ -344,6 +336,30 @@ impl Life {
         }
         session.log_out();
         Err(Failure::Stopping)
+    }
+
+    /// Opens the mailbox, and finds where to go on.
+    fn enter(&mut self, turn: Turn) -> Result<(Session, Turn), Failure> {
+        let (mut session, turn) = self.log_in(turn)?;
+        let selected = self.open(&mut session)?;
+        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
+        self.begin(&mut session, selected, uid_next)?;
+        Ok((session, turn))
+    }
+
+    /// Delivers what is there; `watched` is what led here, nothing in a new session.
+    fn look(&mut self, session: &mut Session, watched: Option<Watched>) -> Result<(), Failure> {
+        if watched == Some(Watched::Quiet) {
+            self.open_again(session)?;
+        }
+        let found = self.catch_up(session)?;
+        if watched == Some(Watched::News) && !found {
+            self.mailbox.clock.wait(limits::IDLE_NEWS);
+            self.open_again(session)?;
+            self.catch_up(session)?;
+        }
+        self.batch.release();
+        Ok(())
     }
 
     /// A mailbox can be deleted and made again under an open session. Courier then shows the new mails, whose UIDs begin

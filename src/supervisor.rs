@@ -30,6 +30,7 @@ use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter, Receiver};
 use crate::dead_letter::DeadLetters;
+use crate::http::exchange::Kept;
 use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::{Credentials, Mailbox, Until, insists};
 use crate::metrics::Counters;
@@ -83,6 +84,8 @@ struct Watch {
     dial: Arc<dyn Dial>,
     dial_receiver: Arc<dyn Dial>,
     turns: Arc<Turns>,
+    /// Connections to a webhook that the mailboxes share.
+    kept: Arc<Kept>,
     /// The one standard output that mailboxes share.
     stdout: Stdout<io::Stdout>,
 }
@@ -102,6 +105,7 @@ impl Supervisor {
                 dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
                 dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
                 turns: Turns::new(adapter.max_connections),
+                kept: Arc::default(),
                 stdout: stdout.clone(),
                 adapter,
             };
@@ -374,7 +378,7 @@ impl Watch {
                     Arc::clone(clock) as Arc<dyn Clock>,
                 )
                 .map_err(|error| error.to_string())?;
-                Ok(Box::new(webhook))
+                Ok(Box::new(webhook.sharing(Arc::clone(&self.kept))))
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Redirects are never followed: what a receiver's configuration says is where mail goes.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::request::Request;
@@ -14,8 +15,13 @@ use crate::net::{Dial, Endpoint, NetError, NetErrorKind, Stream};
 /// The client's side of one connection at a time.
 #[derive(Default)]
 pub struct Exchange {
-    idle: Option<Idle>,
+    kept: Arc<Kept>,
 }
+
+/// Clean connections between two requests. Those who write to the same receiver share them: each would hold its own for
+/// nothing most of the time.
+#[derive(Default)]
+pub struct Kept(Mutex<Vec<Idle>>);
 
 /// A clean connection between two requests.
 struct Idle {
@@ -28,6 +34,11 @@ impl Exchange {
     /// Without a connection yet.
     pub fn new() -> Exchange {
         Exchange::default()
+    }
+
+    /// With the connections that others keep as well, who dial in the same way.
+    pub fn sharing(kept: Arc<Kept>) -> Exchange {
+        Exchange { kept }
     }
 
     /// Sends `request` with `body` and returns the final response, whatever its status.
@@ -53,17 +64,24 @@ impl Exchange {
             .map_err(|failure| failure.error)
     }
 
-    /// The kept connection, if it leads to `endpoint`, is young enough, and the server has neither closed it nor said
+    /// Closes connections that are too old to be used again.
+    pub fn close_old(&self, clock: &dyn Clock) {
+        let now = clock.now();
+        self.kept.with(|kept| kept.retain(|idle| idle.is_young(now)));
+    }
+
+    /// A kept connection, if one leads to `endpoint`, is young enough, and the server has neither closed it nor said
     /// something that nobody asked for.
     fn take_idle(&mut self, clock: &dyn Clock, endpoint: &Endpoint) -> Option<Box<dyn Stream>> {
-        let Idle {
-            mut stream,
-            endpoint: kept,
-            since,
-        } = self.idle.take()?;
-        let young = clock.now().saturating_duration_since(since) < limits::HTTP_IDLE;
-        let usable = kept == *endpoint && young && matches!(stream.read_ready(&mut [0]), Ok(None));
-        usable.then_some(stream)
+        let now = clock.now();
+        // The one that was used last is the likeliest to live.
+        while let Some(mut idle) = self.kept.with(Vec::pop) {
+            let usable = idle.endpoint == *endpoint && idle.is_young(now);
+            if usable && matches!(idle.stream.read_ready(&mut [0]), Ok(None)) {
+                return Some(idle.stream);
+            }
+        }
+        None
     }
 
     /// One attempt on one connection, which is kept if it is clean afterwards.
@@ -86,13 +104,31 @@ impl Exchange {
         let begun = conversation.reader.begun();
         let response = exchanged.map_err(|error| Failure { begun, error })?;
         if response.reusable {
-            self.idle = Some(Idle {
+            let idle = Idle {
                 stream: conversation.stream,
                 endpoint: request.endpoint().clone(),
                 since: clock.now(),
+            };
+            // One too many is closed outside of the lock, as closing says goodbye.
+            let closed = self.kept.with(|kept| {
+                kept.push(idle);
+                (kept.len() > limits::HTTP_KEPT).then(|| kept.remove(0))
             });
+            drop(closed);
         }
         Ok(response)
+    }
+}
+
+impl Kept {
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<Idle>) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Idle {
+    fn is_young(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < limits::HTTP_IDLE
     }
 }
 

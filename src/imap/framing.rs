@@ -11,6 +11,8 @@ pub struct Framing {
     /// What is received and not yet read is `bytes[start..end]`.
     start: usize,
     end: usize,
+    /// The last read filled the space: more is coming.
+    streaming: bool,
     /// Up to here it is known to hold no LF, so that a line that comes byte by byte is not searched again and again.
     searched: usize,
 }
@@ -20,13 +22,21 @@ pub struct Framing {
 pub struct LineTooLong;
 
 impl Framing {
-    /// An empty buffer.
+    /// Without a buffer.
     pub fn new() -> Framing {
         Framing {
-            bytes: vec![0; limits::IMAP_BUFFER],
+            bytes: Vec::new(),
             start: 0,
             end: 0,
+            streaming: false,
             searched: 0,
+        }
+    }
+
+    /// Gives the memory back, if nothing is left to read; it is taken anew with the next bytes.
+    pub fn rest(&mut self) {
+        if self.is_empty() {
+            *self = Framing::new();
         }
     }
 
@@ -35,11 +45,18 @@ impl Framing {
     pub fn space(&mut self) -> &mut [u8] {
         let free = self.bytes.len().saturating_sub(self.end);
         // Moving the little that is left to the front is cheaper than many small reads.
-        if self.start > 0 && free < limits::IMAP_BUFFER / 2 {
+        if self.start > 0 && free < self.bytes.len() / 2 {
             self.bytes.copy_within(self.start..self.end, 0);
             self.end = self.end.saturating_sub(self.start);
             self.searched = self.searched.saturating_sub(self.start);
             self.start = 0;
+        }
+        // A connection that waits holds a small buffer, one mail makes it larger, a backlog large.
+        if self.bytes.is_empty() {
+            self.bytes.resize(limits::IMAP_WAITING_BUFFER, 0);
+        } else if self.streaming && self.bytes.len() < limits::IMAP_BUFFER {
+            let length = self.bytes.len().saturating_mul(4).min(limits::IMAP_BUFFER);
+            self.bytes.resize(length, 0);
         }
         // Only a line can fill the buffer; one byte over the limit (and its CRLF) is enough to know that it is too long.
         if self.end == self.bytes.len() {
@@ -53,6 +70,7 @@ impl Framing {
     /// Says that `count` bytes were put into [`Framing::space`].
     pub fn filled(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.bytes.len());
+        self.streaming = self.end == self.bytes.len();
     }
 
     /// The next line, without its LF and the CRs before it (some servers send two); `None` when it is not complete yet.
@@ -109,7 +127,7 @@ fn without_cr(mut line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::{Framing, LineTooLong};
-    use crate::limits::{IMAP_BUFFER, IMAP_RESPONSE};
+    use crate::limits::{IMAP_BUFFER, IMAP_RESPONSE, IMAP_WAITING_BUFFER};
 
     /// Feeds in steps of `step`, calling `read` whenever there is something new.
     fn feed(framing: &mut Framing, mut bytes: &[u8], step: usize, mut read: impl FnMut(&mut Framing)) {
@@ -174,13 +192,21 @@ mod tests {
     }
 
     #[test]
-    fn a_long_literal_needs_no_more_than_the_first_buffer() {
-        let mut framing = Framing::new();
-        let mut total = 0;
-        feed(&mut framing, &vec![b'x'; IMAP_BUFFER * 20], 7_000, |framing| {
-            total += framing.piece(u64::MAX).len();
-        });
-        assert_eq!(total, IMAP_BUFFER * 20);
-        assert_eq!(framing.bytes.len(), IMAP_BUFFER);
+    fn a_long_literal_makes_the_buffer_as_large_as_its_pieces_and_no_larger_than_its_limit() {
+        for (piece, buffer) in [
+            (100, IMAP_WAITING_BUFFER),
+            (7_000, IMAP_WAITING_BUFFER * 16),
+            (1_000_000, IMAP_BUFFER),
+        ] {
+            let mut framing = Framing::new();
+            let mut total = 0;
+            feed(&mut framing, &vec![b'x'; IMAP_BUFFER * 20], piece, |framing| {
+                total += framing.piece(u64::MAX).len();
+            });
+            assert_eq!(total, IMAP_BUFFER * 20);
+            assert_eq!(framing.bytes.len(), buffer, "in pieces of {piece}");
+            framing.rest();
+            assert_eq!(framing.bytes.len(), 0, "nothing is left to read");
+        }
     }
 }

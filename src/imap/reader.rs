@@ -135,6 +135,14 @@ impl Reader {
         matches!(self.place, Place::Response) && self.literals == 0 && self.framing.is_empty()
     }
 
+    /// Nothing is expected for a while: gives memory back, unless a response is half read.
+    pub fn rest(&mut self) {
+        if self.is_empty() {
+            self.collected = Vec::new();
+            self.framing.rest();
+        }
+    }
+
     /// Takes away what was received and not read: another layer begins there. Only between two responses.
     pub fn take_ahead(&mut self) -> Vec<u8> {
         self.framing.piece(u64::MAX).to_vec()

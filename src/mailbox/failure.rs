@@ -1,6 +1,7 @@
 //! What can end a session, and the one table of what follows.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use crate::backoff::{self, Backoff};
@@ -34,6 +35,8 @@ pub(crate) enum Failure {
     Spool(String),
     /// `--once`, and trying again has not helped, or cannot.
     GivenUp(String),
+    /// The system has no thread to give.
+    Thread(io::Error),
     /// The program was asked to stop.
     Stopping,
 }
@@ -79,7 +82,9 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
             | SessionError::Unavailable(_)
             | SessionError::Refused { .. } => again(backoff::NETWORK),
         },
-        Failure::Token(TokenError::Exchange(ExchangeError::Response { .. })) => again(backoff::NETWORK),
+        Failure::Token(TokenError::Exchange(ExchangeError::Response { .. })) | Failure::Thread(_) => {
+            again(backoff::NETWORK)
+        }
         Failure::Token(TokenError::Later { after, .. }) => Remedy::Again {
             backoff: backoff::NETWORK,
             at_least: after.unwrap_or_default(),
@@ -116,6 +121,7 @@ impl fmt::Display for Failure {
             Failure::Checkpoint(error) => error.fmt(formatter),
             Failure::Spool(reason) => write!(formatter, "state_dir: an attachment cannot be kept aside: {reason}"),
             Failure::GivenUp(reason) => formatter.write_str(reason),
+            Failure::Thread(error) => write!(formatter, "cannot start a thread: {error}"),
             Failure::Stopping => formatter.write_str("stopping"),
         }
     }

@@ -7,6 +7,7 @@ mod trust;
 pub use trust::{CaFileError, Protocol, Trust};
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -15,8 +16,9 @@ use rustls::{ClientConfig, ClientConnection, Error as RustlsError, ProtocolVersi
 use super::{NetError, NetErrorKind, Stream};
 use crate::clock::{Deadline, Phase};
 
-/// What is read from the socket at once while data streams in. rustls itself asks for 4 KiB at a time.
-const READ_AHEAD: usize = 32 * 1024;
+/// What is read from the socket at once while data streams in, at first and in the end. rustls itself asks for 4 KiB at a
+/// time. Two thousand mailboxes may get a mail at once, and one mail needs no large buffer.
+const READ_AHEAD: RangeInclusive<usize> = 8 * 1024..=32 * 1024;
 
 /// A connection inside TLS.
 pub(super) struct TlsStream {
@@ -223,9 +225,10 @@ impl Transport {
 }
 
 impl Read for Transport {
-    /// A read that fills rustls's small buffer says that more is waiting: from then on 32 KiB are read at once, until
-    /// something is written. A short read ends nothing: Dovecot's records are 22 bytes longer than the small buffer, so
-    /// that every second read would be of 22 bytes. An idle connection has just sent IDLE or a request, and holds no buffer.
+    /// A read that fills rustls's small buffer says that more is waiting: from then on 8 KiB are read at once, and more
+    /// when they were filled, until something is written. A short read ends nothing: Dovecot's records are 22 bytes longer
+    /// than the small buffer, so that every second read would be of 22 bytes. An idle connection has just sent IDLE or a
+    /// request, and holds no buffer.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.start < self.end {
             return Ok(self.hand_out(buffer));
@@ -235,7 +238,11 @@ impl Read for Transport {
             self.streaming = count == buffer.len();
             return Ok(count);
         }
-        self.ahead.resize(READ_AHEAD, 0);
+        if self.ahead.is_empty() {
+            self.ahead.resize(*READ_AHEAD.start(), 0);
+        } else if self.end == self.ahead.len() {
+            self.ahead.resize(*READ_AHEAD.end(), 0);
+        }
         let count = read_stream(&mut *self.stream, &mut self.ahead, self.deadline, &mut self.dry)?;
         (self.start, self.end) = (0, count);
         Ok(self.hand_out(buffer))

@@ -9,58 +9,64 @@ use crate::limits;
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
 /// A compressor and the last member that it made.
+#[derive(Default)]
 pub struct Gzip {
-    deflate: Compress,
+    /// About 300 KiB, from the first member to [`Gzip::rest`].
+    deflate: Option<Compress>,
     member: Vec<u8>,
 }
 
 impl Gzip {
-    /// About 300 KiB, for as long as it lives.
-    pub fn new() -> Gzip {
-        Gzip {
-            // The fastest level: mail arrives as fast as the server gives it, and better ones save little of base64.
-            deflate: Compress::new(Compression::fast(), false),
-            member: Vec::new(),
-        }
+    /// Gives the memory back: there may be nothing to compress for days.
+    pub fn rest(&mut self) {
+        *self = Gzip::default();
     }
 
     /// `pieces`, one behind the other, as one member. It needs no more memory than they do, and a little.
     pub fn member(&mut self, pieces: &[&[u8]]) -> Result<&[u8], CompressError> {
-        self.deflate.reset();
-        self.member.clear();
+        let Gzip { deflate, member } = self;
+        // The fastest level: mail arrives as fast as the server gives it, and better ones save little of base64.
+        let deflate = deflate.get_or_insert_with(|| Compress::new(Compression::fast(), false));
+        deflate.reset();
+        member.clear();
         // An event of unusual size made it grow.
-        self.member.shrink_to(limits::BATCH_BYTES);
-        self.member.extend_from_slice(&HEADER);
+        member.shrink_to(limits::BATCH_BYTES);
+        member.extend_from_slice(&HEADER);
         let mut check = Crc::new();
         for piece in pieces {
             check.update(piece);
-            self.push(piece)?;
+            push(deflate, piece, member)?;
         }
-        while self.step(&[], FlushCompress::Finish)? != Status::StreamEnd {}
+        while step(deflate, &[], FlushCompress::Finish, member)? != Status::StreamEnd {}
         // CRC32 and the length modulo 2^32, RFC 1952 section 2.3.1.
-        self.member.extend_from_slice(&check.sum().to_le_bytes());
-        self.member.extend_from_slice(&check.amount().to_le_bytes());
-        Ok(&self.member)
+        member.extend_from_slice(&check.sum().to_le_bytes());
+        member.extend_from_slice(&check.amount().to_le_bytes());
+        Ok(member)
     }
+}
 
-    fn push(&mut self, mut bytes: &[u8]) -> Result<(), CompressError> {
-        while !bytes.is_empty() {
-            let before = self.deflate.total_in();
-            self.step(bytes, FlushCompress::None)?;
-            let taken = self.deflate.total_in().saturating_sub(before);
-            bytes = usize::try_from(taken)
-                .ok()
-                .and_then(|taken| bytes.get(taken..))
-                .unwrap_or_default();
-        }
-        Ok(())
+fn push(deflate: &mut Compress, mut bytes: &[u8], member: &mut Vec<u8>) -> Result<(), CompressError> {
+    while !bytes.is_empty() {
+        let before = deflate.total_in();
+        step(deflate, bytes, FlushCompress::None, member)?;
+        let taken = deflate.total_in().saturating_sub(before);
+        bytes = usize::try_from(taken)
+            .ok()
+            .and_then(|taken| bytes.get(taken..))
+            .unwrap_or_default();
     }
+    Ok(())
+}
 
-    /// Compresses as much as there is room for, which is never none.
-    fn step(&mut self, bytes: &[u8], flush: FlushCompress) -> Result<Status, CompressError> {
-        self.member.reserve(limits::GZIP_STEP);
-        self.deflate.compress_vec(bytes, &mut self.member, flush)
-    }
+/// Compresses as much as there is room for, which is never none.
+fn step(
+    deflate: &mut Compress,
+    bytes: &[u8],
+    flush: FlushCompress,
+    member: &mut Vec<u8>,
+) -> Result<Status, CompressError> {
+    member.reserve(limits::GZIP_STEP);
+    deflate.compress_vec(bytes, member, flush)
 }
 
 #[cfg(test)]
@@ -95,7 +101,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_length_comes_back_and_the_same_bytes_are_the_same_member() {
-        let mut gzip = Gzip::new();
+        let mut gzip = Gzip::default();
         for length in [0, 1, 2, 1000, 65_535, 65_536, 1 << 20] {
             for bytes in [vec![b'x'; length], noise(length)] {
                 let member = gzip.member(&[&bytes]).expect("compressed").to_vec();
@@ -113,7 +119,7 @@ pub(crate) mod tests {
     #[test]
     fn pieces_are_one_member_wherever_they_are_cut() {
         let bytes = b"{\"a\":1}\n{\"b\":2}\n";
-        let mut gzip = Gzip::new();
+        let mut gzip = Gzip::default();
         for middle in 0..=bytes.len() {
             let (first, second) = bytes.split_at(middle);
             assert_eq!(inflated(gzip.member(&[first, second]).expect("compressed")), bytes);
@@ -122,10 +128,19 @@ pub(crate) mod tests {
 
     #[test]
     fn memory_that_one_large_batch_took_is_given_back_with_the_next() {
-        let mut gzip = Gzip::new();
+        let mut gzip = Gzip::default();
         gzip.member(&[&noise(3 * limits::BATCH_BYTES)]).expect("compressed");
         assert!(gzip.member.capacity() > 3 * limits::BATCH_BYTES);
         gzip.member(&[b"small"]).expect("compressed");
         assert!(gzip.member.capacity() <= limits::BATCH_BYTES + limits::GZIP_STEP);
+    }
+
+    #[test]
+    fn a_rest_gives_everything_back_and_changes_no_member() {
+        let mut gzip = Gzip::default();
+        let member = gzip.member(&[b"an event"]).expect("compressed").to_vec();
+        gzip.rest();
+        assert!(gzip.deflate.is_none() && gzip.member.capacity() == 0);
+        assert_eq!(gzip.member(&[b"an event"]).expect("compressed"), member);
     }
 }

@@ -73,7 +73,7 @@ impl LimaCharlie {
         // Without randomness no connection can be made either; that error is told then.
         let _ = random(&mut instance);
         LimaCharlie {
-            gzip: settings.sensor.compressed.then(Gzip::new),
+            gzip: settings.sensor.compressed.then(Gzip::default),
             settings,
             instance: message::uuid(instance),
             discovery: Discovery::default(),
@@ -150,6 +150,9 @@ impl Sink for LimaCharlie {
     }
 
     fn tend(&mut self) -> Result<(), DeliveryError> {
+        if let Some(gzip) = &mut self.gzip {
+            gzip.rest();
+        }
         let tended = self.stay_connected();
         if tended.is_err() {
             self.connection = None;

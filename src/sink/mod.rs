@@ -68,6 +68,11 @@ impl Batch {
         self.ends.is_empty()
     }
 
+    /// Forgets everything, the buffer as well: there may be nothing to deliver for days.
+    pub fn release(&mut self) {
+        *self = Batch::default();
+    }
+
     /// Forgets the events and keeps the buffer, but for what an event of unusual size made it grow.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -108,7 +113,8 @@ pub trait Sink: Send {
     /// some or all of the events: the same batch is delivered again, and the events' ids tell the repeats.
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
 
-    /// Called now and then while there is nothing to deliver: what a connection needs to stay alive.
+    /// Called now and then while there is nothing to deliver: what a connection needs to stay alive, or its end; memory
+    /// that only a delivery needs is given back.
     fn tend(&mut self) -> Result<(), DeliveryError> {
         Ok(())
     }

@@ -20,12 +20,12 @@ use super::gzip::Gzip;
 use super::{Batch, DeliveryError, Reached, Sink};
 use crate::clock::Clock;
 use crate::event::EventId;
-use crate::http::exchange::Exchange;
+use crate::http::exchange::{Exchange, Kept};
 use crate::http::request::{FieldError, Request};
 use crate::http::response::Response;
 use crate::net::Dial;
 
-/// Posts batches over one kept connection.
+/// Posts batches over kept connections.
 pub struct Webhook {
     prepared: Prepared,
     /// Where bodies are compressed.
@@ -40,11 +40,20 @@ impl Webhook {
     pub fn new(settings: &Settings, dial: Arc<dyn Dial>, clock: Arc<dyn Clock>) -> Result<Webhook, SettingsError> {
         Ok(Webhook {
             prepared: Prepared::new(settings)?,
-            gzip: settings.compressed.then(Gzip::new),
+            gzip: settings.compressed.then(Gzip::default),
             exchange: Exchange::new(),
             dial,
             clock,
         })
+    }
+
+    /// Keeps its connections together with others that have the same receiver and dial in the same way.
+    #[must_use]
+    pub fn sharing(self, kept: Arc<Kept>) -> Webhook {
+        Webhook {
+            exchange: Exchange::sharing(kept),
+            ..self
+        }
     }
 }
 
@@ -92,6 +101,14 @@ impl Sink for Webhook {
                 after: None,
             }),
         }
+    }
+
+    fn tend(&mut self) -> Result<(), DeliveryError> {
+        self.exchange.close_old(&*self.clock);
+        if let Some(gzip) = &mut self.gzip {
+            gzip.rest();
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::wanted::Wanted;
-use crate::log;
+use crate::{limits, log};
 
 /// The threads of one account's mailboxes.
 pub(super) struct Threads {
@@ -101,7 +101,10 @@ impl Threads {
                 drop(ended);
             }
         };
-        let thread = thread::Builder::new().name("mailbox".to_owned()).spawn(work)?;
+        let thread = thread::Builder::new()
+            .name("mailbox".to_owned())
+            .stack_size(limits::WATCHING_STACK)
+            .spawn(work)?;
         self.running.insert(name.clone(), Running { lifetime, thread });
         Ok(())
     }

@@ -1,5 +1,6 @@
 mod sockets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Exchange, ExchangeError};
@@ -55,6 +56,21 @@ fn a_request_leaves_whole_and_its_response_comes_back() {
         [(1, [request().head(8), b"{\"a\":1}\n".to_vec()].concat())]
     );
     assert_eq!(network.dialled(), ["a.example:443"]);
+}
+
+#[test]
+fn connections_are_shared_and_the_last_one_used_is_used_again() {
+    let network = Network::new([vec![Step::Request, say(OK), Step::Request, say(OK)]]);
+    let kept = Arc::default();
+    for body in [b"1", b"2"] {
+        let mut exchange = Exchange::sharing(Arc::clone(&kept));
+        assert_eq!(send(&network, &mut exchange, body).expect("answered").status, 200);
+    }
+    assert_eq!(connections(&network), [1, 1]);
+    network.clock.advance(limits::HTTP_IDLE);
+    let exchange = Exchange::sharing(Arc::clone(&kept));
+    exchange.close_old(&*network.clock);
+    assert!(kept.with(|kept| kept.is_empty()), "too old to be used again");
 }
 
 #[test]

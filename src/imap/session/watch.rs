@@ -53,6 +53,8 @@ impl Session {
     fn idle(&mut self, patience: Duration, meanwhile: &mut dyn FnMut()) -> Result<Idled, SessionError> {
         self.expect_in_flight(0)?;
         let tag = self.send(&Command::Idle)?;
+        // The next bytes may be hours away; a handful of them needs no large buffer.
+        self.connection.reader.rest();
         let mut waiting = Patience::new(Phase::Command, limits::IMAP_COMMAND);
         let mut idling = false;
         let mut slices = slices(patience);

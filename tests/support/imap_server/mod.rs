@@ -243,7 +243,7 @@ impl ImapServer {
     pub fn deliver_to(&self, name: &str, mail: &[u8]) -> u32 {
         self.state.change(|state| {
             let uid = state.mailbox(name).expect("a mailbox that was created").append(mail);
-            state.tell_idlers();
+            state.tell_idlers_where(|view| view.mailbox == name);
             uid
         })
     }
@@ -406,10 +406,15 @@ impl State {
     }
 
     fn tell_idlers(&mut self) {
+        self.tell_idlers_where(|_| true);
+    }
+
+    /// Tells those whom it may concern: to ask two thousand sessions at every occasion takes longer than what is measured.
+    fn tell_idlers_where(&mut self, concerned: impl Fn(&View) -> bool) {
         if self.has(&Fault::IdleNeverFires) {
             return;
         }
-        for view in self.views.iter_mut().filter(|view| view.idle) {
+        for view in self.views.iter_mut().filter(|view| view.idle && concerned(view)) {
             let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.name == view.mailbox);
             if let Some(mailbox) = mailbox {
                 let news = view.news(mailbox);

@@ -481,7 +481,7 @@ impl Session<'_> {
             }
             state.record.idling = state.views.iter().filter(|view| view.idle).count();
             // What came between EXAMINE and IDLE must not wait for the next mail.
-            state.tell_idlers();
+            state.tell_idlers_where(|view| Arc::ptr_eq(&view.connection, connection));
         });
     }
 
