@@ -7,8 +7,9 @@ use crate::clock::Clock;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::SessionError;
 use crate::imap::wanted::Wanted;
-use crate::mailbox::failure::{Failure, Remedy, remedy};
+use crate::mailbox::failure::{Failure, Remedy, is_grave, remedy};
 use crate::mailbox::{Credentials, Login, Until, insists, whole_seconds};
+use crate::metrics::{Concern, Counters, Moment, Vitals};
 use crate::net::Dial;
 use crate::turns::{Turn, Turns};
 use crate::{imap, limits, log};
@@ -25,6 +26,8 @@ pub struct Account {
     pub dial: Arc<dyn Dial>,
     /// Whose turn it is to have a connection: a listing needs one as well.
     pub turns: Arc<Turns>,
+    /// How the listing is, for whoever asks.
+    pub counters: Arc<Counters>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// How long it is followed: [`Until::CaughtUp`] is one listing.
@@ -47,6 +50,7 @@ impl Account {
                 Ok(mailboxes) => {
                     attempt = 0;
                     listed = true;
+                    self.note(Vitals::opened);
                     let gone = there_are(&mailboxes);
                     if self.until == Until::CaughtUp {
                         return true;
@@ -68,6 +72,8 @@ impl Account {
                             self.give_up(&failure);
                             return listed;
                         }
+                        let (reason, grave) = (failure.to_string(), is_grave(backoff));
+                        self.note(|vitals, now| vitals.failed(Concern::Opening, reason, grave, now));
                         self.warn(&failure, delay);
                         delay
                     }
@@ -98,6 +104,11 @@ impl Account {
         let mailboxes = mailboxes?;
         turn.hand_over(session);
         Ok(mailboxes)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Vitals, Moment)) {
+        let now = Moment::now(&*self.clock);
+        self.counters.note(|vitals| change(vitals, now));
     }
 
     fn login(&self) -> Login<'_> {

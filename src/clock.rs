@@ -60,6 +60,8 @@ pub enum Phase {
     Response,
     /// WebSocket: the next message.
     Message,
+    /// HTTP, to us: a request.
+    Request,
 }
 
 impl fmt::Display for Phase {
@@ -78,6 +80,7 @@ impl fmt::Display for Phase {
             Phase::FirstByte => "HTTP first byte",
             Phase::Response => "HTTP response",
             Phase::Message => "WebSocket",
+            Phase::Request => "HTTP request",
         })
     }
 }

@@ -23,7 +23,8 @@
 //! 4. [`sink`], [`http::exchange`], [`websocket`], [`net`]: how an event gets out, and what a connection is; [`oauth`]:
 //!    who gets in.
 //! 5. [`checkpoint`], [`dead_letter`], [`attempts`]: what survives a crash. [`limits`]: every bound on bytes from outside.
-//! 6. [`turns`], [`account`]: several mailboxes of one account. [`config`], [`command_line`], [`supervisor`]: how all of it is started.
+//! 6. [`turns`], [`account`]: several mailboxes of one account. [`metrics`], [`health`]: how they are, for whoever asks.
+//!    [`config`], [`command_line`], [`supervisor`]: how all of it is started.
 //!
 //! A module uses what stands above it in the list below, never what stands under it.
 //!
@@ -79,6 +80,8 @@ pub mod turns;
 pub mod mailbox;
 
 pub mod account;
+
+pub mod health;
 
 pub mod config;
 

@@ -172,6 +172,26 @@ pub const DEAD_LETTER_LINE: usize = 64 << 20;
 /// Times that `mailtap replay` tries a receiver that is away. Reached: it ends, and says what was not acknowledged.
 pub const REPLAY_ATTEMPTS: u32 = 5;
 
+// ---- health ----
+
+/// The head of a request; Prometheus sends 300 bytes. Reached: 431.
+pub const HEALTH_HEAD: usize = 8 * 1024;
+/// From the connection to the end of the request's head. Reached: 408.
+pub const HEALTH_REQUEST: Duration = Duration::from_secs(5);
+/// From there to the end of the answer, which a slow client may not take. Reached: the connection is closed.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(10);
+/// How long a client may take to close after the answer. Reached: we do.
+pub const HEALTH_LINGER: Duration = Duration::from_secs(1);
+/// Connections at a time: Prometheus, a probe and a person at once are three. Reached: one more ends the oldest.
+pub const HEALTH_CONNECTIONS: usize = 16;
+/// After a connection that could not be accepted, as where no file or thread is to be had.
+pub const HEALTH_NOT_ACCEPTED: Duration = Duration::from_secs(5);
+/// For how long what may pass of itself is no reason to be red: five tries to connect. Reached: `/healthz` answers 503.
+pub const HEALTH_GRACE: Duration = Duration::from_secs(2 * 60);
+/// For how long a mailbox's thread may hear nothing: longer than an IDLE ([`IDLE_CYCLE`]) with a slow listing behind it
+/// ([`IMAP_SLOW_COMMAND`]), and than the largest event takes by [`HTTP_FLOOR_RATE`]. Reached: `/healthz` answers 503.
+pub const HEALTH_SILENCE: Duration = Duration::from_secs(15 * 60);
+
 // ---- config ----
 
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.

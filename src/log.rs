@@ -65,7 +65,7 @@ pub fn line(unix_milliseconds: i64, level: Level, what: &str, fields: &Fields<'_
 }
 
 /// Control characters, line separators and bidirectional controls as `\u{…}`.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let invisible = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');

@@ -50,7 +50,7 @@ use crate::imap::pace::Pace;
 use crate::imap::resume::{Known, Memory, Recent, Rescan};
 use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
-use crate::metrics::{Counter, Counters};
+use crate::metrics::{Concern, Counter, Counters, Doing, Moment, Vitals};
 use crate::net::Dial;
 use crate::sink::artifact::Artifacts;
 use crate::sink::{Batch, DeliveryError, Sink};
@@ -151,6 +151,8 @@ struct Life {
     /// Mails that the server refused, by how many sessions; and what it said in this one.
     refusals: BTreeMap<u32, u32>,
     refused: BTreeMap<u32, String>,
+    /// What a failure would be about: until the mailbox is open, opening it.
+    concern: Concern,
     /// A mail came in this session: the server has its mails at hand.
     came: bool,
     /// A mail that came before, to ask for where none came.
@@ -198,6 +200,7 @@ impl Life {
             stumbles: BTreeMap::new(),
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
+            concern: Concern::Opening,
             came: false,
             witness: None,
             looked: None,
@@ -209,6 +212,7 @@ impl Life {
     }
 
     fn run(&mut self) -> bool {
+        self.note(Vitals::fell_behind);
         self.mend_dead_letters();
         let finished = self.until_stopped();
         self.mailbox.sink.close();
@@ -249,6 +253,7 @@ impl Life {
     /// What came whole is delivered before anything else, or sessions that end early would never get on. The mail at which
     /// this one ended is noted: servers answer in the order of UIDs, so it is the first that did not come.
     fn settle(&mut self, failure: Failure) -> Failure {
+        self.note(Vitals::fell_behind);
         self.nothing_in_hand();
         if remedy(&failure) == Remedy::Stop {
             return failure;
@@ -290,6 +295,7 @@ impl Life {
         let level = if served && failure.is_an_end() {
             Level::Info
         } else {
+            self.note_failure(failure, backoff);
             Level::Warn
         };
         self.log(
@@ -297,24 +303,28 @@ impl Life {
             "trying again",
             &[("reason", failure), ("in_seconds", &whole_seconds(delay))],
         );
-        self.mailbox.clock.wait(delay);
+        self.pause(delay);
     }
 
     /// One turn, which nearly always is one connection, from greeting to failure.
     fn session(&mut self) -> Result<End, Failure> {
+        self.concern = Concern::Opening;
         self.came = false;
         self.refused.clear();
         self.caught_up = None;
+        self.note(|vitals, now| vitals.begin(Doing::Turn, now));
         let turn = self.turn.take().or_else(|| self.mailbox.turns.wait());
         let Some(turn) = turn.filter(|_| !self.stopping()) else {
             return Err(Failure::Stopping);
         };
+        self.note(|vitals, now| vitals.begin(Doing::Server, now));
         let began = self.mailbox.clock.now();
         let (mut session, turn) = on_its_own_stack(|| self.enter(turn))?;
         let mut first = !std::mem::take(&mut self.made_way);
         let mut watched = None;
         while !self.stopping() {
             on_its_own_stack(|| self.look(&mut session, watched))?;
+            self.note(|vitals, _| vitals.caught_up());
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
             if self.mailbox.until == Until::CaughtUp {
@@ -323,6 +333,7 @@ impl Life {
             }
             if turn.others_wait() {
                 turn.hand_over(session);
+                self.note(Vitals::fell_behind);
                 self.make_way(began);
                 return Ok(End::MadeWay);
             }
@@ -333,6 +344,8 @@ impl Life {
             };
             let patience = self.due.patience(self.mailbox.clock.now(), patience);
             watched = Some(session.watch(patience, &mut || self.tend())?);
+            self.answered();
+            self.note(Vitals::fell_behind);
         }
         session.log_out();
         Err(Failure::Stopping)
@@ -344,6 +357,8 @@ impl Life {
         let selected = self.open(&mut session)?;
         let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
         self.begin(&mut session, selected, uid_next)?;
+        self.concern = Concern::Reading;
+        self.note(Vitals::opened);
         Ok((session, turn))
     }
 
@@ -397,7 +412,7 @@ impl Life {
     fn make_way(&mut self, began: Instant) {
         self.made_way = true;
         let since = self.mailbox.clock.now().saturating_duration_since(began);
-        self.mailbox.clock.wait(limits::BETWEEN_TURNS.saturating_sub(since));
+        self.pause(limits::BETWEEN_TURNS.saturating_sub(since));
     }
 
     /// Keeps the receiver's connection alive. What fails here is told once; mail is not at stake.
@@ -411,8 +426,34 @@ impl Life {
         self.untended = failed;
     }
 
+    /// Waits on purpose.
+    fn pause(&self, delay: Duration) {
+        let before = self.mailbox.counters.vitals().doing;
+        self.note(|vitals, now| vitals.begin(Doing::Pause, now));
+        self.mailbox.clock.wait(delay);
+        if let Some((doing, _)) = before {
+            self.note(|vitals, now| vitals.begin(doing, now));
+        }
+    }
+
     fn stopping(&self) -> bool {
         self.mailbox.clock.stopping()
+    }
+
+    /// The IMAP server answered.
+    fn answered(&self) {
+        self.note(Vitals::answered);
+    }
+
+    fn note_failure(&self, failure: &Failure, backoff: Backoff) {
+        let grave = failure::is_grave(backoff);
+        self.note(|vitals, now| vitals.failed(self.concern, failure.to_string(), grave, now));
+    }
+
+    /// How the mailbox is, for whoever asks.
+    fn note(&self, change: impl FnOnce(&mut Vitals, Moment)) {
+        let now = Moment::now(&*self.mailbox.clock);
+        self.mailbox.counters.note(|vitals| change(vitals, now));
     }
 
     fn count(&self, counter: Counter) {

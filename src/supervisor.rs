@@ -8,7 +8,7 @@ mod threads;
 pub use check::{Step, Verdict};
 pub use outcome::Outcome;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -31,9 +31,10 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter, Receiver};
 use crate::dead_letter::DeadLetters;
 use crate::http::exchange::Kept;
+use crate::health::Health;
 use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::{Credentials, Mailbox, Until, insists};
-use crate::metrics::Counters;
+use crate::metrics::{Concern, Counter, Counters, Entered, Entry, Moment, Registry};
 use crate::net::Dial;
 use crate::net::dial::TcpDialer;
 use crate::net::proxy;
@@ -74,6 +75,7 @@ struct Program {
     claims: Claims,
     until: Until,
     tally: Tally,
+    registry: Arc<Registry>,
 }
 
 /// One account and its mailboxes to be: what it takes to make a [`Mailbox`], as often as needed.
@@ -150,6 +152,7 @@ impl Supervisor {
             }
         }
         let directories = self.state_directories(manner)?;
+        let registry = self.tell_health(manner)?;
         self.stop_on_signals()
             .map_err(|error| format!("cannot listen to signals: {error}"))?;
         let program = Arc::new(Program {
@@ -159,6 +162,7 @@ impl Supervisor {
             claims: Claims::default(),
             until: manner.until,
             tally: Tally::default(),
+            registry,
         });
         let (ended, ends) = mpsc::channel::<()>();
         let mut guards = Vec::new();
@@ -173,6 +177,24 @@ impl Supervisor {
         drop(ended);
         let all = wait_for_ends(&ends, &*program.clock);
         Ok(program.tally.outcome(manner.until, all))
+    }
+
+    /// Listens wherever a section asks for it; each tells of the whole process. Refused rather than left out: whoever asks
+    /// for it relies on it. What is done once has an exit code, and may be done beside the mailtap that has the port.
+    fn tell_health(&self, manner: Manner) -> Result<Arc<Registry>, String> {
+        let registry: Arc<Registry> = Arc::default();
+        if manner != Manner::default() {
+            return Ok(registry);
+        }
+        let health = Health::new(Arc::clone(&registry), Arc::clone(&self.clock) as Arc<dyn Clock>);
+        let addresses = self.watches.iter().filter_map(|watch| watch.adapter.healthcheck);
+        for address in addresses.collect::<BTreeSet<_>>() {
+            health
+                .listen(address)
+                .map_err(|error| format!("healthcheck: cannot listen on {address}: {error}"))?;
+            log::info("healthcheck", &[("address", &address)]);
+        }
+        Ok(registry)
     }
 
     /// Each one locked, unless nothing is to be written.
@@ -267,6 +289,11 @@ impl Watch {
         // They outlive a mailbox that panics.
         let counters: Arc<Counters> = Arc::default();
         let mut caught_up = false;
+        let _entered = self.enter(program, Some(name), &counters);
+        let defect = |reason: &str| {
+            let now = Moment::now(&**lifetime);
+            counters.note(|vitals| vitals.failed(Concern::Reading, reason.to_owned(), true, now));
+        };
         while !lifetime.stopping() {
             match self.mailbox(name, kind, lifetime, &counters, program) {
                 Ok(mailbox) => {
@@ -275,8 +302,11 @@ impl Watch {
                         caught_up = all;
                         break;
                     }
+                    counters.count(Counter::Defects);
+                    let what = "a defect of mailtap ended this mailbox; it begins again";
+                    defect(what);
                     log::error(
-                        "a defect of mailtap ended this mailbox; it begins again",
+                        what,
                         &[
                             ("server", &self.adapter.imap.endpoint),
                             ("username", &self.adapter.imap.username),
@@ -285,7 +315,10 @@ impl Watch {
                         ],
                     );
                 }
-                Err(error) => log::error(&error, &[("mailbox", name)]),
+                Err(error) => {
+                    defect(&error);
+                    log::error(&error, &[("mailbox", name)]);
+                }
             }
             if !insists(program.until, panics.saturating_add(1), backoff::NETWORK) {
                 break;
@@ -342,13 +375,24 @@ impl Watch {
         })
     }
 
-    fn account(&self, program: &Program) -> Account {
+    /// Shows `counters` to whoever asks.
+    fn enter(&self, program: &Program, mailbox: Option<&MailboxName>, counters: &Arc<Counters>) -> Entered {
+        program.registry.enter(Entry {
+            server: self.adapter.imap.endpoint.to_string(),
+            username: self.adapter.imap.username.clone(),
+            mailbox: mailbox.map(|name| name.as_str().to_owned()),
+            counters: Arc::clone(counters),
+        })
+    }
+
+    fn account(&self, program: &Program, counters: &Arc<Counters>) -> Account {
         Account {
             imap: self.adapter.imap.clone(),
             credentials: self.credentials.clone(),
             wanted: self.adapter.mailboxes.clone(),
             dial: Arc::clone(&self.dial),
             turns: Arc::clone(&self.turns),
+            counters: Arc::clone(counters),
             clock: Arc::clone(&program.clock) as Arc<dyn Clock>,
             until: program.until,
             random,

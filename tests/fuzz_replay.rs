@@ -33,6 +33,7 @@ const TARGETS: &[Target] = &[
         "event::build::filename",
         mailtap::event::build::filename::fuzz,
     ),
+    ("health_request", "health::request", mailtap::health::request::fuzz),
     ("http_response", "http::response", mailtap::http::response::fuzz),
     ("http_url", "http::url", mailtap::http::url::fuzz),
     ("imap_response", "imap::reader", mailtap::imap::reader::fuzz),

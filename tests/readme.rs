@@ -11,6 +11,7 @@
 use std::fs;
 use std::path::Path;
 
+use mailtap::health::exposition;
 use mailtap::limits;
 use mailtap::mime::anomaly::FLAGS;
 
@@ -88,6 +89,30 @@ fn the_limits_are_the_code_s() {
         .collect();
     assert_eq!(shown, expected);
     assert!(readme.contains(&format!("at most one batch ({} events)", limits::BATCH_EVENTS)));
+}
+
+#[test]
+fn the_metrics_are_the_code_s() {
+    let expected: Vec<Vec<String>> = exposition::families()
+        .into_iter()
+        .map(|family| {
+            let (kind, labels, help) = (family.kind.to_owned(), family.labels.join(", "), family.help.to_owned());
+            vec![family.name.to_owned(), kind, labels, help]
+        })
+        .collect();
+    assert_eq!(table(&read("README.md"), "src/health/exposition.rs"), expected);
+    let readme = read("README.md");
+    for said in [
+        format!(
+            "| {} minutes after the first failure |",
+            limits::HEALTH_GRACE.as_secs() / 60
+        ),
+        format!("| for {} minutes |", limits::HEALTH_SILENCE.as_secs() / 60),
+        format!("within {}\nseconds", limits::HEALTH_REQUEST.as_secs()),
+        format!("at most {} connections", limits::HEALTH_CONNECTIONS),
+    ] {
+        assert!(readme.contains(&said), "{said}");
+    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) type Key = (&'static str, Shape);
 pub(super) static DOCUMENT: Shape = Shape::Section(&[
     ("sensor_type", Shape::Text),
     ("imap", Shape::Section(IMAP_KEYS)),
-    ("healthcheck", Shape::Number),
+    ("healthcheck", Shape::Text),
 ]);
 
 /// `imap:`, which is also what `key=value` arguments fill.
@@ -62,6 +62,7 @@ const IMAP_KEYS: &[Key] = &[
     ("tls_pin_sha256", Shape::Text),
     ("proxy", PROXY),
     ("state_dir", Shape::Text),
+    ("healthcheck", Shape::Text),
 ];
 
 const OAUTH: Shape = Shape::Section(&[

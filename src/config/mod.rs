@@ -5,6 +5,7 @@
 
 mod document;
 pub mod duration;
+mod healthcheck;
 mod json;
 mod key_value;
 mod keys;
@@ -24,6 +25,7 @@ mod yaml;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::imap::action::Action;
@@ -70,6 +72,8 @@ pub struct Adapter {
     pub receiver: Receiver,
     /// `attachment_ingest_key`: where attachments are stored apart.
     pub artifacts: Option<sink::artifact::Settings>,
+    /// `healthcheck`: where the process, with everything it watches, tells how it is.
+    pub healthcheck: Option<SocketAddr>,
 }
 
 impl Adapter {

@@ -9,7 +9,7 @@ use super::keys::Shape;
 use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
+use super::{Adapter, Receiver, healthcheck, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
@@ -30,14 +30,19 @@ pub(super) fn adapters(
     for document in documents {
         refuse_other_adapters(document)?;
         keys::check(document, &keys::DOCUMENT)?;
-        refuse_health_check(document)?;
         let Some(imap) = document.get("imap") else {
             return Err(Finding::at(
                 document.place,
                 "imap: missing; the settings of the mailbox stand under it",
             ));
         };
-        let (adapter, found) = adapter(imap, "imap", environment)?;
+        let (mut adapter, found) = adapter(imap, "imap", environment)?;
+        if let Some(address) = healthcheck::healthcheck(document, "healthcheck")?
+            && adapter.healthcheck.replace(address).is_some()
+        {
+            let message = "imap.healthcheck: is set above imap as well; leave one of the two";
+            return Err(Finding::at(imap.place, message));
+        }
         for name in adapter.mailboxes.iter().filter_map(Wanted::name) {
             if !watched.insert((adapter.imap.account(), name.clone())) {
                 let message =
@@ -59,7 +64,6 @@ pub(super) fn adapter_of_arguments(
     arguments: &Node,
     environment: Environment<'_>,
 ) -> Result<(Adapter, Vec<Finding>), Finding> {
-    refuse_health_check(arguments)?;
     if arguments.get("imap").is_some() {
         let message = "imap: arguments are all about the mailbox; leave `imap.` away, as in `server=…`";
         return Err(Finding::at(None, message));
@@ -94,17 +98,6 @@ fn refuse_other_adapters(document: &Node) -> Result<(), Finding> {
     }
 }
 
-fn refuse_health_check(document: &Node) -> Result<(), Finding> {
-    match document.get("healthcheck") {
-        None => Ok(()),
-        Some(Node {
-            content: Content::Scalar(port),
-            ..
-        }) if port.expose() == "0" => Ok(()),
-        Some(node) => Err(Finding::at(node.place, "healthcheck: is not built yet; remove it")),
-    }
-}
-
 fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Adapter, Vec<Finding>), Finding> {
     let section = Section {
         node: Some(imap),
@@ -113,6 +106,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         environment,
     };
     let is_insecure = section.flag("is_insecure")?;
+    let healthcheck = healthcheck::healthcheck(imap, &keys::join(path, "healthcheck"))?;
     let security = security(&section, is_insecure)?;
     let endpoint =
         server::endpoint(&section.required("server")?, security).map_err(|reason| section.fault("server", &reason))?;
@@ -176,6 +170,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         event,
         receiver,
         artifacts,
+        healthcheck,
     };
     Ok((adapter, notices))
 }

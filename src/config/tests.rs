@@ -2,6 +2,7 @@
 
 mod credentials;
 mod documents;
+mod healthcheck;
 mod limacharlie;
 mod mailboxes;
 mod settings;

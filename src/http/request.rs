@@ -143,12 +143,12 @@ impl fmt::Display for FieldError {
 impl std::error::Error for FieldError {}
 
 /// `tchar` of RFC 9110 section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// What a field value is made of (RFC 9110 section 5.5): anything but control characters; HTAB is one that may.
-pub(super) fn is_field_byte(byte: u8) -> bool {
+pub(crate) fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || !byte.is_ascii_control()
 }
 

@@ -10,6 +10,7 @@ use crate::event::raw::Collected;
 use crate::event::{Message, Part};
 use crate::limits;
 use crate::log::Level;
+use crate::metrics::{Concern, Doing};
 use crate::sink::DeliveryError;
 
 impl Life {
@@ -24,6 +25,7 @@ impl Life {
         // It was read whole. That the program ends while it waits for the store says nothing of the mail.
         self.mailbox.attempts.succeeded();
         self.nothing_in_hand();
+        self.note(|vitals, now| vitals.begin(Doing::Attachments, now));
         let mut stored = BTreeSet::new();
         for attachment in attachments {
             if self.store_attachment(&attachment, &kept)? {
@@ -31,6 +33,10 @@ impl Life {
             }
         }
         name_artifacts(&mut mail.event.message, &stored);
+        self.note(|vitals, now| {
+            vitals.well(Concern::Storing);
+            vitals.begin(Doing::Server, now);
+        });
         Ok(())
     }
 
@@ -59,12 +65,14 @@ impl Life {
             let delay = backoff.delay(attempt, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
             self.insist(attempt, backoff, &error)?;
+            let grave = matches!(error, DeliveryError::Configuration { .. });
+            self.note(|vitals, now| vitals.failed(Concern::Storing, error.to_string(), grave, now));
             self.log(
                 Level::Warn,
                 "attachment not stored, trying again",
                 &[("reason", &error), ("in_seconds", &whole_seconds(delay))],
             );
-            self.mailbox.clock.wait(delay);
+            self.pause(delay);
             if self.stopping() {
                 return Err(Failure::Stopping);
             }

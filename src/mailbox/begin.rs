@@ -77,6 +77,7 @@ impl Life {
         }
         self.uid_validity = uid_validity;
         self.frontier.divide(uid_next);
+        self.frontier.reaches(uid_next, selected.exists);
         if !self.made_way || resumed != Resume::GoOn(self.frontier.position()) {
             self.report(resumed, selected, uid_next, position);
         }

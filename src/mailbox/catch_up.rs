@@ -39,6 +39,7 @@ impl Life {
         if self.frontier.left() == 0 {
             self.rescan = None;
         }
+        self.frontier.all_listed();
         self.move_on()?;
         Ok(found)
     }
@@ -53,6 +54,7 @@ impl Life {
             let Ok(first) = u32::try_from(next) else { break };
             let last = u32::try_from(window_end.saturating_sub(1)).unwrap_or(u32::MAX);
             let listed = session.list(first, last)?;
+            self.answered();
             let (whole, empty) = (listed.len() < limits::LISTED_MAILS, listed.is_empty());
             let listed = self.without_presumed(session, listed)?;
             self.frontier.listed(&listed);
@@ -72,6 +74,7 @@ impl Life {
         let mut found = false;
         while let Ok(first) = u32::try_from(self.frontier.look_back()) {
             let listed = session.list(first, u32::MAX)?;
+            self.answered();
             let whole = listed.len() < limits::LISTED_MAILS;
             let listed = self.without_presumed(session, listed)?;
             let (listed, late) = self.frontier.listed_at_end(listed);

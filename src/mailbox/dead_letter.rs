@@ -8,8 +8,9 @@ use super::{Life, whole_seconds};
 use crate::backoff;
 use crate::dead_letter::{Content, Letter};
 use crate::event::{Origin, build};
+use crate::limits;
 use crate::log::Level;
-use crate::metrics::Counter;
+use crate::metrics::{Concern, Counter};
 use crate::mime::date;
 use crate::sink::DeliveryError;
 
@@ -40,6 +41,10 @@ impl Life {
             self.done(known.uid);
         }
         self.batch.clear();
+        // One event is its own trouble; a receiver that refuses another one as well takes nothing.
+        if self.refused_in_a_row < limits::REFUSED_EVENT {
+            self.note(|vitals, _| vitals.well(Concern::Delivering));
+        }
         self.move_on()
     }
 
@@ -101,12 +106,16 @@ impl Life {
             let delay = backoff::DELIVERY.delay(attempt, (self.mailbox.random)());
             attempt = attempt.saturating_add(1);
             self.insist(attempt, backoff::DELIVERY, &error)?;
+            self.note(|vitals, now| vitals.failed(Concern::Writing, error.to_string(), true, now));
             let seconds = whole_seconds(delay);
             self.log(Level::Error, what, &[("reason", &error), ("in_seconds", &seconds)]);
-            self.mailbox.clock.wait(delay);
+            self.pause(delay);
             if self.stopping() {
                 return Err(Failure::Stopping);
             }
+        }
+        if attempt > 0 {
+            self.note(|vitals, _| vitals.well(Concern::Writing));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::backoff;
 use crate::imap::resume::{Known, Memory, Position};
 use crate::limits;
 use crate::log::Level;
-use crate::metrics::Counter;
+use crate::metrics::{Concern, Counter, Doing, Vitals};
 use crate::sink::{Batch, DeliveryError};
 
 impl Life {
@@ -20,12 +20,17 @@ impl Life {
         // Halves that wait for their turn, the last one first.
         let mut later = Vec::new();
         self.nothing_in_hand();
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        self.note(|vitals, now| vitals.begin(Doing::Receiver, now));
         while !self.batch.is_empty() {
             self.deliver_batch(&mut later)?;
             if let Some(half) = later.pop() {
                 (self.batch, self.batched) = half;
             }
         }
+        self.note(|vitals, now| vitals.begin(Doing::Server, now));
         Ok(())
     }
 
@@ -62,6 +67,8 @@ impl Life {
             let delay = backoff.delay(attempts, (self.mailbox.random)()).max(at_least);
             attempt = attempt.saturating_add(1);
             self.insist(attempt, backoff, &error)?;
+            let grave = matches!(error, DeliveryError::Configuration { .. });
+            self.note(|vitals, now| vitals.failed(Concern::Delivering, error.to_string(), grave, now));
             self.log(
                 Level::Warn,
                 "not delivered, trying again",
@@ -72,11 +79,12 @@ impl Life {
                     ("in_seconds", &whole_seconds(delay)),
                 ],
             );
-            self.mailbox.clock.wait(delay);
+            self.pause(delay);
             if self.stopping() {
                 return Err(Failure::Stopping);
             }
         }
+        self.note(Vitals::acknowledged);
         if attempt > 0 {
             self.log(Level::Info, "delivering again", &[]);
         }
@@ -116,6 +124,7 @@ impl Life {
 
     /// Remembers how far delivery has come, if that is another place.
     pub(super) fn move_on(&mut self) -> Result<(), Failure> {
+        self.note(|vitals, _| vitals.behind = Some(self.frontier.behind()));
         let memory = self.memory();
         if self.remembered.as_ref() == Some(&memory) {
             return Ok(());
@@ -131,6 +140,7 @@ impl Life {
         if got_on {
             self.attempt = 0;
             self.fruitless = 0;
+            self.note(|vitals, _| vitals.well(Concern::Reading));
         }
         Ok(())
     }

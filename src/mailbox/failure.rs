@@ -95,6 +95,11 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
     }
 }
 
+/// Whether somebody must do something, because waiting will not help.
+pub(crate) fn is_grave(backoff: Backoff) -> bool {
+    backoff == backoff::AUTHENTICATION || backoff == backoff::CONFIGURATION
+}
+
 impl Failure {
     /// Whether this is how a session ends that was served well.
     pub(super) fn is_an_end(&self) -> bool {

@@ -28,6 +28,9 @@ pub struct Frontier {
     latest: BTreeSet<u32>,
     /// What is below was listed, in part or whole, by another process.
     foreign: u64,
+    /// UIDNEXT when the mailbox was opened, until all of it is listed; and how many mails of it are not.
+    reach: u64,
+    unseen: u64,
     /// From the position on: runs of mails that are done, with nothing open in between. First to last.
     done: BTreeMap<u32, u32>,
 }
@@ -64,6 +67,28 @@ impl Frontier {
         if uid_next.saturating_sub(self.top()) > long {
             self.ahead.push(uid_next..uid_next);
         }
+    }
+
+    /// The mailbox has `exists` mails with UIDs below `uid_next`.
+    pub fn reaches(&mut self, uid_next: u64, exists: u32) {
+        self.reach = uid_next;
+        self.unseen = exists.into();
+    }
+
+    /// Whatever UIDNEXT said, there are no more mails than were listed.
+    pub fn all_listed(&mut self) {
+        self.reach = 0;
+    }
+
+    /// How many mails are not done, at the most: of UIDs that are not listed yet, each may be a mail.
+    pub fn behind(&self) -> u64 {
+        let unlisted = self.reach.saturating_sub(self.end);
+        let ahead = self.ahead.iter().fold(0_u64, |sum, range| {
+            let (start, end) = (range.start.max(self.end), range.end.min(self.reach));
+            sum.saturating_add(end.saturating_sub(start))
+        });
+        let unlisted = unlisted.saturating_sub(ahead).min(self.unseen);
+        unlisted.saturating_add(self.open.len() as u64)
     }
 
     /// Where the backlog that is to be listed ends; `None` when all that is left is what comes.
@@ -122,6 +147,7 @@ impl Frontier {
 
     fn open(&mut self, listed: Listed) {
         self.open.insert(listed.uid, listed.size);
+        self.unseen = self.unseen.saturating_sub(1);
         self.latest.insert(listed.uid);
         if self.latest.len() > limits::LOOK_BACK {
             self.latest.pop_first();

@@ -60,12 +60,14 @@ impl Life {
         self.underway = listed.iter().map(|listed| listed.uid).collect();
         let mut fetch = session.fetch(listed, self.pace);
         while let Some(arrival) = fetch.next()? {
+            self.answered();
             match arrival {
                 Arrival::Message(mut body) => {
                     let length = body.length();
                     let mut reading = self.begin_reading(body.uid(), length);
                     while let Some(chunk) = body.chunk()? {
                         reading.feed(chunk, &self.mailbox.event);
+                        self.answered();
                     }
                     let Some(fetched) = body.finish()? else { continue };
                     in_a_row = 0;

@@ -12,8 +12,10 @@ pub mod tls;
 
 use std::fmt;
 use std::io::IoSlice;
+use std::net::TcpStream;
+use std::sync::Arc;
 
-use crate::clock::{Deadline, Phase};
+use crate::clock::{Clock, Deadline, Phase};
 
 /// One connection: bytes both ways, each call bounded by a deadline.
 pub trait Stream: Send {
@@ -67,6 +69,11 @@ pub trait Stream: Send {
 pub trait Dial: Send + Sync {
     /// Resolves, connects and, where asked, shakes hands.
     fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError>;
+}
+
+/// A connection that `peer` opened to us, in clear.
+pub fn accepted(socket: TcpStream, peer: String, clock: Arc<dyn Clock>) -> Box<dyn Stream> {
+    Box::new(socket::Socket::new(socket, peer, clock, None))
 }
 
 /// Where to connect, and how.

@@ -64,12 +64,15 @@ impl Threads {
         if wanted.iter().all(|wanted| wanted.name().is_some()) {
             return Ok(());
         }
-        let account = watch.account(&self.program);
+        let counters = Arc::default();
+        let account = watch.account(&self.program, &counters);
+        let entered = watch.enter(&self.program, None, &counters);
         let work = move || {
             let program = Arc::clone(&self.program);
             if !account.follow(|mailboxes| self.adjust(mailboxes)) {
                 program.tally.fell_behind();
             }
+            drop(entered);
         };
         thread::Builder::new().name("account".to_owned()).spawn(work)?;
         Ok(())
@@ -245,6 +248,7 @@ mod tests {
             claims: Claims::default(),
             until: Until::Stopped,
             tally: Tally::default(),
+            registry: Arc::default(),
         };
         let (ended, ends) = mpsc::channel();
         (Threads::new(watch, Arc::new(program), ended), ends)

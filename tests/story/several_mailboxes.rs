@@ -329,6 +329,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
         wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
         dial: dialer(&clock, &stop),
         turns: Turns::new(1),
+        counters: Arc::default(),
         clock,
         until: Until::Stopped,
         random: || 0,

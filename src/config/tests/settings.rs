@@ -136,6 +136,7 @@ fn every_setting() -> Adapter {
             handshake_timeout: Duration::from_secs(90),
             read_write_timeout: Duration::from_millis(2500),
         }),
+        healthcheck: None,
         artifacts: None,
         state_dir: PathBuf::from("/var/lib/mailtap"),
         event: event::build::Settings {
@@ -262,6 +263,7 @@ fn what_is_not_set_has_its_default() {
             tls_pins: Vec::new(),
             proxy: None,
             receiver_proxy: None,
+            healthcheck: None,
             artifacts: None,
             state_dir: PathBuf::from("/home/mailtap/.local/state/mailtap"),
             event: event::build::Settings {

@@ -85,7 +85,6 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
         ("a[=x", "`a[` is not a key"),
         ("a[-1]=x", "`a[-1]` is not a key"),
         ("[0]=x", "`[0]` is not a key"),
-        ("healthcheck=8080", "healthcheck: is not built yet; remove it"),
     ] {
         assert_eq!(arguments(&[argument]).unwrap_err(), error, "{argument}");
     }
@@ -209,9 +208,6 @@ fn trap_another_adapters_file_is_read_as_ours() {
 
 #[test]
 fn trap_what_does_nothing_is_accepted_in_silence() {
-    let found = refused(&format!("healthcheck: 8080\n{}", with(&[])));
-    assert!(found.contains("healthcheck: is not built yet; remove it"), "{found}");
-    assert!(load(&format!("healthcheck: 0\n{}", with(&[]))).is_ok());
     let notices = |text: &str| load(text).unwrap().notices;
     assert_eq!(
         notices(&with(&["attachment_retention_days: 30"])),

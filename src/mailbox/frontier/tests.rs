@@ -25,6 +25,27 @@ fn mails_that_come_as_3_1_2_lose_neither_1_nor_2() {
 }
 
 #[test]
+fn how_far_behind_is_never_less_than_it_is_and_exact_at_the_end() {
+    // A hundred mails left of a thousand UIDs; ten of them are new and go first.
+    let mut frontier = Frontier::new(1, &[]);
+    frontier.reaches(1001, 100);
+    assert_eq!(frontier.behind(), 100);
+    let uids: Vec<u32> = (901..991).collect();
+    frontier.listed(&listed(&uids));
+    assert_eq!(frontier.behind(), 100);
+    for uid in uids {
+        frontier.done(uid);
+    }
+    assert_eq!(frontier.behind(), 10);
+    frontier.all_listed();
+    assert_eq!(frontier.behind(), 0, "UIDNEXT was too high");
+    // Delivered before, but for the last twenty UIDs, five of which were live.
+    let mut frontier = Frontier::new(981, &[990..995, 1001..1001]);
+    frontier.reaches(1001, 1000);
+    assert_eq!(frontier.behind(), 15);
+}
+
+#[test]
 fn an_empty_listing_moves_nothing() {
     let mut frontier = Frontier::new(41, &[]);
     frontier.listed(&[]);

@@ -1,0 +1,128 @@
+//! `/healthz` and `/metrics` of the real program: red when something is wrong, green again when it is not.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::collector::Collector;
+use crate::support::receiver;
+use crate::{ReceiverFault, Stage, ends_well, imap_server};
+
+/// A stage whose program tells how it is, and the program.
+pub fn begin(stage: &mut Stage) -> (Collector, u16) {
+    // The system's choice, which no other test gets within a second.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    stage.configuration.more.push(format!("healthcheck: {port}"));
+    let collector = stage.start();
+    collector.wait_for_line(&["healthcheck", &format!("address=127.0.0.1:{port}")]);
+    (collector, port)
+}
+
+/// Status and body.
+pub fn get(port: u16, path: &str) -> (u16, String) {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(socket, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// The one mailbox, as `/healthz` has it.
+fn mailbox(port: u16) -> serde_json::Value {
+    let (status, body) = get(port, "/healthz");
+    let told: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(told["status"], if status == 200 { "ok" } else { "failing" });
+    assert_eq!(told["mailboxes"].as_array().unwrap().len(), 1);
+    told["mailboxes"][0].clone()
+}
+
+/// The value of the one sample of `name`.
+fn value(port: u16, name: &str) -> String {
+    let (_, page) = get(port, "/metrics");
+    let start = format!("{name}{{");
+    let line = page.lines().find(|line| line.starts_with(&start));
+    let line = line.unwrap_or_else(|| panic!("no {name} in:\n{page}"));
+    line.rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_mailbox_that_is_watched_is_green_and_its_mails_are_counted() {
+    let mut stage = Stage::new();
+    let uids = stage.deliver(30);
+    let (collector, port) = begin(&mut stage);
+    stage.wait_for_exactly(&uids);
+    collector.wait_for_line(&["caught up", "delivered=30"]);
+    stage.wait_for_idle();
+    let (status, _) = get(port, "/healthz");
+    assert_eq!(status, 200);
+    let told = mailbox(port);
+    assert_eq!((&told["status"], &told["mailbox"]), (&"ok".into(), &"INBOX".into()));
+    assert_eq!((&told["behind_mails"], &told["lag_seconds"]), (&0.into(), &0.into()));
+    assert!(told["last_round_trip_seconds_ago"].as_u64().unwrap() < 60);
+    assert!(told["last_acknowledgement_seconds_ago"].as_u64().unwrap() < 60);
+    assert_eq!(value(port, "mailtap_delivered_events_total"), "30");
+    assert_eq!(value(port, "mailtap_fetched_mails_total"), "30");
+    assert_eq!(value(port, "mailtap_mailbox_up"), "1");
+    assert_eq!(value(port, "mailtap_behind_mails"), "0");
+    ends_well(collector);
+}
+
+#[test]
+fn a_wrong_password_is_red_and_says_which_setting() {
+    let mut stage = Stage::new();
+    stage.configuration.password = "wrong-secret".to_owned();
+    let (collector, port) = begin(&mut stage);
+    collector.wait_for_line(&["trying again"]);
+    let told = mailbox(port);
+    let reason = told["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("the mailbox cannot be opened for "), "{reason}");
+    assert!(reason.contains("password"), "{reason}");
+    let (_, page) = get(port, "/metrics");
+    assert!(page.contains("\nmailtap_up 0\n"));
+    for secret in [imap_server::PASSWORD, "wrong-secret"] {
+        assert!(!told.to_string().contains(secret) && !page.contains(secret));
+    }
+    ends_well(collector);
+}
+
+#[test]
+fn a_receiver_that_refuses_us_is_red_until_it_takes_a_batch() {
+    let mut stage = Stage::new();
+    stage.receiver.misbehave(ReceiverFault::Status {
+        code: 403,
+        retry_after: None,
+    });
+    stage.deliver(3);
+    let (collector, port) = begin(&mut stage);
+    collector.wait_for_line(&["not delivered, trying again"]);
+    let told = mailbox(port);
+    let reason = told["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("the receiver does not take events for "), "{reason}");
+    assert!(!told.to_string().contains(receiver::SECRET), "{told}");
+    assert_eq!(told["behind_mails"], 3);
+    assert_eq!(told["last_acknowledgement_seconds_ago"], serde_json::Value::Null);
+    collector.kill();
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_and_nothing_begins() {
+    let mut stage = Stage::new();
+    stage.deliver(1);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    stage.configuration.more.push(format!("healthcheck: {port}"));
+    let (status, lines) = stage.start().ends();
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        lines[0].contains(&format!("healthcheck: cannot listen on 127.0.0.1:{port}")),
+        "{lines:?}"
+    );
+    assert_eq!(stage.server.record().connections, 0);
+}
