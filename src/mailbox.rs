@@ -3,14 +3,15 @@
 //! The checkpoint moves only after the receiver's acknowledgement, and only up to the lowest mail that is not done.
 //! `mailbox/begin.rs` finds where to go on, `mailbox/catch_up.rs` lists, live mail before old, `mailbox/transfer.rs` fetches,
 //! `mailbox/delivery.rs` delivers and remembers, `mailbox/after_delivery.rs` does on the server what is asked for then,
-//! `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, and `mailbox/failure.rs` is the single table that
-//! says what each failure leads to. What is deep in this story has a stack of its own, `mailbox/stack.rs`, because a thread
-//! that waits must be small.
+//! `mailbox/dead_letter.rs` gives up, `mailbox/once.rs` bounds what is done once, `mailbox/condition.rs` notes how it is, and
+//! `mailbox/failure.rs` is the single table that says what each failure leads to. What is deep in this story has a stack of
+//! its own, `mailbox/stack.rs`, because a thread that waits must be small.
 
 mod after_delivery;
 mod artifacts;
 mod begin;
 mod catch_up;
+mod condition;
 mod dead_letter;
 mod delivery;
 pub(crate) mod failure;
@@ -50,7 +51,7 @@ use crate::imap::pace::Pace;
 use crate::imap::resume::{Known, Memory, Recent, Rescan};
 use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
-use crate::metrics::{Concern, Counter, Counters, Doing, Moment, Vitals};
+use crate::metrics::{Concern, Counter, Counters, Doing, Vitals};
 use crate::net::Dial;
 use crate::sink::artifact::Artifacts;
 use crate::sink::{Batch, DeliveryError, Sink};
@@ -426,34 +427,8 @@ impl Life {
         self.untended = failed;
     }
 
-    /// Waits on purpose.
-    fn pause(&self, delay: Duration) {
-        let before = self.mailbox.counters.vitals().doing;
-        self.note(|vitals, now| vitals.begin(Doing::Pause, now));
-        self.mailbox.clock.wait(delay);
-        if let Some((doing, _)) = before {
-            self.note(|vitals, now| vitals.begin(doing, now));
-        }
-    }
-
     fn stopping(&self) -> bool {
         self.mailbox.clock.stopping()
-    }
-
-    /// The IMAP server answered.
-    fn answered(&self) {
-        self.note(Vitals::answered);
-    }
-
-    fn note_failure(&self, failure: &Failure, backoff: Backoff) {
-        let grave = failure::is_grave(backoff);
-        self.note(|vitals, now| vitals.failed(self.concern, failure.to_string(), grave, now));
-    }
-
-    /// How the mailbox is, for whoever asks.
-    fn note(&self, change: impl FnOnce(&mut Vitals, Moment)) {
-        let now = Moment::now(&*self.mailbox.clock);
-        self.mailbox.counters.note(|vitals| change(vitals, now));
     }
 
     fn count(&self, counter: Counter) {

@@ -2,6 +2,7 @@
 //! `supervisor/threads.rs` knows which run.
 
 mod check;
+mod connections;
 mod outcome;
 mod threads;
 
@@ -19,7 +20,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustls::ClientConfig;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -28,7 +28,7 @@ use crate::attempts::Attempts;
 use crate::backoff;
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::config::{self, Adapter, Receiver};
+use crate::config::{Adapter, Receiver};
 use crate::dead_letter::DeadLetters;
 use crate::http::exchange::Kept;
 use crate::health::Health;
@@ -36,10 +36,7 @@ use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::{Credentials, Mailbox, Until, insists};
 use crate::metrics::{Concern, Counter, Counters, Entered, Entry, Moment, Registry};
 use crate::net::Dial;
-use crate::net::dial::TcpDialer;
-use crate::net::proxy;
-use crate::net::tls::{Protocol, Trust};
-use crate::oauth::Tokens;
+use crate::net::tls::Trust;
 use crate::sink::Sink;
 use crate::sink::artifact::Artifacts;
 use crate::sink::limacharlie::LimaCharlie;
@@ -48,6 +45,7 @@ use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
 use crate::{limits, log};
+use connections::{credentials, imap_dialer, receiver_dialer};
 use outcome::Tally;
 use threads::{Claims, Kind, Lifetime, Threads};
 
@@ -231,37 +229,6 @@ impl Supervisor {
     }
 }
 
-/// The password, or the tokens: the same for mailboxes that get them with the same settings, because a provider may replace
-/// the refresh token and count the use of an old one as theft.
-fn credentials(
-    adapter: &Adapter,
-    trust: &Trust,
-    others: &[Watch],
-    clock: &Arc<SystemClock>,
-    stop: &Arc<Stop>,
-) -> Result<Credentials, String> {
-    let settings = match &adapter.credentials {
-        config::Credentials::Password(password) => return Ok(Credentials::Password(password.clone())),
-        config::Credentials::OAuth(settings) => settings,
-    };
-    let same = |other: &&Watch| {
-        let theirs = &other.adapter;
-        theirs.credentials == adapter.credentials && theirs.ca_file == adapter.ca_file && theirs.proxy == adapter.proxy
-    };
-    if let Some(other) = others.iter().find(same) {
-        return Ok(other.credentials.clone());
-    }
-    let tls = client_config(trust, Protocol::Http)?;
-    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
-    let dialer = through(
-        dialer.connect_within(limits::HTTP_CONNECT),
-        adapter.proxy.as_ref(),
-        trust,
-    )?;
-    let tokens = Tokens::new(settings.clone(), Arc::new(dialer), Arc::clone(clock) as Arc<dyn Clock>);
-    Ok(Credentials::Tokens(Arc::new(tokens)))
-}
-
 /// Returns when every mailbox has ended, or when it takes too long after the request to stop. Says which it was: `true`,
 /// all have.
 fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) -> bool {
@@ -426,39 +393,6 @@ impl Watch {
             }
         }
     }
-}
-
-/// Connections to the IMAP server. They end with the request to stop.
-fn imap_dialer(
-    adapter: &Adapter,
-    trust: &Trust,
-    clock: &Arc<SystemClock>,
-    stop: &Arc<Stop>,
-) -> Result<TcpDialer, String> {
-    let pins = &adapter.tls_pins;
-    let pinned = (!pins.is_empty()).then(|| Trust::pinned(pins));
-    let tls = client_config(pinned.as_ref().unwrap_or(trust), Protocol::Imap)?;
-    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
-    through(dialer, adapter.proxy.as_ref(), trust)
-}
-
-/// Connections to the receiver. A request to stop lets the acknowledgement under way come in.
-fn receiver_dialer(adapter: &Adapter, trust: &Trust, clock: &Arc<SystemClock>) -> Result<TcpDialer, String> {
-    let tls = client_config(trust, Protocol::Http)?;
-    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
-    let dialer = dialer.connect_within(limits::HTTP_CONNECT);
-    through(dialer, adapter.receiver_proxy.as_ref(), trust)
-}
-
-fn through(dialer: TcpDialer, proxy: Option<&proxy::Settings>, trust: &Trust) -> Result<TcpDialer, String> {
-    Ok(match proxy {
-        None => dialer,
-        Some(proxy) => dialer.through(proxy.clone(), client_config(trust, Protocol::Http)?),
-    })
-}
-
-fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>, String> {
-    trust.client_config(protocol).map_err(|error| error.to_string())
 }
 
 /// For keys and masks: nobody can guess them.

@@ -30,6 +30,8 @@ mod once;
 mod patience;
 #[path = "story/poison.rs"]
 mod poison;
+#[path = "story/prometheus.rs"]
+mod prometheus;
 #[path = "story/receiver_fails.rs"]
 mod receiver_fails;
 #[path = "story/replay.rs"]
