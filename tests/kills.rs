@@ -40,8 +40,8 @@ const KILLS: usize = 40;
 const MOST_CALLS: usize = 16;
 /// A run that is not killed takes so long, in microseconds, on a machine with nothing else to do.
 const RUN: u64 = 40_000;
-/// In one round of so many the receiver refuses an event for good, which takes seconds.
-const REFUSED: usize = 24;
+/// In one round of so many, at an `fsync`, the receiver refuses an event for good, which takes seconds.
+const REFUSED: usize = 20;
 /// At most so many events come again in one run.
 const WINDOW: usize = 12;
 const SIGKILL: i32 = 9;
@@ -70,7 +70,7 @@ fn matrix_1_killed_at_every_system_call_and_at_random_nothing_is_lost() {
             present += 1;
             dovecot.deliver(&mail(present));
         }
-        let refuses = rounds % REFUSED == 1;
+        let refuses = rounds % REFUSED == REFUSED / 2;
         if refuses {
             let uid = u64::try_from(present).unwrap();
             receiver.misbehave(Fault::Refuses { uid, code: 422 });
