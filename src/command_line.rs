@@ -1,9 +1,12 @@
 //! Arguments → command → exit code.
 
 mod check;
+mod commands;
+mod completions;
 mod configuration;
 mod help;
 mod imap;
+mod man;
 mod parse;
 mod replay;
 mod state;
@@ -13,8 +16,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::config::{nearest, shown};
-
-const COMMANDS: [&str; 6] = ["imap", "check", "state", "parse", "replay", "help"];
+use commands::COMMANDS;
 
 /// Why the program ends otherwise than well.
 enum Failure {
@@ -52,22 +54,18 @@ fn command(arguments: &[OsString]) -> Result<(), Failure> {
                 .to_owned(),
         ));
     };
-    match command.to_str().unwrap_or_default() {
-        "imap" if wants_help(arguments) => print(help::IMAP),
-        "imap" => imap::run(arguments),
-        "check" if wants_help(arguments) => print(help::CHECK),
-        "check" => check::run(arguments),
-        "state" if wants_help(arguments) => print(help::STATE),
-        "state" => state::run(arguments),
-        "parse" if wants_help(arguments) => print(help::PARSE),
-        "parse" => parse::run(arguments),
-        "replay" if wants_help(arguments) => print(help::REPLAY),
-        "replay" => replay::run(arguments),
-        "help" | "--help" | "-h" => print(help_about(arguments)?),
+    let word = command.to_str().unwrap_or_default();
+    match commands::named(word) {
+        Some(command) if wants_help(arguments) => return print(&help::about(command)),
+        Some(command) => return (command.run)(arguments),
+        None => {}
+    }
+    match word {
+        "--help" | "-h" => help::run(arguments),
         "--version" | "-V" if arguments.is_empty() => print(concat!("mailtap ", env!("CARGO_PKG_VERSION"), "\n")),
         "--version" | "-V" => Err(Failure::Usage("--version takes no argument".to_owned())),
         word if word.starts_with('-') => Err(unknown("flag", word, &["--help", "--version"])),
-        word => Err(unknown("command", word, &COMMANDS)),
+        word => Err(unknown_command(word)),
     }
 }
 
@@ -77,18 +75,9 @@ fn wants_help(arguments: &[OsString]) -> bool {
         .any(|argument| argument == "--help" || argument == "-h")
 }
 
-fn help_about(arguments: &[OsString]) -> Result<&'static str, Failure> {
-    match arguments {
-        [] => Ok(help::MAILTAP),
-        [command] if command == "imap" => Ok(help::IMAP),
-        [command] if command == "check" => Ok(help::CHECK),
-        [command] if command == "state" => Ok(help::STATE),
-        [command] if command == "parse" => Ok(help::PARSE),
-        [command] if command == "replay" => Ok(help::REPLAY),
-        [command] if command == "help" => Ok(help::MAILTAP),
-        [command] => Err(unknown("command", &command.to_string_lossy(), &COMMANDS)),
-        _ => Err(Failure::Usage("help takes one command".to_owned())),
-    }
+fn unknown_command(word: &str) -> Failure {
+    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    unknown("command", word, &names)
 }
 
 fn unknown(what: &str, word: &str, known: &[&str]) -> Failure {

@@ -10,7 +10,7 @@ use crate::supervisor::{Step, Supervisor, Verdict};
 /// `mailtap check [--json] CONFIG`. Well when everything that could be tried works.
 pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let (flags, others): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "--json");
-    let loaded = configuration::load("check", &["--help", "--json"], &others)?;
+    let loaded = configuration::load("check", &others)?;
     let sections = loaded.adapters.len();
     let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
     let mut report = Report {

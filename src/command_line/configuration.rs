@@ -3,13 +3,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::commands::{self, Command};
 use super::{Failure, unknown};
 use crate::config::{self, Loaded, shown};
 use crate::log;
 
-/// What a file, or `key=value` arguments, ask for: one argument without `=` is a file, as in the original. `flags` are those
-/// of `command`, for what is misspelt.
-pub(super) fn load(command: &str, flags: &[&str], arguments: &[&OsString]) -> Result<Loaded, Failure> {
+/// What a file, or `key=value` arguments, ask for: one argument without `=` is a file, as in the original. What is misspelt
+/// may be a flag of `command`.
+pub(super) fn load(command: &str, arguments: &[&OsString]) -> Result<Loaded, Failure> {
+    let flags = commands::named(command).map(Command::flag_names).unwrap_or_default();
     let loaded = match arguments {
         [] => {
             return Err(Failure::Usage(format!(
@@ -17,7 +19,7 @@ pub(super) fn load(command: &str, flags: &[&str], arguments: &[&OsString]) -> Re
             )));
         }
         [file] if is_file(file) => config::from_file(Path::new(file), &environment),
-        arguments => config::from_arguments(key_values(flags, arguments)?, &environment),
+        arguments => config::from_arguments(key_values(&flags, arguments)?, &environment),
     };
     tell_notices(loaded)
 }

@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
             _ => others.push(argument),
         }
     }
-    let loaded = configuration::load("imap", &["--help", "--once", "--dry-run"], &others)?;
+    let loaded = configuration::load("imap", &others)?;
     let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
     if manner.dry_run {
         log::info(

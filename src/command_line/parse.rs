@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::commands::{self, Command};
 use super::{Failure, complain, one_line, output_failure, unknown};
 use crate::archive::{self, Piece};
 use crate::clock::system_unix_milliseconds;
@@ -64,11 +65,8 @@ impl Request {
                     }
                 }
                 word if word != "-" && word.starts_with('-') => {
-                    return Err(unknown(
-                        "flag",
-                        word,
-                        &["--help", "--pretty", "--anomalies", "--extract"],
-                    ));
+                    let known = commands::named("parse").map(Command::flag_names).unwrap_or_default();
+                    return Err(unknown("flag", word, &known));
                 }
                 _ => request.paths.push(argument.clone()),
             }

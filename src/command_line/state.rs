@@ -21,7 +21,7 @@ use crate::quantity::{count, seconds};
 /// `mailtap state [--json] CONFIG`. Well unless a file of the state directory cannot be read.
 pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let (flags, others): (Vec<_>, Vec<_>) = arguments.iter().partition(|argument| *argument == "--json");
-    let loaded = configuration::load("state", &["--help", "--json"], &others)?;
+    let loaded = configuration::load("state", &others)?;
     let survey = Survey::of(&loaded.adapters)?;
     let now_ms = system_unix_milliseconds();
     for mailbox in &survey.mailboxes {

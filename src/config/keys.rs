@@ -37,6 +37,24 @@ pub(super) static DOCUMENT: Shape = Shape::Section(&[
 /// `imap:`, which is also what `key=value` arguments fill.
 pub(super) static IMAP: Shape = Shape::Section(IMAP_KEYS);
 
+/// The keys of arguments, as they are written: those of sections with a dot, and none of lists or of the operator's own.
+pub(super) fn of_arguments() -> Vec<String> {
+    let mut written = Vec::new();
+    add_keys("", IMAP_KEYS, &mut written);
+    written
+}
+
+fn add_keys(path: &str, keys: &[Key], written: &mut Vec<String>) {
+    for (key, shape) in keys {
+        let key = join(path, key);
+        match shape {
+            Shape::Text | Shape::Flag | Shape::Number => written.push(key),
+            Shape::Section(keys) => add_keys(&key, keys, written),
+            Shape::List(_) | Shape::Free | Shape::FreeText => {}
+        }
+    }
+}
+
 const IMAP_KEYS: &[Key] = &[
     ("server", Shape::Text),
     ("username", Shape::Text),

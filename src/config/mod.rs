@@ -196,6 +196,11 @@ pub fn from_arguments<'a>(
         .map_err(|finding| Error(finding.message))
 }
 
+/// Every key that an argument may begin with, as it is written there: `client_options.dest_url`.
+pub(crate) fn argument_keys() -> Vec<String> {
+    keys::of_arguments()
+}
+
 /// `file:line:column: message`.
 fn located(file: &str, finding: &node::Finding) -> String {
     match finding.place {
