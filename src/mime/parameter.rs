@@ -130,7 +130,11 @@ impl Parameterized {
 
 /// RFC 2045, section 5.1.
 fn is_token(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !br#"()<>@,;:\"/[]?="#.contains(&byte)
+    let special = matches!(
+        byte,
+        b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'/' | b'[' | b']' | b'?' | b'='
+    );
+    byte.is_ascii_graphic() && !special
 }
 
 /// Fuzz entry: bounded by the input, and every plain parameter is read back from a well-formed value.

@@ -18,8 +18,8 @@ pub struct Parameter {
     extended: Option<Vec<u8>>,
     /// `name*0=…`, `name*1*=…`
     sections: BTreeMap<u32, Section>,
-    /// What the extended form or the sections say.
-    assembled: Option<Assembled>,
+    /// What the extended form or the sections say. Boxed: hostile fields have thousands of parameters, and hardly one has it.
+    assembled: Option<Box<Assembled>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,13 +125,13 @@ impl Parameter {
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
-        self.assembled = extended.or(sections);
+        self.assembled = extended.or(sections).map(Box::new);
         if let (Some(assembled), Some(plain)) = (&self.assembled, &self.plain)
             && assembled.text(None) != header_text(plain, assembled.charset())
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
-        let charset = self.assembled.as_ref().and_then(Assembled::charset);
+        let charset = self.assembled.as_deref().and_then(Assembled::charset);
         if charset.and_then(Charset::from_label).is_some_and(Charset::is_stateful) {
             notes.insert(Note::StatefulCharset);
         }
