@@ -27,8 +27,17 @@ pub(super) struct Declared {
     pub(super) typed: bool,
     /// What was found; in no order, some perhaps twice.
     pub(super) flags: Vec<Flag>,
-    /// Fields that are there again, and where in the block.
-    pub(super) repeated: Vec<(Flag, usize)>,
+    /// Fields that are there again: each flag once.
+    pub(super) repeated: Vec<Repeated>,
+}
+
+/// Fields that are there again.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    pub(super) flag: Flag,
+    /// Where in the block the first of them is.
+    pub(super) at: usize,
+    pub(super) count: u64,
 }
 
 /// What content is declared to be.
@@ -156,16 +165,28 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
 /// The first Content-Type, Content-Disposition and Content-Transfer-Encoding; and those that are there again of these and
 /// of the fields that RFC 5322, section 3.6 allows once. It is a conflict where people or programs go by the field and the
 /// values differ.
-fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<(Flag, usize)>) -> [Option<&'b [u8]>; 3] {
+fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<Repeated>) -> [Option<&'b [u8]>; 3] {
     let mut first: [Option<&[u8]>; 14] = [None; 14];
     for field in fields {
         let Some((position, flag)) = once(field.name) else {
             continue;
         };
-        match first.get_mut(position) {
-            Some(first @ None) => *first = Some(field.value),
-            Some(Some(first)) if first.trim_ascii() != field.value.trim_ascii() => repeated.push((flag, field.at)),
-            _ => repeated.push((Flag::HeaderRepeated, field.at)),
+        let Some(first) = first.get_mut(position) else {
+            continue;
+        };
+        let Some(first) = first else {
+            *first = Some(field.value);
+            continue;
+        };
+        let same = first.trim_ascii() == field.value.trim_ascii();
+        let flag = if same { Flag::HeaderRepeated } else { flag };
+        match repeated.iter_mut().find(|known| known.flag == flag) {
+            Some(known) => known.count = known.count.saturating_add(1),
+            None => repeated.push(Repeated {
+                flag,
+                at: field.at,
+                count: 1,
+            }),
         }
     }
     let [content_type, disposition, encoding, ..] = first;

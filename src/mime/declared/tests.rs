@@ -6,7 +6,7 @@ fn read(block: &str) -> (Declared, Vec<&'static str>) {
     let block = block.as_bytes();
     let outline = Outline::new(block, &mut None);
     let declared = Declared::read(outline.fields(block), Place::Ordinary, None);
-    let repeated = declared.repeated.iter().map(|(flag, _)| flag);
+    let repeated = declared.repeated.iter().map(|repeated| &repeated.flag);
     let mut flags: Vec<_> = declared.flags.iter().chain(repeated).map(|flag| flag.name()).collect();
     flags.sort_unstable();
     flags.dedup();
@@ -80,16 +80,11 @@ fn what_can_be_read_two_ways_is_flagged() {
 fn a_field_that_may_be_there_once_is_flagged_each_time_it_comes_again() {
     let block = "Cc: a\nFrom: a@b\nCC: b\nFrom: a@b\nX: 1\ncc: c\nFrom: c@d\n";
     let (declared, _) = read(block);
-    let repeated: Vec<_> = declared.repeated.iter().map(|(flag, at)| (flag.name(), *at)).collect();
-    assert_eq!(
-        repeated,
-        [
-            ("dup_header", 16),
-            ("dup_header", 22),
-            ("dup_header", 37),
-            ("conflict_header:from", 43)
-        ]
-    );
+    let repeated = declared.repeated.iter();
+    let repeated: Vec<_> = repeated
+        .map(|again| (again.flag.name(), again.at, again.count))
+        .collect();
+    assert_eq!(repeated, [("dup_header", 16, 3), ("conflict_header:from", 43, 1)]);
     for name in [
         "Date",
         "Sender",

@@ -79,8 +79,8 @@ impl<V: Visitor> Machine<V> {
         for flag in &declared.flags {
             self.find(*flag, offset);
         }
-        for (flag, at) in &declared.repeated {
-            self.find(*flag, offset_of(*at));
+        for repeated in &declared.repeated {
+            self.find_all(repeated.flag, offset_of(repeated.at), repeated.count);
         }
         if !body.is_empty() {
             self.find(Flag::HeaderNoSeparator, offset);
