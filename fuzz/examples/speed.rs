@@ -88,7 +88,10 @@ fn compare(name: &str, mails: &[Vec<u8>], rounds: usize) {
 }
 
 fn decode<const KEEP: bool>(mail: &[u8]) -> usize {
-    let mut machine = Machine::new(Decoded::<KEEP>::default());
+    let mut machine = Machine::new(Decoded::<KEEP> {
+        text: String::with_capacity(PIECE),
+        ..Decoded::default()
+    });
     for piece in mail.chunks(PIECE) {
         machine.feed(piece);
     }
