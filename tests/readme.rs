@@ -127,11 +127,15 @@ fn the_configurations_load_and_every_key_exists() {
     let mut loaded = 0;
     for block in readme.split("```yaml\n").skip(1) {
         let text = block.split("```").next().unwrap();
-        let text = ["/etc/mailtap/password", "/etc/mailtap/installation-key"]
-            .iter()
-            .fold(text.to_owned(), |text, path| {
-                text.replace(path, secret.to_str().unwrap())
-            });
+        let text = [
+            "/etc/mailtap/password",
+            "/etc/mailtap/installation-key",
+            "/etc/mailtap/refresh-token",
+        ]
+        .iter()
+        .fold(text.to_owned(), |text, path| {
+            text.replace(path, secret.to_str().unwrap())
+        });
         let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls/ca.pem");
         let text = text.replace("/etc/mailtap/ca.pem", authority.to_str().unwrap());
         let file = folder.join(format!("{loaded}.yaml"));
@@ -140,7 +144,7 @@ fn the_configurations_load_and_every_key_exists() {
         assert!(configuration.notices.is_empty(), "{:?}", configuration.notices);
         loaded += 1;
     }
-    assert_eq!(loaded, 4);
+    assert_eq!(loaded, 5);
     fs::remove_dir_all(&folder).unwrap();
 
     for row in table(&readme, "key of `imap`") {
