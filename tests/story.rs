@@ -20,6 +20,8 @@ mod check;
 mod cloud;
 #[path = "story/dead_letters.rs"]
 mod dead_letters;
+#[path = "story/gateways.rs"]
+mod gateways;
 #[path = "story/health.rs"]
 mod health;
 #[path = "story/long_run.rs"]

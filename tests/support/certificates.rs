@@ -47,6 +47,7 @@ pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-fn folder() -> PathBuf {
+/// Where they are, and the key of all of them.
+pub fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/tls")
 }
