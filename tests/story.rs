@@ -129,7 +129,7 @@ fn mail(number: u32) -> Vec<u8> {
     format!("From: a@example.com\r\nTo: b@example.com\r\nSubject: mail {number}\r\n\r\n{text}").into_bytes()
 }
 
-/// Ends the program the polite way and checks that it takes it so, and that it has told no secret.
+/// Ends the program the polite way and checks that it takes it so.
 fn ends_well(collector: Collector) {
     collector.ask_to_stop();
     ended_well(collector);
@@ -138,10 +138,6 @@ fn ends_well(collector: Collector) {
 fn ended_well(collector: Collector) {
     let (status, lines) = collector.ends();
     assert!(status.success(), "SIGTERM: {status}\n{}", lines.join("\n"));
-    let output = lines.join("\n");
-    for secret in [imap_server::PASSWORD, receiver::SECRET, "hook/mail", "wrong-secret"] {
-        assert!(!output.contains(secret), "a secret in the output:\n{output}");
-    }
 }
 
 #[test]

@@ -12,6 +12,19 @@ use super::certificates;
 use super::imap_server::{self, ImapServer};
 use super::receiver::{self, Receiver};
 
+pub const INSTALLATION_KEY: &str = "e9a3bcdf-efa2-47ae-b6df-579a02f3a54d";
+
+/// What the program may never print, in whatever test: passwords, keys, the path of the receiver's URL, and the beginning of
+/// every secret that a test makes up. [`Collector`] looks for them in every line.
+pub const SECRETS: [&str; 6] = [
+    imap_server::PASSWORD,
+    receiver::SECRET,
+    "hook/mail",
+    INSTALLATION_KEY,
+    "wrong-secret",
+    "canary-",
+];
+
 /// A configuration, right in everything; a test makes one thing wrong.
 #[derive(Debug, Clone)]
 pub struct Configuration {
@@ -90,7 +103,7 @@ impl Configuration {
         line("    ", "hostname", &"collector");
         line("    ", "identity", &"");
         line("      ", "oid", &"8cbe27f4-bfa1-4afb-ba19-138cd51389cd");
-        line("      ", "installation_key", &"e9a3bcdf-efa2-47ae-b6df-579a02f3a54d");
+        line("      ", "installation_key", &INSTALLATION_KEY);
         line("    ", "dest_url", &text(&self.dest_url));
         // Each where it has an effect: with the other, the program says that it has none.
         if self.lc_secret.is_empty() {
@@ -210,11 +223,17 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        if thread::panicking() {
-            println!("the program said:\n{}", self.lines().join("\n"));
-        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let lines = self.lines();
+        if thread::panicking() {
+            println!("the program said:\n{}", lines.join("\n"));
+        } else {
+            let told = lines
+                .iter()
+                .find(|line| SECRETS.iter().any(|secret| line.contains(secret)));
+            assert_eq!(told, None, "it tells a secret");
+        }
     }
 }
 
