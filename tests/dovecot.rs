@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use support::collector::{Collector, Configuration};
 use support::folder::Folder;
+use support::random::Random;
 use support::real_server::RealServer;
 use support::real_server::dovecot::Dovecot;
 use support::receiver::{self, Receiver};
@@ -223,16 +224,4 @@ fn with_crlf(mail: &[u8]) -> Vec<u8> {
         bytes.push(byte);
     }
     bytes
-}
-
-/// xorshift64: the same kills on every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }

@@ -24,6 +24,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::folder::Folder;
+use support::random::Random;
 use support::real_server::RealServer;
 use support::real_server::dovecot::Dovecot;
 use support::receiver::{Fault, Receiver};
@@ -171,16 +172,4 @@ fn dead_letters(state: &Path) -> Vec<usize> {
     letters
         .map(|letter| number(letter["event"]["event"]["headers"]["subject"][0].as_str().unwrap()))
         .collect()
-}
-
-/// xorshift64: the same instants on every run, as far as machines are the same.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }

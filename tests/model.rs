@@ -23,12 +23,15 @@ mod process;
 mod receiver;
 #[path = "model/server.rs"]
 mod server;
+#[path = "model/tally.rs"]
+mod tally;
 #[path = "model/world.rs"]
 mod world;
 
 use std::env;
 
-use world::{Tally, World};
+use tally::Tally;
+use world::World;
 
 /// So many schedules are tried if nobody says a number.
 const SCHEDULES: u64 = 2_000;

@@ -1,7 +1,6 @@
 //! What is true, whatever the program believes: mails, time, the disk, what is still to go wrong, and what the receiver has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,6 +10,8 @@ use mailtap::imap::action::Action;
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
 use sha2::{Digest as _, Sha256};
+
+use super::tally::Tally;
 
 /// Operations after which a schedule counts as endless.
 const MOST_STEPS: u64 = 200_000;
@@ -487,63 +488,5 @@ impl Truth {
                 .expect("a mail of the mailbox")
         };
         text.lines().map(number).collect()
-    }
-}
-
-/// What happened in some schedules.
-#[derive(Debug, Default)]
-pub struct Tally {
-    schedules: usize,
-    mails: usize,
-    stored: usize,
-    again: usize,
-    dead: usize,
-    kills: usize,
-    renumbered: usize,
-    removed: usize,
-    faults: BTreeMap<Fault, usize>,
-}
-
-impl Tally {
-    pub fn add(&mut self, other: &Tally) {
-        self.schedules += other.schedules;
-        self.mails += other.mails;
-        self.stored += other.stored;
-        self.again += other.again;
-        self.dead += other.dead;
-        self.kills += other.kills;
-        self.renumbered += other.renumbered;
-        self.removed += other.removed;
-        for (fault, times) in &other.faults {
-            *self.faults.entry(*fault).or_default() += times;
-        }
-    }
-
-    pub fn assert_that_everything_happened(&self) {
-        for fault in Fault::ALL {
-            assert!(self.faults.contains_key(&fault), "{fault:?} never happened");
-        }
-        for times in [
-            self.stored,
-            self.again,
-            self.dead,
-            self.kills,
-            self.renumbered,
-            self.removed,
-        ] {
-            assert!(times > 0, "{self}");
-        }
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let faults: usize = self.faults.values().sum();
-        write!(
-            formatter,
-            "{} mails, {} with the receiver, {} of them repeats, {} dead letters, 0 lost; {faults} faults, {} kills, {} \
-             changes of UIDVALIDITY; {} removed after delivery",
-            self.mails, self.stored, self.again, self.dead, self.kills, self.renumbered, self.removed
-        )
     }
 }

@@ -24,6 +24,7 @@ pub mod figures;
 pub mod folder;
 pub mod imap_server;
 pub mod proxy;
+pub mod random;
 pub mod real_server;
 pub mod receiver;
 pub mod sandglass;
