@@ -9,7 +9,7 @@ use crate::imap::session::SessionError;
 use crate::imap::wanted::Wanted;
 use crate::mailbox::failure::{Failure, Remedy, is_grave, remedy};
 use crate::mailbox::{Credentials, Login, Until, insists, whole_seconds};
-use crate::metrics::{Concern, Counters, Moment, Vitals};
+use crate::metrics::{Concern, Counters, Doing, Moment, Vitals};
 use crate::net::Dial;
 use crate::turns::{Turn, Turns};
 use crate::{imap, limits, log};
@@ -50,7 +50,11 @@ impl Account {
                 Ok(mailboxes) => {
                     attempt = 0;
                     listed = true;
-                    self.note(Vitals::opened);
+                    self.note(|vitals, now| {
+                        vitals.opened(now);
+                        // Until the next listing nobody expects an answer.
+                        vitals.begin(Doing::Pause, now);
+                    });
                     let gone = there_are(&mailboxes);
                     if self.until == Until::CaughtUp {
                         return true;

@@ -6,6 +6,7 @@ mod completions;
 mod configuration;
 mod help;
 mod imap;
+mod log_flags;
 mod man;
 mod parse;
 mod replay;
@@ -13,9 +14,11 @@ mod state;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::panic;
 use std::process::ExitCode;
 
 use crate::config::{nearest, shown};
+use crate::log;
 use commands::COMMANDS;
 
 /// Why the program ends otherwise than well.
@@ -36,15 +39,38 @@ enum Failure {
 /// it, the demo included, runs the real program.
 pub fn run<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let (code, line) = match command(&arguments) {
+    let (arguments, plain) = match log_flags::take(arguments) {
+        Ok((arguments, settings)) => {
+            log::begin(settings);
+            (Ok(arguments), settings.is_for_people())
+        }
+        Err(failure) => (Err(failure), true),
+    };
+    panic::set_hook(Box::new(tell_defect));
+    let (code, line) = match arguments.and_then(|arguments| command(&arguments)) {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
         Err(Failure::Told) => return ExitCode::FAILURE,
         Err(Failure::DeadLetters) => return ExitCode::from(3),
         Err(Failure::Run(line)) => (1, line),
         Err(Failure::Usage(line)) => (2, line),
     };
-    complain(&line);
+    if plain {
+        complain(&line);
+    } else {
+        log::error(&line, &[]);
+    }
     ExitCode::from(code)
+}
+
+/// What a panic says may be of a mail, and is escaped like everything else.
+fn tell_defect(panic: &panic::PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let says = payload.downcast_ref::<&str>().copied();
+    let says = says
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or_default();
+    let at = panic.location().map_or_else(String::new, ToString::to_string);
+    log::error("a defect of mailtap, please report it", &[("at", &at), ("says", &says)]);
 }
 
 fn command(arguments: &[OsString]) -> Result<(), Failure> {

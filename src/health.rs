@@ -111,6 +111,9 @@ impl Health {
                 Err(error) => return Err(error),
             }
         };
+        if let Err(refusal) = &request {
+            log::debug("healthcheck: refused", &[("peer", &stream.peer()), ("reason", refusal)]);
+        }
         let answer = answer::answer(&request, || self.report());
         let deadline = self.clock.deadline(Phase::Write, limits::HEALTH_ANSWER);
         stream.write_all(&answer, deadline)?;

@@ -97,7 +97,7 @@ fn bash_completes_commands_flags_keys_and_shells() {
     );
     assert_eq!(ask(&["mailtap", "che"]), "check");
     for command in commands() {
-        let mut expected = vec!["--help".to_owned()];
+        let mut expected = ["--help", "--log-format", "--log-level"].map(str::to_owned).to_vec();
         expected.extend(flags(&command));
         assert_eq!(ask(&["mailtap", &command, "--"]), expected.join(" "));
     }
@@ -120,7 +120,8 @@ fn zsh_and_fish_can_read_theirs_and_every_command_and_flag_is_there() {
                 script.contains(&format!(" {command}")) || script.contains(&format!("'{command}:")),
                 "{command}"
             );
-            for flag in flags(&command) {
+            let common = ["--log-format".to_owned(), "--log-level".to_owned()];
+            for flag in flags(&command).into_iter().chain(common) {
                 let written = if shell == "zsh" {
                     flag
                 } else {

@@ -24,6 +24,8 @@ mod dead_letters;
 mod gateways;
 #[path = "story/health.rs"]
 mod health;
+#[path = "story/logs.rs"]
+mod logs;
 #[path = "story/long_run.rs"]
 mod long_run;
 #[path = "story/once.rs"]

@@ -57,16 +57,21 @@ pub(super) const INTRODUCTION: &str = "watches IMAP mailboxes and delivers every
 pub(super) const EXIT_CODES: &str = "0 fine, 1 failed while running, 2 wrong arguments or configuration, 3 (imap --once) \
 something went to the dead-letter file.";
 
+/// What every command takes.
+pub(super) const COMMON_FLAGS: &str = "Every command takes --log-format, which is text (the default) or json, and --log-level, which \
+is error, warn, info (the default) or debug: for what goes to standard error.";
+
 /// The command of this name.
 pub(super) fn named(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
 impl Command {
-    /// Its flags, with the one that all have: for what is misspelt.
+    /// Its flags, with those that all have: for what is misspelt.
     pub fn flag_names(&self) -> Vec<&'static str> {
         let own = self.flags.iter().map(|flag| flag.name);
-        ["--help"].into_iter().chain(own).collect()
+        let common = ["--help", "--log-format", "--log-level"];
+        common.into_iter().chain(own).collect()
     }
 
     /// `mailtap imap [--once] CONFIG`.
@@ -299,6 +304,7 @@ More under imap:
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
   state_dir            where checkpoints and dead letters live; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+  healthcheck          port for /healthz and /metrics, on loopback; or an address with one, as 0.0.0.0:8080
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver
   client_options.hostname    host name in the events; default this machine's
 

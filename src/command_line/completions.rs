@@ -89,7 +89,12 @@ fn zsh() -> String {
         keys().join(" ")
     );
     for command in COMMANDS {
-        let _ = write!(script, "    {})\n        _arguments '--help[tell more]'", command.name);
+        let _ = write!(
+            script,
+            "    {})\n        _arguments '--help[tell more]' '--log-format[of standard error]:format:(text json)' \
+             '--log-level[of standard error]:level:(error warn info debug)'",
+            command.name
+        );
         for flag in command.flags {
             let value = flag.value.map_or("", |_| ":folder:_files -/");
             let _ = write!(
@@ -116,6 +121,8 @@ fn fish() -> String {
     for flag in ["help", "version"] {
         let _ = writeln!(script, "{first} -f -l {flag}");
     }
+    script.push_str("complete -c mailtap -x -l log-format -a 'text json'\n");
+    script.push_str("complete -c mailtap -x -l log-level -a 'error warn info debug'\n");
     for command in COMMANDS {
         let _ = writeln!(
             script,

@@ -31,7 +31,8 @@ pub(super) fn overview() -> String {
     entry(&mut text, "mailtap --version", "print the version", 40);
     let _ = write!(
         text,
-        "\n{}\n",
+        "\n{}\n\n{}\n",
+        wrapped(commands::COMMON_FLAGS, 0),
         wrapped(&format!("Exit codes: {}", commands::EXIT_CODES), 0)
     );
     text

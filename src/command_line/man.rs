@@ -29,6 +29,8 @@ fn page() -> String {
     for command in COMMANDS {
         about(&mut page, command);
     }
+    page.push_str(".SH LOG\n");
+    line(&mut page, commands::COMMON_FLAGS);
     page.push_str(".SH EXIT STATUS\n");
     line(&mut page, commands::EXIT_CODES);
     page

@@ -23,16 +23,7 @@ pub fn answer(request: &Result<Request, Refusal>, report: impl FnOnce() -> Repor
             "/metrics" => (OK, exposition::CONTENT_TYPE, exposition::write(&report())),
             _ => ("404 Not Found", TEXT, "there are /healthz and /metrics\n".to_owned()),
         },
-        Err(refusal) => {
-            let status = match refusal {
-                Refusal::Malformed => "400 Bad Request",
-                Refusal::Method => "405 Method Not Allowed",
-                Refusal::Slow => "408 Request Timeout",
-                Refusal::TooLarge => "431 Request Header Fields Too Large",
-                Refusal::Version => "505 HTTP Version Not Supported",
-            };
-            (status, TEXT, format!("{status}\n"))
-        }
+        Err(refusal) => (refusal.status(), TEXT, format!("{refusal}\n")),
     };
     let allow = if *request == Err(Refusal::Method) {
         "Allow: GET, HEAD\r\n"

@@ -1,6 +1,8 @@
 //! One HTTP/1.1 request, read strictly (RFC 9112) and without waiting. Only GET and HEAD, so nothing behind the head
 //! matters: a connection serves one request, and what else was sent on it is thrown away.
 
+use std::fmt;
+
 use crate::http::request::{is_field_byte, is_token};
 use crate::limits;
 
@@ -26,6 +28,25 @@ pub enum Refusal {
     TooLarge,
     /// 505: another major version of HTTP.
     Version,
+}
+
+impl Refusal {
+    /// Status code and reason phrase (RFC 9110 section 15, RFC 6585).
+    pub fn status(self) -> &'static str {
+        match self {
+            Refusal::Malformed => "400 Bad Request",
+            Refusal::Method => "405 Method Not Allowed",
+            Refusal::Slow => "408 Request Timeout",
+            Refusal::TooLarge => "431 Request Header Fields Too Large",
+            Refusal::Version => "505 HTTP Version Not Supported",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.status())
+    }
 }
 
 /// Collects the head of a request.

@@ -88,6 +88,12 @@ impl Life {
         if attempt > 0 {
             self.log(Level::Info, "delivering again", &[]);
         }
+        let (events, bytes) = (self.batch.count(), self.batch.bytes().len());
+        self.log(
+            Level::Debug,
+            "acknowledged",
+            &[("events", &events), ("batch_bytes", &bytes)],
+        );
         self.refused_in_a_row = 0;
         self.progress.delivered(self.batch.count());
         self.mailbox.counters.add(Counter::Delivered, self.batch.count() as u64);
@@ -96,15 +102,30 @@ impl Life {
         }
         self.batch.clear();
         self.move_on()?;
-        if let Some(delivered) = self.progress.due(self.mailbox.clock.now()) {
-            let fields: [(&str, &dyn Display); 3] = [
-                ("delivered", &delivered),
-                ("next_uid", &self.frontier.position()),
-                ("left_of_listing", &self.frontier.left()),
-            ];
-            self.log(Level::Info, "delivering", &fields);
-        }
+        self.tell_progress();
         Ok(())
+    }
+
+    /// Once in a while: how much, how fast, and for how much longer.
+    fn tell_progress(&mut self) {
+        let totals = self.mailbox.counters.totals();
+        let Some(line) = self.progress.due(self.mailbox.clock.now(), totals) else {
+            return;
+        };
+        let behind = totals.behind.unwrap_or_default();
+        let (next_uid, seconds_left) = (self.frontier.position(), line.pace.time_left.map(whole_seconds));
+        let mut fields: Vec<(&str, &dyn Display)> = vec![
+            ("delivered", &line.delivered),
+            ("bytes", &line.bytes),
+            ("mails_per_minute", &line.pace.mails_per_minute),
+            ("bytes_per_second", &line.pace.bytes_per_second),
+            ("behind", &behind),
+        ];
+        if let Some(seconds_left) = &seconds_left {
+            fields.push(("seconds_left", seconds_left));
+        }
+        fields.push(("next_uid", &next_uid));
+        self.log(Level::Info, "delivering", &fields);
     }
 
     /// Always when a session has read the backlog, later once in a while: live mail is the normal state.
@@ -113,7 +134,8 @@ impl Life {
         let delivered = if first {
             Some(self.progress.tell(now))
         } else {
-            self.progress.due(now)
+            let totals = self.mailbox.counters.totals();
+            self.progress.due(now, totals).map(|line| line.delivered)
         };
         if let Some(delivered) = delivered {
             let fields: [(&str, &dyn Display); 2] =

@@ -18,6 +18,7 @@ use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
 use mailtap::mailbox::{Credentials, Mailbox, Until};
+use mailtap::metrics::{Counters, Doing};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -323,13 +324,14 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     let stop = Stop::new();
     let listings: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
     let missed = Arc::new(AtomicBool::new(false));
+    let counters: Arc<Counters> = Arc::default();
     let account = Account {
         credentials: credentials(),
         imap: account(&server),
         wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
         dial: dialer(&clock, &stop),
         turns: Turns::new(1),
-        counters: Arc::default(),
+        counters: Arc::clone(&counters),
         clock,
         until: Until::Stopped,
         random: || 0,
@@ -345,6 +347,12 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
         }
     });
     assert_eq!(glass.waiting(), limits::RELIST);
+    let vitals = counters.vitals();
+    let doing = vitals.doing.map(|(doing, _)| doing);
+    assert!(
+        vitals.opened && doing == Some(Doing::Pause),
+        "an hour without an answer is as it should be"
+    );
     server.create("J1", "");
     missed.store(true, Ordering::SeqCst);
     glass.turn();
