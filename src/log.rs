@@ -159,6 +159,10 @@ pub fn write(level: Level, what: &str, fields: &Fields<'_>) {
         return;
     }
     let line = line(settings, system_unix_milliseconds(), level, what, fields);
+    // A hostile server that plays a million times would fill the disk.
+    if cfg!(fuzzing) {
+        return;
+    }
     // A log that cannot be written must not stop delivery.
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }

@@ -16,6 +16,7 @@ mod dead_letter;
 mod delivery;
 pub(crate) mod failure;
 mod frontier;
+mod hostile;
 mod log_in;
 mod once;
 mod poison;
@@ -23,6 +24,8 @@ mod progress;
 mod stack;
 mod transfer;
 
+#[doc(hidden)]
+pub use hostile::fuzz;
 pub use log_in::Credentials;
 pub(crate) use log_in::Login;
 pub use once::Until;
@@ -356,7 +359,7 @@ impl Life {
     fn enter(&mut self, turn: Turn) -> Result<(Session, Turn), Failure> {
         let (mut session, turn) = self.log_in(turn)?;
         let selected = self.open(&mut session)?;
-        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
+        let uid_next = session.uid_next(&self.mailbox.name, &selected)?;
         self.begin(&mut session, selected, uid_next)?;
         self.concern = Concern::Reading;
         self.note(Vitals::opened);
@@ -383,8 +386,9 @@ impl Life {
     /// after every quiet watch, the mailbox is opened anew.
     fn open_again(&mut self, session: &mut Session) -> Result<(), Failure> {
         let selected = self.open(session)?;
-        let uid_next = u64::from(session.uid_next(&self.mailbox.name, &selected)?);
-        if selected.uid_validity == self.uid_validity && uid_next >= self.frontier.given() {
+        let uid_next = session.uid_next(&self.mailbox.name, &selected)?;
+        let went_down = uid_next.is_some_and(|next| u64::from(next) < self.frontier.given());
+        if selected.uid_validity == self.uid_validity && !went_down {
             return Ok(());
         }
         self.begin(session, selected, uid_next)

@@ -34,6 +34,7 @@ const TARGETS: &[Target] = &[
         mailtap::event::build::filename::fuzz,
     ),
     ("health_request", "health::request", mailtap::health::request::fuzz),
+    ("hostile_server", "mailbox", mailtap::mailbox::fuzz),
     ("http_response", "http::response", mailtap::http::response::fuzz),
     ("http_url", "http::url", mailtap::http::url::fuzz),
     ("imap_response", "imap::reader", mailtap::imap::reader::fuzz),

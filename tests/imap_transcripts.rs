@@ -179,7 +179,7 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
                 }
                 (["uid_next", mailbox], Some(session)) => session
                     .uid_next(&MailboxName::new(mailbox), &selected.unwrap())
-                    .map(|next| lines.push(next.to_string())),
+                    .map(|next| lines.push(next.map_or("unknown".to_owned(), |next| next.to_string()))),
                 (["list", first, last], Some(session)) => session
                     .list(first.parse().unwrap(), last.parse().unwrap())
                     .map(|listed| {

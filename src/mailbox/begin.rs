@@ -12,7 +12,12 @@ use crate::metrics::Counter;
 
 impl Life {
     /// Finds where to go on in the mailbox that was just opened.
-    pub(super) fn begin(&mut self, session: &mut Session, selected: Selected, uid_next: u64) -> Result<(), Failure> {
+    pub(super) fn begin(
+        &mut self,
+        session: &mut Session,
+        selected: Selected,
+        uid_next: Option<u32>,
+    ) -> Result<(), Failure> {
         // What this process knows is more than the file does.
         let (mut before, mut given) = (None, 0);
         if self.remembered.is_some() {
@@ -28,6 +33,12 @@ impl Life {
         }
         let uid_validity = selected.uid_validity;
         let position = before.as_ref().map(|memory| memory.position);
+        let uid_next = match uid_next {
+            Some(uid_next) => u64::from(uid_next),
+            // An empty mailbox tells nothing of the UIDs that were given.
+            None if position.is_some_and(|position| position.uid_validity == uid_validity) => given.max(1),
+            None => 1,
+        };
         if uid_validity == 0 || position.is_none_or(|position| position.uid_validity != uid_validity) {
             self.forget_due();
         }

@@ -153,6 +153,8 @@ fn killed_in_the_middle_it_loses_nothing() {
     }
     let collector = stage.start();
     stage.wait_for_exactly(240);
+    // It may all have come before.
+    collector.wait_for_line(&["caught up"]);
     ends_well(collector);
 }
 

@@ -119,6 +119,25 @@ fn a_new_uidvalidity_at_every_examine_repeats_nothing() {
 }
 
 #[test]
+fn uids_that_begin_anew_are_noticed_though_the_first_mails_have_the_same_as_before() {
+    let mut watch = Watch::new(3);
+    watch.server.skip_uids_to(10);
+    watch.server.deliver(&crate::mail(3));
+    watch.begin_well();
+    watch.wait_for_events(4);
+    watch.wait_for_idle();
+    watch.server.recreate();
+    watch.glass.waiting();
+    // Its UID is one of those that are done.
+    watch.server.deliver(&crate::mail(9));
+    watch.glass.turn();
+    watch.wait_for_events(6);
+    watch.wait_for_idle();
+    // Nothing proves that 4 is the mail that was 10: it comes again.
+    assert_eq!(watch.receiver.record().uids(), [1, 2, 3, 10, 4, 5]);
+}
+
+#[test]
 fn uidvalidity_changes_and_mails_known_by_their_hash_do_not_come_again() {
     let mut watch = Watch::new(0);
     watch.server.skip_uids_to(41);

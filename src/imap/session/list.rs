@@ -7,6 +7,7 @@
 use super::fetch::says_expunged;
 use super::{Session, SessionError, refusal, slow, trouble};
 use crate::imap::command::Command;
+use crate::imap::fetch_items::BodyItem;
 use crate::imap::response::Response;
 use crate::imap::resume::Known;
 use crate::imap::uid::UidSet;
@@ -40,7 +41,9 @@ impl Session {
         let mut numbers = Numbers::default();
         let command = Command::List(first, last);
         let condition = self.run(&command, slow(), |response| {
+            // With a body it is no answer to this, and a UID that is none would hide the mails that get lower ones.
             if let Response::Fetch(attributes) = response
+                && attributes.body == BodyItem::Absent
                 && let Some(uid) = attributes.uid.filter(|uid| (first..=last).contains(uid))
             {
                 let size = attributes.size.unwrap_or(0);
@@ -157,10 +160,10 @@ impl Numbers {
     }
 
     /// Whether there are more numbers than mails. `from_first`: the listing begins with the first mail; `exists`: it ends
-    /// with the last one, which has this number.
+    /// with the last one, which has this number, at least.
     fn have_holes(&self, from_first: bool, exists: Option<u32>) -> bool {
         let lowest = if from_first { Some(1) } else { self.lowest };
-        let (Some(lowest), Some(highest)) = (lowest, exists.or(self.highest)) else {
+        let (Some(lowest), Some(highest)) = (lowest, exists.max(self.highest)) else {
             return false;
         };
         highest.saturating_add(1).saturating_sub(lowest) > self.mails
@@ -189,6 +192,9 @@ mod tests {
             (&[2, 3], false, Some(4)),
             (&[], true, Some(1)),
             (&[0, 0], true, Some(3)),
+            // EXISTS says less than is there.
+            (&[2, 3], true, Some(0)),
+            (&[5, 7], false, Some(4)),
         ] {
             assert!(have_holes(numbers, from_first, exists), "{numbers:?}");
         }

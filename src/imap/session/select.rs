@@ -114,14 +114,16 @@ impl Session {
     }
 
     /// The UID that the next mail will have at least: EXAMINE's UIDNEXT, else STATUS, else one more than the last UID.
-    pub fn uid_next(&mut self, mailbox: &MailboxName, selected: &Selected) -> Result<u32, SessionError> {
-        if let Some(uid_next) = selected.uid_next {
-            return Ok(uid_next);
+    /// `None`: the server does not say, and the mailbox is empty.
+    pub fn uid_next(&mut self, mailbox: &MailboxName, selected: &Selected) -> Result<Option<u32>, SessionError> {
+        if selected.uid_next.is_some() {
+            return Ok(selected.uid_next);
         }
-        if let Some(uid_next) = self.status(mailbox)?.uid_next.filter(|next| *next > 0) {
-            return Ok(uid_next);
+        let said = self.status(mailbox)?.uid_next.filter(|next| *next > 0);
+        if said.is_some() || self.exists == 0 {
+            return Ok(said);
         }
-        self.behind_last()
+        self.behind_last().map(Some)
     }
 
     /// One more than the last UID.

@@ -51,7 +51,10 @@ impl Survey {
     ) -> Result<Survey, SessionError> {
         let counted = session.count(name)?;
         let selected = session.examine(name)?;
-        let uid_next = session.uid_next(name, &selected)?;
+        let known = memory.filter(|memory| memory.position.uid_validity == selected.uid_validity);
+        // An empty mailbox tells nothing of the UIDs that were given.
+        let given = known.map_or(1, |memory| u32::try_from(memory.top()).unwrap_or(u32::MAX));
+        let uid_next = session.uid_next(name, &selected)?.unwrap_or(given);
         let known = memory.map(|memory| (memory.position, memory.top()));
         let resume = resume(known, selected.uid_validity, u64::from(uid_next), from_zero);
         let whole = Backlog {

@@ -1,0 +1,275 @@
+//! A whole mailbox against a hostile server, for the fuzzer: bytes choose what the server does, and a model of the mailbox
+//! knows what may come of it.
+//!
+//! Whatever the server does, an event is a mail as the server gave it under that UID, and comes once; the checkpoint passes
+//! no mail that the server could have given; and nothing goes on for ever. When the bytes are over, the server becomes a
+//! good one: then every mail that it has must have come out, or be one that it withheld, or be counted as a gap.
+//!
+//! `hostile/script.rs` reads the bytes, `hostile/store.rs` is the model, `hostile/server.rs` the conversation, and
+//! `hostile/answers.rs` what it says about mails.
+
+mod answers;
+mod script;
+mod server;
+mod store;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::script::Script;
+use self::server::Conversation;
+use self::store::Store;
+use super::{Credentials, Life, Mailbox, Until};
+use crate::attempts::Attempts;
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::clock::{Clock, Phase};
+use crate::dead_letter::DeadLetters;
+use crate::event::raw::Collected;
+use crate::event::{Origin, build};
+use crate::imap::mailbox_name::MailboxName;
+use crate::imap::resume::Memory;
+use crate::metrics::{Counter, Counters};
+use crate::net::{Dial, Endpoint, NetError, NetErrorKind, Security, Stream};
+use crate::secret::Secret;
+use crate::sink::{Batch, DeliveryError, Sink};
+use crate::turns::Turns;
+use crate::{imap, limits};
+
+/// What the server may make us do: so many commands for each byte that chooses, and so many for a good end.
+const COMMANDS: usize = 40;
+const COMMANDS_AT_THE_END: usize = 1_000;
+/// Processes that follow one another, by choice.
+const LIVES: usize = 3;
+
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let world = World::new(data);
+    loop {
+        world.time.stopping.store(false, Ordering::Relaxed);
+        let mut life = Life::new(world.mailbox());
+        life.run();
+        if !std::mem::take(&mut world.lock().restart) {
+            break;
+        }
+    }
+    let _ = fs::remove_file(dead_letters());
+    let state = world.lock();
+    assert_eq!(state.store.events(), world.counters.get(Counter::Delivered));
+    let presumed = world.counters.get(Counter::Presumed);
+    let lost = state.store.lost();
+    assert!(lost.len() as u64 <= presumed, "mails that never came: {lost:?}");
+}
+
+/// All that is not the mailbox.
+#[derive(Clone)]
+struct World {
+    time: Arc<Time>,
+    state: Arc<Mutex<State>>,
+    counters: Arc<Counters>,
+}
+
+struct State {
+    script: Script,
+    store: Store,
+    remembered: Option<Memory>,
+    commands: usize,
+    most_commands: usize,
+    /// Times that the good server at the end was seen with nothing left to do.
+    quiet: usize,
+    lives: usize,
+    /// The process is to end, and another one begins.
+    restart: bool,
+}
+
+impl World {
+    fn new(data: &[u8]) -> World {
+        let mut script = Script::new(data);
+        let store = Store::new(&mut script);
+        World {
+            time: Arc::new(Time {
+                base: Instant::now(),
+                passed: Mutex::default(),
+                stopping: AtomicBool::new(false),
+            }),
+            state: Arc::new(Mutex::new(State {
+                script,
+                store,
+                remembered: None,
+                commands: 0,
+                most_commands: data.len().saturating_mul(COMMANDS).saturating_add(COMMANDS_AT_THE_END),
+                quiet: 0,
+                lives: 0,
+                restart: false,
+            })),
+            counters: Arc::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mailbox(&self) -> Mailbox {
+        Mailbox {
+            imap: imap::Settings {
+                endpoint: Endpoint {
+                    host: "h".to_owned(),
+                    port: 143,
+                    security: Security::Plain,
+                },
+                username: "u".to_owned(),
+                mechanism: None,
+                compress: false,
+            },
+            name: MailboxName::new("INBOX"),
+            credentials: Credentials::Password(Secret::new("pw".to_owned())),
+            event: build::Settings::default(),
+            from_zero: true,
+            after_delivery: None,
+            dial: Arc::new(self.clone()),
+            sink: Box::new(Witness(self.clone())),
+            artifacts: None,
+            checkpoint: Box::new(Notebook(self.clone())),
+            dead_letters: DeadLetters::new(dead_letters()),
+            // Cannot be written, which costs nothing.
+            attempts: Attempts::new(PathBuf::from("/dev/null/attempts")),
+            counters: Arc::clone(&self.counters),
+            clock: Arc::clone(&self.time) as Arc<dyn Clock>,
+            turns: Turns::new(1).join(),
+            listed: false,
+            until: Until::Stopped,
+            random: || u64::MAX / 3,
+        }
+    }
+
+    /// There is nothing left to do.
+    fn stop(&self) {
+        self.time.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What the server refuses to give is written here.
+fn dead_letters() -> PathBuf {
+    std::env::temp_dir().join(format!("mailtap-fuzz-{}.ndjson", std::process::id()))
+}
+
+impl Dial for World {
+    fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError> {
+        let mut state = self.lock();
+        if state.script.choose(32) == 1 {
+            return Err(NetError {
+                peer: endpoint.to_string(),
+                phase: Phase::Connect,
+                kind: NetErrorKind::Closed,
+            });
+        }
+        if state.script.choose(32) == 1 && state.lives < LIVES {
+            state.lives = state.lives.saturating_add(1);
+            state.restart = true;
+            self.stop();
+        }
+        drop(state);
+        Ok(Box::new(Conversation::new(self)))
+    }
+}
+
+/// Time passes when somebody waits.
+struct Time {
+    base: Instant,
+    passed: Mutex<Duration>,
+    stopping: AtomicBool,
+}
+
+impl Time {
+    fn pass(&self, duration: Duration) {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        *passed = passed.saturating_add(duration);
+    }
+}
+
+impl Clock for Time {
+    fn now(&self) -> Instant {
+        let passed = *self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.base.checked_add(passed).unwrap_or(self.base)
+    }
+
+    fn unix_milliseconds(&self) -> i64 {
+        0
+    }
+
+    fn wait(&self, duration: Duration) {
+        self.pass(duration);
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// A checkpoint that is looked at.
+struct Notebook(World);
+
+impl Checkpoint for Notebook {
+    fn load(&self) -> Result<Option<Memory>, CheckpointError> {
+        Ok(self.0.lock().remembered.clone())
+    }
+
+    fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
+        let mut state = self.0.lock();
+        let passed = state.store.passed(memory);
+        let presumed = self.0.counters.get(Counter::Presumed);
+        assert!(
+            passed.len() as u64 <= presumed,
+            "the checkpoint passes mails that did not come: {passed:?}"
+        );
+        assert!(memory.done.len() <= limits::DONE_RANGES.saturating_add(1));
+        state.remembered = Some(memory.clone());
+        Ok(())
+    }
+}
+
+/// A receiver that compares.
+struct Witness(World);
+
+impl Sink for Witness {
+    fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
+        let routing = &mail.event.routing;
+        if let Origin::Mailbox { uid_validity, uid, .. } = &routing.origin {
+            output.extend_from_slice(&uid_validity.to_be_bytes());
+            output.extend_from_slice(&uid.to_be_bytes());
+            output.extend_from_slice(&routing.sha256);
+        }
+    }
+
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        let mut state = self.0.lock();
+        let events = (0..batch.count()).filter_map(|place| batch.event(place));
+        match state.script.choose(16) {
+            1 => {
+                return Err(DeliveryError::Retry {
+                    reason: "away".to_owned(),
+                    after: None,
+                });
+            }
+            2 => {
+                for event in events {
+                    state.store.withhold(event);
+                }
+                return Err(DeliveryError::Reject {
+                    reason: "no".to_owned(),
+                });
+            }
+            _ => {}
+        }
+        for event in events {
+            state.store.deliver(event);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,438 @@
+//! The server's side of one connection: it takes commands, and does with each what the script chooses.
+
+use std::ops::RangeInclusive;
+
+use super::{State, World};
+use crate::clock::{Clock as _, Deadline};
+use crate::net::{NetError, NetErrorKind, Stream};
+
+/// Rests of the good server at the end, each with all mail delivered before: in IDLE, and between two NOOPs. After so many
+/// there is nothing left to do.
+const REST_IN_IDLE: usize = 12;
+const REST_IN_NOOP: usize = 1;
+const RESTS: usize = 48;
+
+pub(super) struct Conversation {
+    world: World,
+    /// What came of a command so far.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// So much of it was read, and so much is read at a time.
+    sent: usize,
+    piece: usize,
+    /// UIDs by sequence number, as this session has seen them.
+    pub view: Vec<u32>,
+    /// UIDVALIDITY when the mailbox was opened, and as it was told.
+    pub uid_validity: u32,
+    pub told: u32,
+    waits_for: Awaited,
+    closing: bool,
+    /// It says no more, and does not close.
+    deaf: bool,
+}
+
+/// What the next line is.
+enum Awaited {
+    Command,
+    /// The end of AUTHENTICATE with this tag.
+    Proof(String),
+    /// The end of IDLE with this tag.
+    Done(String),
+}
+
+impl Conversation {
+    pub(super) fn new(world: &World) -> Conversation {
+        let mut conversation = Conversation {
+            world: world.clone(),
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            piece: usize::MAX,
+            view: Vec::new(),
+            uid_validity: 0,
+            told: 0,
+            waits_for: Awaited::Command,
+            closing: false,
+            deaf: false,
+        };
+        conversation.greet(&mut world.lock());
+        conversation
+    }
+
+    pub(super) fn say(&mut self, line: &str) {
+        self.send(line.as_bytes());
+        self.send(b"\r\n");
+    }
+
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        if !self.deaf && !self.closing {
+            self.output.extend_from_slice(bytes);
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+    }
+
+    fn greet(&mut self, state: &mut State) {
+        self.piece = match state.script.choose(4) {
+            1 => 5,
+            2 => 64,
+            3 => 1000,
+            _ => usize::MAX,
+        };
+        match state.script.choose(48) {
+            1 => self.say("* OK [CAPABILITY IMAP4rev1 IDLE AUTH=PLAIN] ready"),
+            2 => self.say("* PREAUTH ready"),
+            3 => self.say("* BYE full"),
+            4 => self.say("* NO"),
+            5 => self.say("ready"),
+            6 => self.close(),
+            7 => self.deaf = true,
+            8 => self.say("* OK your quota is {5}"),
+            9 => self.send(b"* OK ready\n"),
+            10 => self.say("* 3 EXISTS"),
+            _ => self.say("* OK ready"),
+        }
+    }
+
+    fn command(&mut self, state: &mut State, line: &str) {
+        state.commands = state.commands.saturating_add(1);
+        assert!(state.commands <= state.most_commands, "commands without end: {line}");
+        self.happen(state);
+        match std::mem::replace(&mut self.waits_for, Awaited::Command) {
+            Awaited::Proof(tag) => return self.end(state, &tag),
+            Awaited::Done(tag) => {
+                assert_eq!(line, "DONE");
+                self.tell_changes(state);
+                return self.end(state, &tag);
+            }
+            Awaited::Command => {}
+        }
+        let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+        self.noise(state);
+        match command.split(' ').collect::<Vec<_>>().as_slice() {
+            ["CAPABILITY"] => self.capability(state),
+            ["LOGIN" | "ID" | "LOGOUT", ..] | ["AUTHENTICATE", _, _] => {}
+            ["AUTHENTICATE", _] => {
+                self.say("+ ");
+                self.waits_for = Awaited::Proof(tag.to_owned());
+                return;
+            }
+            ["EXAMINE", _] => return self.examine(state, tag),
+            ["STATUS", ..] => self.status(state),
+            [
+                "UID",
+                "FETCH",
+                set,
+                "(UID",
+                "RFC822.SIZE",
+                "INTERNALDATE",
+                "BODY.PEEK[])",
+            ] => {
+                return self.fetch(state, tag, &uids(set));
+            }
+            ["UID", "FETCH", "*", ..] => {
+                let last = self.view.last().copied().unwrap_or_default();
+                self.list(state, &[last..=last]);
+            }
+            ["UID", "FETCH", set, ..] => self.list(state, &uids(set)),
+            ["UID", "SEARCH", "UID", set] => self.search(state, &uids(set)),
+            ["NOOP"] => {
+                self.tell_changes(state);
+                self.rest(state, REST_IN_NOOP);
+            }
+            ["IDLE"] => return self.idle(state, tag),
+            // The end of what the server has ended of itself: IDLE, or a login.
+            _ => {
+                let late = matches!(line, "DONE" | "*");
+                return assert!(late, "a command that changes something, or is none: {line}");
+            }
+        }
+        self.noise(state);
+        self.end(state, tag);
+    }
+
+    /// What others do to the mailbox.
+    fn happen(&mut self, state: &mut State) {
+        match state.script.choose(24) {
+            1..=3 => state.store.receive(&mut state.script),
+            4 => {
+                let which = state.script.choose(u8::MAX);
+                state.store.expunge(which);
+            }
+            5 => {
+                let how = state.script.choose(4);
+                state.store.renumber(how);
+            }
+            6 if state.lives < super::LIVES => {
+                state.lives = state.lives.saturating_add(1);
+                state.restart = true;
+                self.world.stop();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the mailbox is not the one any more that was opened: of this one nothing is left.
+    pub(super) fn is_stale(&self, state: &State) -> bool {
+        self.uid_validity != state.store.uid_validity
+    }
+
+    /// EXPUNGE and EXISTS.
+    fn tell_changes(&mut self, state: &mut State) {
+        if self.is_stale(state) || state.script.choose(8) == 1 {
+            return;
+        }
+        let gone = |uid: u32| state.store.mails.iter().all(|mail| mail.uid != uid);
+        while let Some(at) = self.view.iter().rposition(|uid| gone(*uid)) {
+            self.view.remove(at);
+            self.say(&format!("* {} EXPUNGE", at.saturating_add(1)));
+        }
+        let last = self.view.last().copied().unwrap_or_default();
+        let new = state.store.mails.iter().map(|mail| mail.uid).filter(|uid| *uid > last);
+        let before = self.view.len();
+        self.view.extend(new);
+        if self.view.len() > before {
+            self.say(&format!("* {} EXISTS", self.view.len()));
+        }
+    }
+
+    fn capability(&mut self, state: &mut State) {
+        self.say(match state.script.choose(32) {
+            1 => "* CAPABILITY IMAP4rev1 AUTH=PLAIN",
+            2 => "* CAPABILITY IMAP4rev1 IDLE",
+            3 => "* CAPABILITY LOGINDISABLED",
+            4 => "* CAPABILITY IMAP4rev1 IDLE X-GM-EXT-1 AUTH=PLAIN",
+            5 => "* CAPABILITY",
+            6 => "* CAPABILITY IMAP4rev1 IDLE ID AUTH=PLAIN {3}",
+            _ => "* CAPABILITY IMAP4rev1 IDLE ID SASL-IR AUTH=PLAIN",
+        });
+    }
+
+    fn examine(&mut self, state: &mut State, tag: &str) {
+        self.uid_validity = state.store.uid_validity;
+        self.told = self.uid_validity;
+        self.view = state.store.mails.iter().map(|mail| mail.uid).collect();
+        let (uid_next, exists) = (state.store.uid_next, self.view.len());
+        match state.script.choose(32) {
+            1 => {}
+            2 => self.say("* 0 EXISTS"),
+            3 => self.say(&format!("* {} EXISTS", exists.saturating_add(3))),
+            _ => self.say(&format!("* {exists} EXISTS")),
+        }
+        match state.script.choose(32) {
+            1 => {
+                self.told = 0;
+                state.store.confused = true;
+            }
+            _ => self.say(&format!("* OK [UIDVALIDITY {}] so it is", self.told)),
+        }
+        match state.script.choose(32) {
+            1 => {}
+            2 => self.say("* OK [UIDNEXT 0] none"),
+            3 => self.say(&format!("* OK [UIDNEXT {}] more", uid_next.saturating_add(5))),
+            4 => {
+                state.store.confused = true;
+                self.say(&format!("* OK [UIDNEXT {}] less", uid_next.saturating_sub(2)));
+            }
+            5 => self.say(&format!("* OK [UIDNEXT {uid_next}]")),
+            _ => self.say(&format!("* OK [UIDNEXT {uid_next}] next")),
+        }
+        match state.script.choose(32) {
+            1 => self.say(&format!("{tag} NO [NONEXISTENT] gone")),
+            _ => self.end(state, tag),
+        }
+    }
+
+    fn status(&mut self, state: &mut State) {
+        let (uid_next, uid_validity) = (state.store.uid_next, state.store.uid_validity);
+        match state.script.choose(8) {
+            1 => return,
+            2 => self.say(&format!("* STATUS INBOX (UIDVALIDITY {uid_validity})")),
+            3 => self.say(&format!(
+                "* STATUS {{5}}\r\nINBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
+            )),
+            _ => self.say(&format!(
+                "* STATUS INBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
+            )),
+        }
+        if self.told == 0 {
+            self.told = uid_validity;
+        }
+    }
+
+    fn idle(&mut self, state: &mut State, tag: &str) {
+        match state.script.choose(16) {
+            1 => return self.say(&format!("{tag} NO not now")),
+            2 => return self.say(&format!("{tag} BAD what?")),
+            3 => return self.say(&format!("{tag} OK done already")),
+            4 => self.say("+"),
+            5 => self.send(b"+idling\n"),
+            _ => self.say("+ idling"),
+        }
+        self.tell_changes(state);
+        self.waits_for = Awaited::Done(tag.to_owned());
+        self.rest(state, REST_IN_IDLE);
+    }
+
+    /// What comes in IDLE.
+    fn news(&mut self, state: &mut State, tag: &str) {
+        self.noise(state);
+        self.happen(state);
+        match state.script.choose(16) {
+            1..=3 => self.tell_changes(state),
+            4 => self.say("* OK Still here"),
+            5 => self.say(&format!("* {} EXISTS", self.view.len())),
+            6 => {
+                self.say(&format!("{tag} OK enough"));
+                self.waits_for = Awaited::Command;
+            }
+            _ => {}
+        }
+    }
+
+    /// There is nothing to do; where no choice is left, there will never be.
+    fn rest(&mut self, state: &mut State, rest: usize) {
+        if state.script.is_over() {
+            state.quiet = state.quiet.saturating_add(rest);
+            if state.quiet >= RESTS {
+                self.world.stop();
+            }
+        }
+    }
+
+    /// What may come at any time.
+    fn noise(&mut self, state: &mut State) {
+        let number = state.script.choose(128);
+        match number {
+            1 => self.say(&format!("* {number} EXPUNGE")),
+            2 => self.say("* OK [ALERT [x] y] your quota is {5}"),
+            3 => self.say("* 1 FETCH (FLAGS (\\Seen))"),
+            4 => {
+                let uid = u32::from(state.script.choose(16));
+                self.unasked(state, uid);
+            }
+            5 => {
+                state.store.mention(3);
+                self.say("* SEARCH 1 2 3");
+            }
+            6 => self.say("+ go on"),
+            7 => self.say("* 1 FETCH"),
+            8 => self.say("Server Unavailable. 15"),
+            9 => {
+                state.store.mention(1);
+                self.say("* 0 FETCH (UID 1 RFC822.SIZE 9)");
+            }
+            10 => self.close(),
+            11 => self.say("* BYE"),
+            12 => self.deaf = true,
+            13 => self.say("A9999 OK done"),
+            14 => self.say(&format!("* 1 FETCH {}", "(".repeat(50))),
+            15 => self.send(b"* OK \xff\xfe\n\r\n"),
+            16 => self.say("* 1 FETCH (UID 1 X {3}"),
+            17 => self.say("* LIST () \"/\" {4}\r\na)\r\n"),
+            18 => self.say(&format!("* {} EXISTS", state.script.choose(64))),
+            19 => self.say("* 1 FETCH (UID 1 BODY[] NIL)"),
+            20 => self.say("* NO [UNAVAILABLE] soon"),
+            21 => {
+                let raw = state.script.take(16);
+                // Who knows what it says.
+                state.store.confused = true;
+                self.send(&raw);
+                self.send(b"\r\n");
+            }
+            _ => {}
+        }
+    }
+
+    /// The end of a command.
+    pub(super) fn end(&mut self, state: &mut State, tag: &str) {
+        match state.script.choose(96) {
+            1 => self.say(&format!("{tag} NO")),
+            2 => self.say(&format!("{tag} BAD [CLIENTBUG] no {{3}}")),
+            3 => self.say(&format!("{tag} NO Some of the requested messages no longer exist.")),
+            4 => self.say(&format!("{tag} NO [SERVERBUG] oh")),
+            5 => self.say(&format!("{tag} NO [UNAVAILABLE] later")),
+            6 => self.say(&format!(
+                "{tag} NO [THROTTLED] Suggested Backoff Time: 5000 milliseconds"
+            )),
+            7 => self.say(&format!("{tag} BYE")),
+            8 => self.deaf = true,
+            9 => self.close(),
+            10 => self.say(&format!("{tag} OK")),
+            11 => self.say(&format!("{tag} OK [EXPUNGEISSUED] some")),
+            12 => self.say(&format!("{tag} OK your quota is {{5}}")),
+            13 => self.say("A0001 OK that was another"),
+            _ => self.say(&format!("{tag} OK done")),
+        }
+    }
+}
+
+/// A set of UIDs as ranges.
+fn uids(set: &str) -> Vec<RangeInclusive<u32>> {
+    let number = |text: &str| text.parse::<u32>().unwrap_or_default();
+    let ranges = set.split(',').map(|range| match range.split_once(':') {
+        Some((first, last)) => number(first)..=number(last),
+        None => number(range)..=number(range),
+    });
+    ranges.collect()
+}
+
+impl Stream for Conversation {
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError> {
+        let world = self.world.clone();
+        let failed = |kind| {
+            Err(NetError {
+                peer: "h:143".to_owned(),
+                phase: deadline.phase,
+                kind,
+            })
+        };
+        loop {
+            if world.time.stopping() {
+                return failed(NetErrorKind::Stopped);
+            }
+            let rest = self.output.get(self.sent..).unwrap_or_default();
+            if !rest.is_empty() {
+                let count = rest.len().min(buffer.len()).min(self.piece);
+                for (place, byte) in buffer.iter_mut().zip(rest).take(count) {
+                    *place = *byte;
+                }
+                self.sent = self.sent.saturating_add(count);
+                return Ok(count);
+            }
+            self.output.clear();
+            self.sent = 0;
+            if self.closing {
+                return Ok(0);
+            }
+            if let Awaited::Done(tag) = &self.waits_for {
+                let tag = tag.clone();
+                self.news(&mut world.lock(), &tag);
+                if !self.output.is_empty() || self.closing {
+                    continue;
+                }
+            }
+            world
+                .time
+                .pass(deadline.remaining(world.time.now()).unwrap_or_default());
+            return failed(NetErrorKind::TimedOut(deadline.after));
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
+        self.input.extend_from_slice(bytes);
+        let world = self.world.clone();
+        while let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
+            let line: Vec<u8> = self.input.drain(..end.saturating_add(2)).collect();
+            let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+            self.command(&mut world.lock(), &line);
+        }
+        Ok(())
+    }
+
+    fn peer(&self) -> &'static str {
+        "h:143"
+    }
+}
