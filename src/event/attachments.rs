@@ -187,8 +187,18 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::Attachments;
-    use crate::event::build::{EventBuilder, Settings};
+    use crate::event::Origin;
+    use crate::event::build::{Arrival, EventBuilder, Settings};
     use crate::limits;
+
+    fn arrival() -> Arrival {
+        Arrival {
+            origin: Origin::File { source: String::new() },
+            account: String::new(),
+            internal_date: None,
+            now: 0,
+        }
+    }
 
     /// Name and content of every attachment of `mail`, fed in pieces of `step`, read in pieces of 7.
     fn attachments(mail: &[u8], step: usize, largest: u64) -> Vec<(String, Vec<u8>)> {
@@ -197,13 +207,7 @@ mod tests {
         for piece in mail.chunks(step) {
             builder.feed(piece);
         }
-        let arrival = crate::event::build::Arrival {
-            origin: crate::event::Origin::File { source: String::new() },
-            account: String::new(),
-            internal_date: None,
-            now: 0,
-        };
-        let (_, mut kept) = builder.finish_both(&settings, arrival);
+        let (_, mut kept) = builder.finish_both(&settings, arrival());
         let whole = kept.whole().unwrap();
         let read = |attachment: &super::Attachment| {
             let mut content = Vec::new();
@@ -244,6 +248,39 @@ mod tests {
         for step in 1..40 {
             assert_eq!(attachments(MAIL, step, u64::MAX), expected, "{step}");
         }
+    }
+
+    #[test]
+    fn a_signed_object_is_kept_and_so_is_the_file_in_it() {
+        // ContentInfo, SignedData, EncapsulatedContentInfo (RFC 5652): an entity of its own.
+        let entity = b"Content-Type: a/b; name=in\n\nhi";
+        let mut object = b"0@\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x02\xa0301\x02\x01\x011\x000*\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x01\xa0\x1d\x04\x1b".to_vec();
+        let grown = entity.len() - 0x1b;
+        for at in [1, 14, 16, 23, 36, 38] {
+            object[at] += u8::try_from(grown).unwrap();
+        }
+        object.extend_from_slice(entity);
+        let mail = [
+            b"Content-Type: application/pkcs7-mime; name=smime.p7m\nContent-Transfer-Encoding: binary\n\n",
+            object.as_slice(),
+        ]
+        .concat();
+        let expected = [("in".to_owned(), b"hi".to_vec()), ("smime.p7m".to_owned(), object)];
+        for step in [1, 7, 1000] {
+            assert_eq!(attachments(&mail, step, u64::MAX), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_an_error_for_all_and_the_event_comes_nevertheless() {
+        let settings = Settings::default();
+        let nowhere = std::env::temp_dir().join("mailtap-no-such-directory");
+        let mut builder = EventBuilder::beside(Attachments::new(&nowhere, u64::MAX), &settings);
+        builder.feed(b"Content-Type: a/b\n\n");
+        builder.feed(&vec![b'x'; limits::SPOOL_MEMORY + 1]);
+        let (event, mut kept) = builder.finish_both(&settings, arrival());
+        assert_eq!(event.message.parts[0].size, Some(limits::SPOOL_MEMORY as u64 + 1));
+        assert_eq!(kept.whole().unwrap_err().kind(), std::io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -67,11 +67,6 @@ impl Notes {
         Note::BidiControl,
     ];
 
-    /// Whether nothing was odd.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// Whether `note` is in the set.
     pub fn contains(self, note: Note) -> bool {
         self.0 & bit(note) != 0

@@ -301,6 +301,7 @@ mod tests {
             (b"= x", "= x", bad(1)),
             (b"==3D", "==", bad(1)),
             (b"a\rb", "a\\rb", bad(0)),
+            (b"a \r", "a\\r", bad(0)),
         ] {
             assert_eq!(
                 decode(Encoding::QuotedPrintable, input),

@@ -145,6 +145,31 @@ fn a_name_has_no_path_and_its_raw_bytes_are_read_by_the_mails_charset() {
 }
 
 #[test]
+fn the_end_of_a_name_is_kept_when_it_is_too_long() {
+    for (length, cut) in [
+        (limits::FILE_NAME - 1, false),
+        (limits::FILE_NAME, false),
+        (limits::FILE_NAME + 1, true),
+    ] {
+        let name = format!("{}.exe", "a".repeat(length - 4));
+        let event = build(&format!("Content-Type: a/b; name={name}\n\nbody"));
+        let found = event.message.parts[0].filename.as_deref();
+        assert_eq!(found, Some(&name[usize::from(cut)..]), "{length}");
+        assert_eq!(flags(&event).contains(&"limit_header"), cut, "{length}");
+    }
+    // What windows-1252 writes in a byte is two of UTF-8.
+    let name = [0xE9; limits::FILE_NAME / 2];
+    let mail = [b"\nbegin 644 ", &name[..], b".exe\n#0V%T\n`\nend\n"].concat();
+    let event = build_with(&settings(), arrival(1), &mail);
+    let found = event.message.parts[1].filename.as_deref().unwrap();
+    assert!(
+        found.len() == limits::FILE_NAME && found.ends_with("\u{e9}.exe"),
+        "{found}"
+    );
+    assert!(flags(&event).contains(&"limit_header"));
+}
+
+#[test]
 fn text_is_cut_on_a_character_and_hashed_whole() {
     for (size, truncated) in [(limits::BODY_TEXT, false), (limits::BODY_TEXT + 2, true)] {
         let event = build_with(

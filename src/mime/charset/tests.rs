@@ -171,6 +171,54 @@ fn text_is_decoded_and_what_means_nothing_is_counted() {
 }
 
 #[test]
+fn microsofts_numbers_are_charsets_that_have_names() {
+    for (number, name) in [
+        (866, "ibm866"),
+        (874, "windows-874"),
+        (950, "big5"),
+        (1200, "utf-16le"),
+        (1201, "utf-16be"),
+        (1250, "windows-1250"),
+        (1251, "windows-1251"),
+        (1253, "windows-1253"),
+        (1254, "windows-1254"),
+        (1255, "windows-1255"),
+        (1256, "windows-1256"),
+        (1257, "windows-1257"),
+        (1258, "windows-1258"),
+        (12000, "utf-32le"),
+        (12001, "utf-32be"),
+        (20866, "koi8-r"),
+        (21866, "koi8-u"),
+        (28592, "iso-8859-2"),
+        (28595, "iso-8859-5"),
+        (28605, "iso-8859-15"),
+        (50225, "iso-2022-kr"),
+        (51932, "euc-jp"),
+        (52936, "hz-gb-2312"),
+        (54936, "gb18030"),
+        (65000, "utf-7"),
+    ] {
+        let charset = Charset::from_label(name.as_bytes());
+        assert!(charset.is_some(), "{name}");
+        assert_eq!(
+            Charset::from_label(format!("cp{number}").as_bytes()),
+            charset,
+            "{number}"
+        );
+    }
+    for (label, byte, expected) in [
+        ("cp437", 0x9B, "\u{A2}"),
+        ("cp850", 0xD5, "\u{131}"),
+        ("cp852", 0xE7, "\u{161}"),
+        ("cp858", 0xD5, "\u{20AC}"),
+    ] {
+        assert_eq!(decode(Some(label), &[byte]).0, expected, "{label}");
+    }
+    assert_eq!(Charset::from_label(b"cp99"), None);
+}
+
+#[test]
 fn however_text_is_cut_it_reads_the_same() {
     let texts: [(&str, &[u8]); 14] = [
         ("", "a\u{E9}\u{20AC}\u{1F600}".as_bytes()),
@@ -183,7 +231,7 @@ fn however_text_is_cut_it_reads_the_same() {
         ("utf-7", b"a+AOQ-+2D3eAA-+- +/+AO-+AOQ\n+2D0AYQ"),
         (
             "utf-16",
-            b"l\0o\0n\0g\0e\0r\0 \0t\0h\0a\0n\0 \0w\0h\0a\0t\0 \0i\0s\0 \0l\0o\0o\0k\0e\0d\0 \0a\0t\0.",
+            b"l\0o\0n\0g\0e\0r\0 \0t\0h\0a\0n\0 \0w\0h\0a\0t\0 \0i\0s\0 \0l\0o\0o\0k\0e\0d\0 \0a\0t\0,\0 \0m\0u\0c\0h\0.",
         ),
         ("cp850", b"\x80\xFFa"),
         ("gb18030", b"\x81\x30\x89\x30\x81\x30\xD6\xD0\x81\x30\x89"),

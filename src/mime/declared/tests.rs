@@ -1,4 +1,5 @@
 use super::{Declared, Nature, Place};
+use crate::limits;
 use crate::mime::header::Outline;
 use crate::mime::transfer::Encoding;
 
@@ -158,5 +159,14 @@ fn the_first_transfer_encoding_that_is_one_counts() {
         ("Content-Transfer-Encoding: 8-bit\n", Encoding::Identity),
     ] {
         assert_eq!(read(block).0.encoding, expected, "{block}");
+    }
+}
+
+#[test]
+fn more_parameters_than_are_read_are_flagged() {
+    for (count, flagged) in [(limits::PARAMETERS, false), (limits::PARAMETERS + 1, true)] {
+        let parameters: Vec<_> = (0..count).map(|number| format!("; p{number}=v")).collect();
+        let (_, flags) = read(&format!("Content-Type: text/plain{}\n", parameters.concat()));
+        assert_eq!(flags.contains(&"limit_header"), flagged, "{count}");
     }
 }
