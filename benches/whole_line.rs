@@ -295,6 +295,7 @@ impl Line {
         let cloud = Cloud::with(cloud::Settings {
             window: 100,
             only_counts: true,
+            ..cloud::Settings::default()
         });
         let outcome = self.collector("email", cloud.url(), || {
             cloud.wait_until("every mail", |record| record.stored >= self.mails as usize);

@@ -41,6 +41,11 @@ pub const DELIVERY: Backoff = Backoff {
     first: Duration::from_secs(1),
     most: Duration::from_secs(60),
 };
+/// LimaCharlie's own protocol is away: every attempt is a new sensor's login there.
+pub const SENSOR: Backoff = Backoff {
+    first: Duration::from_secs(5),
+    most: Duration::from_secs(300),
+};
 
 impl Backoff {
     /// The delay before attempt `attempt` (0 is the first repetition): between half of and the whole of what
@@ -61,12 +66,20 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, NETWORK, REFUSAL, THROTTLE};
+    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, NETWORK, REFUSAL, SENSOR, THROTTLE};
     use std::time::Duration;
 
     #[test]
     fn delays_grow_to_their_bound_and_never_vanish() {
-        for backoff in [NETWORK, THROTTLE, AUTHENTICATION, CONFIGURATION, REFUSAL, DELIVERY] {
+        for backoff in [
+            NETWORK,
+            THROTTLE,
+            AUTHENTICATION,
+            CONFIGURATION,
+            REFUSAL,
+            DELIVERY,
+            SENSOR,
+        ] {
             for attempt in [0, 1, 5, 20, u32::MAX] {
                 for random in [0, 1, u64::MAX / 3, u64::MAX] {
                     let delay = backoff.delay(attempt, random);

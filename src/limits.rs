@@ -366,8 +366,8 @@ pub const BATCH_BYTES: usize = 960 * 1024;
 pub const BATCH_EVENTS: usize = 500;
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
-/// Between two looks at a receiver's connection while there is no mail: well under a minute, at which others give up.
-pub const TEND: Duration = Duration::from_secs(25);
+/// Between two looks at a receiver's connection while there is no mail: as often as LimaCharlie is pinged.
+pub const TEND: Duration = USP_PING;
 /// After news that brought no mail: EXPUNGE comes in thousands, and some servers announce what is not there.
 pub const IDLE_NEWS: Duration = Duration::from_secs(1);
 /// The longest throttle hint of a server that is honoured. Reached: it is taken for this long.

@@ -22,6 +22,7 @@ mod once;
 mod poison;
 mod progress;
 mod stack;
+mod tending;
 mod transfer;
 
 #[doc(hidden)]
@@ -41,6 +42,7 @@ use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
 use stack::on_its_own_stack;
+use tending::Untended;
 
 use crate::attempts::Attempts;
 use crate::backoff::Backoff;
@@ -57,7 +59,7 @@ use crate::log::{self, Level};
 use crate::metrics::{Concern, Counter, Counters, Doing, Vitals};
 use crate::net::Dial;
 use crate::sink::artifact::Artifacts;
-use crate::sink::{Batch, DeliveryError, Sink};
+use crate::sink::{Batch, Sink};
 use crate::turns::{Member, Turn};
 use crate::{imap, limits};
 
@@ -167,8 +169,8 @@ struct Life {
     caught_up: Option<Instant>,
     /// Gmail's limit was told.
     limit_told: bool,
-    /// What the receiver's connection failed with, told already.
-    untended: Option<DeliveryError>,
+    /// The receiver's connection could not be kept.
+    untended: Option<Untended>,
     progress: Progress,
 }
 
@@ -317,7 +319,7 @@ impl Life {
         self.refused.clear();
         self.caught_up = None;
         self.note(|vitals, now| vitals.begin(Doing::Turn, now));
-        let turn = self.turn.take().or_else(|| self.mailbox.turns.wait());
+        let turn = self.turn.take().or_else(|| self.wait_for_turn());
         let Some(turn) = turn.filter(|_| !self.stopping()) else {
             return Err(Failure::Stopping);
         };
@@ -418,17 +420,6 @@ impl Life {
         self.made_way = true;
         let since = self.mailbox.clock.now().saturating_duration_since(began);
         self.pause(limits::BETWEEN_TURNS.saturating_sub(since));
-    }
-
-    /// Keeps the receiver's connection alive. What fails here is told once; mail is not at stake.
-    fn tend(&mut self) {
-        let failed = self.mailbox.sink.tend().err();
-        if let Some(error) = &failed
-            && self.untended.is_none()
-        {
-            self.log(Level::Warn, "the receiver cannot be reached", &[("reason", error)]);
-        }
-        self.untended = failed;
     }
 
     fn stopping(&self) -> bool {

@@ -7,10 +7,12 @@
 //! hundred, and lock no account.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::imap::session::Session;
+use crate::limits;
 
 /// The turns of one account.
 pub struct Turns {
@@ -91,6 +93,11 @@ pub struct Member {
 impl Member {
     /// Waits for a turn, in the order of asking; `None` when the program stops.
     pub fn wait(&self) -> Option<Turn> {
+        self.ask()?.turn(limits::TEND, &mut || ())
+    }
+
+    /// Takes a place in the line; `None` when the program stops.
+    pub fn ask(&self) -> Option<Waiting> {
         let (sender, receiver) = mpsc::channel();
         {
             let mut state = self.turns.lock();
@@ -100,7 +107,7 @@ impl Member {
             state.waiting.push_back(sender);
         }
         self.turns.serve();
-        receiver.recv().ok()
+        Some(Waiting(receiver))
     }
 
     /// As [`Turns::close`]: where one gives the account up, all do.
@@ -113,6 +120,22 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
         state.members = state.members.saturating_sub(1);
+    }
+}
+
+/// A place in the line.
+pub struct Waiting(Receiver<Turn>);
+
+impl Waiting {
+    /// Waits for the turn, and does something else every `slice` meanwhile; `None` when the program stops.
+    pub fn turn(self, slice: Duration, meanwhile: &mut dyn FnMut()) -> Option<Turn> {
+        loop {
+            match self.0.recv_timeout(slice) {
+                Ok(turn) => return Some(turn),
+                Err(RecvTimeoutError::Timeout) => meanwhile(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
     }
 }
 
@@ -177,6 +200,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver};
     use std::sync::{Arc, MutexGuard};
     use std::thread;
+    use std::time::Duration;
 
     use super::{State, Turn, Turns};
 
@@ -224,6 +248,17 @@ mod tests {
         assert!(!third.others_wait());
         drop((third, fourth));
         assert_eq!(turns.lock().taken, 0);
+    }
+
+    #[test]
+    fn who_waits_does_something_else_meanwhile() {
+        let turns = Turns::new(1);
+        let mut held = turns.join().wait();
+        let waiting = turns.join().ask().unwrap();
+        let turn = waiting.turn(Duration::ZERO, &mut || drop(held.take()));
+        assert!(turn.is_some(), "it came when the other one was given back");
+        let waiting = turns.join().ask().unwrap();
+        assert!(waiting.turn(Duration::ZERO, &mut || turns.close()).is_none());
     }
 
     #[test]

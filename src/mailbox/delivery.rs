@@ -49,8 +49,11 @@ impl Life {
                 later.push((self.batch.split_off(half), self.batched.split_off(half)));
                 continue;
             }
+            if self.mailbox.sink.got_on() {
+                attempt = 0;
+            }
             let (backoff, attempts, at_least) = match &error {
-                DeliveryError::Retry { after, .. } => (backoff::DELIVERY, attempt, after.unwrap_or_default()),
+                DeliveryError::Retry { after, .. } => (self.mailbox.sink.backoff(), attempt, after.unwrap_or_default()),
                 DeliveryError::Reject { .. } => {
                     refusals = refusals.saturating_add(1);
                     if refusals >= limits::REFUSED_EVENT {

@@ -17,6 +17,7 @@ use self::message::{Control, Sensor};
 use self::window::{Broken, Step, Window};
 use super::gzip::Gzip;
 use super::{Batch, DeliveryError, Reached, Sink};
+use crate::backoff::{self, Backoff};
 use crate::clock::Clock;
 use crate::dead_letter::Content;
 use crate::event::encode;
@@ -61,6 +62,10 @@ pub struct LimaCharlie {
     window: Window,
     /// The digest of a batch whose delivery failed. When it comes again, what was acknowledged of it is not sent again.
     unfinished: Option<[u8; 32]>,
+    /// Of that batch more was acknowledged than before.
+    got_on: bool,
+    /// The cloud has asked for another connection.
+    called_back: bool,
     dial: Arc<dyn Dial>,
     clock: Arc<dyn Clock>,
     random: Random,
@@ -80,6 +85,8 @@ impl LimaCharlie {
             connection: None,
             window: Window::default(),
             unfinished: None,
+            got_on: false,
+            called_back: false,
             dial,
             clock,
             random,
@@ -130,12 +137,27 @@ impl Sink for LimaCharlie {
         if !again {
             self.window.begin(u64::try_from(batch.count()).unwrap_or(u64::MAX));
         }
-        let delivered = self.converse(batch);
+        let before = self.window.acknowledged();
+        let mut delivered = self.converse(batch);
+        // "Reconnect now", and not later. A cloud that says so again is waited for, as in any other trouble.
+        if std::mem::take(&mut self.called_back) {
+            self.connection = None;
+            delivered = self.converse(batch);
+        }
+        self.got_on = self.window.acknowledged() > before;
         if delivered.is_err() {
             self.connection = None;
             self.unfinished = Some(digest(batch));
         }
         delivered
+    }
+
+    fn backoff(&self) -> Backoff {
+        backoff::SENSOR
+    }
+
+    fn got_on(&self) -> bool {
+        self.got_on
     }
 
     /// Asks the directory and opens a WebSocket, but does not say who we are: that would be a sensor that comes and goes.
@@ -153,7 +175,11 @@ impl Sink for LimaCharlie {
         if let Some(gzip) = &mut self.gzip {
             gzip.rest();
         }
-        let tended = self.stay_connected();
+        let mut tended = self.stay_connected();
+        if std::mem::take(&mut self.called_back) {
+            self.connection = None;
+            tended = self.stay_connected();
+        }
         if tended.is_err() {
             self.connection = None;
         }
@@ -200,7 +226,8 @@ impl LimaCharlie {
                 Step::Ping => connection.ping().and_then(|()| connection.receive_ready()),
                 Step::Listen(patience) => connection.receive(patience),
             };
-            let heard = heard.map_err(|error| self.failed(&error))?;
+            let heard = heard.map_err(|error| last_words(connection, error));
+            let heard = heard.map_err(|error| self.ended(&error))?;
             self.take(heard)?;
         }
     }
@@ -297,6 +324,7 @@ impl LimaCharlie {
                     _ => {}
                 }
                 let heard = self.window.heard(&control, self.clock.now());
+                self.called_back = heard == Err(Broken::Reconnect);
                 heard.map_err(|broken| self.broken(&broken))
             }
             Some(Event::Pong(_)) => {
@@ -309,6 +337,17 @@ impl LimaCharlie {
 
     fn broken(&self, broken: &Broken) -> DeliveryError {
         self.retry(&broken.to_string())
+    }
+
+    /// A connection that ended with messages in flight. Code 1009 says that one of them is larger than the cloud takes (RFC
+    /// 6455 section 7.4.1), which no other attempt changes; every other code is for another attempt.
+    fn ended(&self, error: &WebSocketError) -> DeliveryError {
+        let WebSocketError::Closed { code: Some(1009), .. } = error else {
+            return self.failed(error);
+        };
+        DeliveryError::Reject {
+            reason: self.without_secrets(format!("LimaCharlie takes no message that large: {error}")),
+        }
     }
 
     fn failed(&self, error: &WebSocketError) -> DeliveryError {
@@ -358,6 +397,17 @@ impl fmt::Debug for LimaCharlie {
             .debug_struct("LimaCharlie")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
+    }
+}
+
+/// A cloud that closes says why; the reason may have come before the connection failed under what was still to be sent.
+fn last_words(connection: &mut Connection, error: WebSocketError) -> WebSocketError {
+    loop {
+        match connection.receive_ready() {
+            Ok(Some(_)) => {}
+            Err(closed @ WebSocketError::Closed { .. }) => return closed,
+            Ok(None) | Err(_) => return error,
+        }
     }
 }
 

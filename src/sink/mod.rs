@@ -9,6 +9,7 @@ pub mod webhook;
 use std::fmt;
 use std::time::Duration;
 
+use crate::backoff::{self, Backoff};
 use crate::dead_letter::Content;
 use crate::event::encode;
 use crate::event::raw::Collected;
@@ -112,6 +113,16 @@ pub trait Sink: Send {
     /// Sends the whole batch and waits for the acknowledgement of all of it. After an error the receiver may hold
     /// some or all of the events: the same batch is delivered again, and the events' ids tell the repeats.
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError>;
+
+    /// How long to wait between attempts that failed.
+    fn backoff(&self) -> Backoff {
+        backoff::DELIVERY
+    }
+
+    /// Whether the receiver acknowledged events of the batch whose delivery has just failed: patience begins anew then.
+    fn got_on(&self) -> bool {
+        false
+    }
 
     /// Called now and then while there is nothing to deliver: what a connection needs to stay alive, or its end; memory
     /// that only a delivery needs is given back.

@@ -1,9 +1,10 @@
 //! LimaCharlie's own protocol: the real binary between the IMAP server and the cloud of `support`.
 
 use std::process::Command;
+use std::thread;
 
 use crate::support::cloud::frames::{Payload, frame};
-use crate::support::cloud::{Cloud, Fault, WINDOW};
+use crate::support::cloud::{self, Cloud, Fault, WINDOW};
 use crate::support::collector::{Collector, Configuration};
 use crate::support::folder::Folder;
 use crate::support::imap_server::ImapServer;
@@ -162,7 +163,7 @@ fn killed_in_the_middle_it_loses_nothing() {
 #[test]
 fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
     let say = |control: &str| Fault::Say(vec![control.to_owned()]);
-    for fault in [
+    let faults = [
         Fault::NoHandshake,
         Fault::CutBeforeStoring,
         Fault::CutAfterStoring,
@@ -184,18 +185,26 @@ fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
         Fault::Violate(frame(9, true, &[0; 126])),
         Fault::Violate(frame(1, true, b"\xff")),
         Fault::Violate(vec![0xc1, 0]),
-    ] {
-        let stage = Stage::new();
-        stage.deliver(0..30);
-        stage.cloud.misbehave_once(fault.clone());
-        let collector = stage.start();
-        stage.wait_for_exactly(30);
-        let record = stage.cloud.record();
-        assert_eq!(record.faults_struck, 1, "{fault:?}");
-        // What was in flight may come again, nothing else.
-        assert!(record.duplicates as u64 <= WINDOW, "{fault:?}: {}", record.duplicates);
-        ends_well(collector);
-    }
+    ];
+    // Each is followed by some seconds of patience: all at once.
+    thread::scope(|scope| {
+        for fault in &faults {
+            scope.spawn(move || one_goes_wrong(fault));
+        }
+    });
+}
+
+fn one_goes_wrong(fault: &Fault) {
+    let stage = Stage::new();
+    stage.deliver(0..30);
+    stage.cloud.misbehave_once(fault.clone());
+    let collector = stage.start();
+    stage.wait_for_exactly(30);
+    let record = stage.cloud.record();
+    assert_eq!(record.faults_struck, 1, "{fault:?}");
+    // What was in flight may come again, nothing else.
+    assert!(record.duplicates as u64 <= WINDOW, "{fault:?}: {}", record.duplicates);
+    ends_well(collector);
 }
 
 #[test]
@@ -239,4 +248,24 @@ fn compressed_mail_arrives_to_the_byte() {
     stage.wait_for_exactly(50);
     ends_well(collector);
     assert_eq!(stage.cloud.record().hellos[0]["is_compressed"], true);
+}
+
+#[test]
+fn a_mail_that_is_too_large_for_the_cloud_becomes_a_dead_letter_and_holds_up_no_other() {
+    let mut stage = Stage::new();
+    stage.cloud = Cloud::with(cloud::Settings {
+        largest: Some(50_000),
+        ..cloud::Settings::default()
+    });
+    stage.configuration.dest_url = stage.cloud.url();
+    stage.deliver(0..6);
+    let mut large = mail(6);
+    large.extend(b"One line more.\r\n".repeat(5_000));
+    stage.server.deliver(&large);
+    stage.deliver(6..10);
+    let collector = stage.start();
+    collector.wait_for_line(&["written to the dead-letter file", "no message that large"]);
+    stage.wait_for_exactly(10);
+    stage.wait_for_idle();
+    ends_well(collector);
 }

@@ -306,22 +306,80 @@ fn nothing_is_sent_before_the_cloud_is_ready() {
 }
 
 #[test]
-fn a_request_to_reconnect_and_an_acknowledgement_of_nothing_end_the_connection() {
-    for control in [r#"{"v":"re"}"#, r#"{"v":"ack","x":99}"#] {
-        let mut first = true;
+fn an_acknowledgement_of_nothing_ends_the_connection() {
+    let mut first = true;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Data(..) if std::mem::replace(&mut first, false) => say(&[r#"{"v":"ack","x":99}"#]),
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    let mails = batch(&["1", "2"]);
+    assert!(matches!(sink.deliver(&mails), Err(DeliveryError::Retry { .. })));
+    sink.deliver(&mails).unwrap();
+    assert_eq!(cloud.count(&Heard::Handshake), 2);
+}
+
+#[test]
+fn a_request_to_reconnect_is_followed_at_once_and_one_without_end_is_not() {
+    for (requests, connections) in [(1, 2), (usize::MAX, 2)] {
+        let mut left = requests;
         let cloud = Cloud::new(move |message| match message {
-            Heard::Data(..) if std::mem::replace(&mut first, false) => say(&[control]),
+            Heard::Data(..) if left > 0 => {
+                left -= 1;
+                say(&[r#"{"v":"re"}"#])
+            }
             message => faithful(message),
         });
-        let mut sink = cloud.sink();
-        let mails = batch(&["1", "2"]);
-        assert!(
-            matches!(sink.deliver(&mails), Err(DeliveryError::Retry { .. })),
-            "{control}"
-        );
-        sink.deliver(&mails).unwrap();
-        assert_eq!(cloud.count(&Heard::Handshake), 2, "{control}");
+        let delivered = cloud.sink().deliver(&batch(&["1", "2"]));
+        assert_eq!(delivered.is_ok(), requests == 1, "{delivered:?}");
+        assert_eq!(cloud.count(&Heard::Handshake), connections);
+        assert_eq!(cloud.peer.clock.passed(), Duration::ZERO);
     }
+}
+
+#[test]
+fn a_close_with_1009_refuses_the_batch_and_every_other_close_is_for_another_attempt() {
+    for (code, refused) in [
+        (1000_u16, false),
+        (1001, false),
+        (1008, false),
+        (1009, true),
+        (1011, false),
+    ] {
+        let cloud = Cloud::new(move |message| match message {
+            Heard::Data(..) => Answer::End(server_frame(Opcode::Close, &code.to_be_bytes())),
+            message => faithful(message),
+        });
+        let error = cloud.sink().deliver(&batch(&["a large one"])).unwrap_err();
+        assert_eq!(
+            matches!(error, DeliveryError::Reject { .. }),
+            refused,
+            "{code}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_delivery_that_failed_says_whether_it_got_on() {
+    // Each connection takes as many as it is told.
+    let mut takes = vec![0, 2, 0].into_iter();
+    let mut left = 0;
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Handshake => {
+            left = takes.next().unwrap_or(usize::MAX);
+            faithful(message)
+        }
+        Heard::Data(..) if left == 0 => Answer::End(Vec::new()),
+        message => {
+            left -= usize::from(matches!(message, Heard::Data(..)));
+            faithful(message)
+        }
+    });
+    let mut sink = cloud.sink();
+    let mails = batch(&["1", "2", "3"]);
+    let mut got_on = || sink.deliver(&mails).is_err() && sink.got_on();
+    assert_eq!([got_on(), got_on(), got_on()], [false, true, false]);
+    sink.deliver(&mails).unwrap();
 }
 
 #[test]

@@ -186,6 +186,11 @@ impl Window {
         self.pong_due = false;
     }
 
+    /// How many of the delivery's messages are acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
     /// How many messages may be in flight.
     pub fn size(&self) -> u64 {
         self.size

@@ -6,6 +6,7 @@ pub mod frames;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +26,8 @@ pub const WINDOW: u64 = 20;
 pub struct Settings {
     /// The window that sensors get.
     pub window: u64,
+    /// Bytes of the largest message that is taken. A larger one: the connection is closed with 1009.
+    pub largest: Option<usize>,
     /// Messages are counted, and nothing else is made of them: for a bench, which measures the collector.
     pub only_counts: bool,
 }
@@ -33,6 +36,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             window: WINDOW,
+            largest: None,
             only_counts: false,
         }
     }
@@ -45,6 +49,8 @@ pub enum Fault {
     RefuseSensor,
     /// On a new connection: closes instead of shaking hands.
     NoHandshake,
+    /// On a new connection: answers the handshake with 503.
+    Unavailable,
     /// Stores nothing and is gone.
     CutBeforeStoring,
     /// *Stored but not acknowledged*: stores it and is gone.
@@ -59,6 +65,15 @@ pub enum Fault {
     Fragmented,
     /// Stores it and sends something that no server may send.
     Violate(Vec<u8>),
+}
+
+/// When something can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// A new connection.
+    Connection,
+    /// A data message.
+    Message,
 }
 
 /// A sensor's message, as it was first stored.
@@ -111,10 +126,14 @@ pub struct Cloud {
     state: Arc<Watched<State>>,
 }
 
+type Whim = Box<dyn FnMut(Occasion) -> Option<Fault> + Send>;
+
 #[derive(Default)]
 struct State {
     settings: Settings,
     next: VecDeque<Fault>,
+    /// Chooses the fault of every occasion that has none of these.
+    whim: Option<Whim>,
     record: Record,
 }
 
@@ -149,6 +168,10 @@ impl Cloud {
         Cloud { listener, state }
     }
 
+    pub fn port(&self) -> u16 {
+        self.listener.port()
+    }
+
     /// `wss://localhost:PORT/usp`.
     pub fn url(&self) -> String {
         format!("wss://localhost:{}/usp", self.listener.port())
@@ -157,6 +180,11 @@ impl Cloud {
     /// The next data message, or connection, meets this fault; called again, the one after it.
     pub fn misbehave_once(&self, fault: Fault) {
         self.state.change(|state| state.next.push_back(fault));
+    }
+
+    /// Every occasion meets the fault that `whim` chooses for it, if any.
+    pub fn misbehave_by(&self, whim: impl FnMut(Occasion) -> Option<Fault> + Send + 'static) {
+        self.state.change(|state| state.whim = Some(Box::new(whim)));
     }
 
     pub fn record(&self) -> Record {
@@ -171,6 +199,19 @@ impl Cloud {
     /// Waits until the record is as `wanted`.
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
         self.state.wait_for(what, |state| wanted(&state.record).then_some(()));
+    }
+
+    /// Waits until `look` finds something in the record, for `patience` at most.
+    pub fn wait_at_most<R>(&self, patience: Duration, mut look: impl FnMut(&Record) -> Option<R>) -> Option<R> {
+        self.state.wait_at_most(patience, |state| look(&state.record))
+    }
+}
+
+impl State {
+    fn whim(&mut self, occasion: Occasion) -> Option<Fault> {
+        let fault = self.whim.as_mut()?(occasion);
+        self.record.faults_struck += usize::from(fault.is_some());
+        fault
     }
 }
 
@@ -229,7 +270,12 @@ impl Sensor<'_> {
             }
             self.receive(stream)?;
         };
-        if self.fault(&Fault::NoHandshake) {
+        let whim = self.state.change(|state| state.whim(Occasion::Connection));
+        if self.fault(&Fault::NoHandshake) || whim == Some(Fault::NoHandshake) {
+            return Err(Over);
+        }
+        if self.fault(&Fault::Unavailable) || whim == Some(Fault::Unavailable) {
+            self.send(b"HTTP/1.1 503 not now\r\nContent-Length: 0\r\n\r\n")?;
             return Err(Over);
         }
         let head: Vec<u8> = stream.drain(..end).collect();
@@ -298,11 +344,23 @@ impl Sensor<'_> {
             let at = state
                 .next
                 .iter()
-                .position(|fault| !matches!(fault, Fault::RefuseSensor | Fault::NoHandshake));
-            let fault = at.and_then(|at| state.next.remove(at));
-            state.record.faults_struck += usize::from(fault.is_some());
-            fault
+                .position(|fault| !matches!(fault, Fault::RefuseSensor | Fault::NoHandshake | Fault::Unavailable));
+            match at.and_then(|at| state.next.remove(at)) {
+                None => state.whim(Occasion::Message),
+                fault => {
+                    state.record.faults_struck += 1;
+                    fault
+                }
+            }
         });
+        if self
+            .state
+            .look(|state| state.settings.largest)
+            .is_some_and(|largest| message.len() > largest)
+        {
+            self.send(&frame(8, true, &1009_u16.to_be_bytes()))?;
+            return Err(Over);
+        }
         if fault == Some(Fault::CutBeforeStoring) {
             self.connection.cut();
             return Err(Over);

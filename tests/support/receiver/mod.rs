@@ -126,6 +126,8 @@ pub struct Receiver {
     scheme: &'static str,
 }
 
+type Whim = Box<dyn FnMut() -> Option<Fault> + Send>;
+
 struct State {
     settings: Settings,
     secret: String,
@@ -133,6 +135,8 @@ struct State {
     next: VecDeque<Fault>,
     /// The fault of every request after them.
     always: Option<Fault>,
+    /// Chooses the fault of every request that has none of these.
+    whim: Option<Whim>,
     heals: usize,
     record: Record,
 }
@@ -151,6 +155,7 @@ impl Receiver {
             secret: SECRET.to_owned(),
             next: VecDeque::new(),
             always: None,
+            whim: None,
             heals: 0,
             record: Record::default(),
         }));
@@ -178,11 +183,17 @@ impl Receiver {
         self.state.change(|state| state.always = Some(fault));
     }
 
+    /// Every request meets the fault that `whim` chooses for it, if any.
+    pub fn misbehave_by(&self, whim: impl FnMut() -> Option<Fault> + Send + 'static) {
+        self.state.change(|state| state.whim = Some(Box::new(whim)));
+    }
+
     /// No fault any more.
     pub fn heal(&self) {
         self.state.change(|state| {
             state.next.clear();
             state.always = None;
+            state.whim = None;
             state.heals += 1;
         });
     }
@@ -248,6 +259,7 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         record.bytes += request.body.len();
         record.violations.extend(request.violations.iter().cloned());
         let fault = state.next.pop_front().or_else(|| state.always.clone());
+        let fault = fault.or_else(|| state.whim.as_mut().and_then(|whim| whim()));
         let fault = match fault {
             Some(Fault::Refuses { uid, code }) => has_event_of(&events, uid).then_some(Fault::Status {
                 code,
