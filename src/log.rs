@@ -6,7 +6,7 @@
 
 use std::fmt::{Display, Write as _};
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
@@ -152,19 +152,29 @@ pub fn error(what: &str, fields: &Fields<'_>) {
     write(Level::Error, what, fields);
 }
 
+/// Whether people sit in front of it: lines of text on a terminal.
+pub fn is_for_people() -> bool {
+    SETTINGS.get().copied().unwrap_or_default().is_for_people() && io::stderr().is_terminal()
+}
+
 /// A line of a level that the caller decides.
 pub fn write(level: Level, what: &str, fields: &Fields<'_>) {
     let settings = SETTINGS.get().copied().unwrap_or_default();
     if level > settings.level {
         return;
     }
-    let line = line(settings, system_unix_milliseconds(), level, what, fields);
+    let mut line = line(settings, system_unix_milliseconds(), level, what, fields);
     // A hostile server that plays a million times would fill the disk.
     if cfg!(fuzzing) {
         return;
     }
+    let mut stderr = io::stderr().lock();
+    if is_for_people() {
+        // It may be written over the line of progress: the rest of that is blanked.
+        line.insert_str(line.len().saturating_sub(1), "\x1b[K");
+    }
     // A log that cannot be written must not stop delivery.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    let _ = stderr.write_all(line.as_bytes());
 }
 
 /// The line itself, with its line end.

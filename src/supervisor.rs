@@ -4,6 +4,7 @@
 mod check;
 mod connections;
 mod outcome;
+mod progress;
 mod threads;
 
 pub use check::{Step, Verdict};
@@ -47,6 +48,7 @@ use crate::websocket::connection::RandomError;
 use crate::{limits, log};
 use connections::{credentials, imap_dialer, receiver_dialer};
 use outcome::Tally;
+use progress::ProgressLine;
 use threads::{Claims, Kind, Lifetime, Threads};
 
 /// What [`Supervisor::run`] is to do.
@@ -56,6 +58,8 @@ pub struct Manner {
     pub until: Until,
     /// Events go to standard output, nothing is sent, nothing is remembered.
     pub dry_run: bool,
+    /// Standard error is a terminal, with nothing else on it: the progress is shown there.
+    pub shows_progress: bool,
 }
 
 /// Everything checked, nothing contacted yet.
@@ -173,7 +177,15 @@ impl Supervisor {
                 .map_err(|error| format!("cannot start a thread: {error}"))?;
         }
         drop(ended);
-        let all = wait_for_ends(&ends, &*program.clock);
+        let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));
+        let all = wait_for_ends(&ends, &*program.clock, &mut |now| {
+            if let Some(progress) = &mut progress {
+                progress.draw(now, program.registry.totals());
+            }
+        });
+        if let Some(progress) = &mut progress {
+            progress.blank();
+        }
         Ok(program.tally.outcome(manner.until, all))
     }
 
@@ -181,7 +193,7 @@ impl Supervisor {
     /// for it relies on it. What is done once has an exit code, and may be done beside the mailtap that has the port.
     fn tell_health(&self, manner: Manner) -> Result<Arc<Registry>, String> {
         let registry: Arc<Registry> = Arc::default();
-        if manner != Manner::default() {
+        if manner.until != Until::Stopped || manner.dry_run {
             return Ok(registry);
         }
         let health = Health::new(Arc::clone(&registry), Arc::clone(&self.clock) as Arc<dyn Clock>);
@@ -230,10 +242,11 @@ impl Supervisor {
 }
 
 /// Returns when every mailbox has ended, or when it takes too long after the request to stop. Says which it was: `true`,
-/// all have.
-fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock) -> bool {
+/// all have. `meanwhile` is called every second.
+fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock, meanwhile: &mut dyn FnMut(Instant)) -> bool {
     let mut since: Option<Instant> = None;
     loop {
+        meanwhile(clock.now());
         // Nobody sends: the channel closes when the last thread drops its end.
         match ends.recv_timeout(Duration::from_secs(1)) {
             Err(mpsc::RecvTimeoutError::Disconnected) => return true,

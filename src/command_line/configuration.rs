@@ -37,7 +37,7 @@ fn tell_notices(loaded: Result<Loaded, config::Error>) -> Result<Loaded, Failure
     Ok(loaded)
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -1,8 +1,11 @@
 //! `mailtap imap`: watches mailboxes, or catches up with them once.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 
-use super::{Failure, configuration};
+use super::Failure;
+use super::configuration::{self, environment};
+use crate::config::Receiver;
 use crate::log;
 use crate::mailbox::Until;
 use crate::supervisor::{Manner, Outcome, Supervisor};
@@ -19,6 +22,12 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         }
     }
     let loaded = configuration::load("imap", &others)?;
+    let prints = manner.dry_run
+        || loaded
+            .adapters
+            .iter()
+            .any(|adapter| adapter.receiver == Receiver::Stdout);
+    manner.shows_progress = shows_progress(prints);
     let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
     if manner.dry_run {
         log::info(
@@ -31,4 +40,10 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         Outcome::DeadLetters => Err(Failure::DeadLetters),
         Outcome::NotCaughtUp => Err(Failure::Told),
     }
+}
+
+/// Whether people look at standard error, and events do not come between. `TERM=dumb` cannot blank a line.
+fn shows_progress(prints: bool) -> bool {
+    let can_blank = environment("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb");
+    log::is_for_people() && can_blank && !(prints && io::stdout().is_terminal())
 }

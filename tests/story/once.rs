@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -283,4 +284,52 @@ fn state_tells_a_backlog_under_way_and_a_damaged_checkpoint() {
         "{}",
         said(&output)
     );
+}
+
+#[test]
+fn catching_up_on_a_terminal_shows_one_line_that_log_lines_and_the_end_wipe_out() {
+    if !Path::new("/usr/bin/script").exists() {
+        println!("skipped: there is no script(1) to make a terminal");
+        return;
+    }
+    let stage = Stage::new();
+    stage.deliver(1200);
+    // Not all of it, until the line was seen.
+    stage.receiver.misbehave(ReceiverFault::Slow { stored: 600 });
+    let file = stage.folder.write("mailtap.yaml", stage.configuration.yaml());
+    let program = format!("'{}' imap --once '{}'", env!("CARGO_BIN_EXE_mailtap"), file.display());
+    let mut child = Command::new("/usr/bin/script")
+        .args(["-qefc", &program, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut terminal = child.stdout.take().unwrap();
+    let mut seen = Vec::new();
+    let mut chunk = [0; 4096];
+    let mut healed = false;
+    loop {
+        let count = terminal.read(&mut chunk).unwrap_or(0);
+        if count == 0 {
+            break;
+        }
+        seen.extend_from_slice(&chunk[..count]);
+        if !healed && String::from_utf8_lossy(&seen).contains(" a minute") {
+            stage.receiver.heal();
+            healed = true;
+        }
+    }
+    let text = String::from_utf8_lossy(&seen).into_owned();
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert!(
+        text.contains(" of 1,200 mails, ") && text.contains("\u{1b}[K\r"),
+        "{text}"
+    );
+    let after = text.rsplit(" a minute").next().unwrap();
+    assert!(after.contains("caught up") && after.contains("\r\u{1b}[K"), "{after}");
+    assert_eq!(stage.receiver.record().events.len(), 1200);
+    // Where nobody looks, no line of progress.
+    let output = mailtap(&stage, &["imap", "--once"]);
+    assert!(!said(&output).contains('\u{1b}'), "{}", said(&output));
 }
