@@ -1,6 +1,7 @@
 //! Arguments → command → exit code.
 
 mod check;
+mod cloud;
 mod commands;
 mod completions;
 mod configuration;

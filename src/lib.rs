@@ -87,5 +87,7 @@ pub mod config;
 
 pub mod supervisor;
 
+pub mod cloud;
+
 pub mod archive;
 pub mod command_line;

@@ -418,6 +418,8 @@ pub const SAMPLE_BYTES: u64 = 4 * 1024 * 1024;
 pub const UNWATCHED_NAMES: usize = 20;
 /// What Gmail gives of an account by IMAP in a day, in bytes.
 pub const GMAIL_DAY: u64 = 2_500_000_000;
+/// `cloud`: how often the cloud is asked whether the configuration has changed.
+pub const CLOUD_LOOK: Duration = Duration::from_secs(60);
 /// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -8,6 +8,7 @@ mod request;
 
 #[doc(hidden)]
 pub use answer::fuzz;
+pub(crate) use request::form;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -147,7 +147,19 @@ impl Supervisor {
 
     /// Watches all mailboxes until SIGTERM or SIGINT, then waits for the acknowledgements under way. A second signal
     /// ends the process at once. With [`Until::CaughtUp`] it returns by itself. The error tells why it could not begin.
-    pub fn run(mut self, manner: Manner) -> Result<Outcome, String> {
+    pub fn run(self, manner: Manner) -> Result<Outcome, String> {
+        self.stop_on_signals()
+            .map_err(|error| format!("cannot listen to signals: {error}"))?;
+        self.work(manner)
+    }
+
+    /// What ends [`Supervisor::work`].
+    pub fn stop(&self) -> Arc<Stop> {
+        Arc::clone(&self.stop)
+    }
+
+    /// As [`Supervisor::run`], with no regard to signals.
+    pub fn work(mut self, manner: Manner) -> Result<Outcome, String> {
         if manner.dry_run {
             for watch in &mut self.watches {
                 watch.adapter = watch.adapter.clone().rehearsed();
@@ -155,8 +167,6 @@ impl Supervisor {
         }
         let directories = self.state_directories(manner)?;
         let registry = self.tell_health(manner)?;
-        self.stop_on_signals()
-            .map_err(|error| format!("cannot listen to signals: {error}"))?;
         let program = Arc::new(Program {
             stop: self.stop,
             clock: self.clock,

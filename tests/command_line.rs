@@ -162,6 +162,20 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             "parse: name a file, a Maildir, an mbox file, or - for standard input",
         ),
         (&["imap", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
+        (
+            &["cloud", "conf_gid=canary-hunter2", "oid=x"],
+            "cloud: conf_gid: unknown key; did you mean `conf_guid`?",
+        ),
+        (&["cloud", "conf_guid=canary-hunter2"], "cloud: oid: missing"),
+        (&["cloud", "oid=x"], "cloud: conf_guid: missing"),
+        (
+            &["cloud", "--conf_guid"],
+            "cloud: `--conf_guid` is not key=value; `mailtap cloud --help` tells more",
+        ),
+        (
+            &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
+            "cloud: oid: expected an organisation's id: letters, digits and hyphens",
+        ),
         (&["imap", "--onec"], "unknown flag `--onec`; did you mean `--once`?"),
         (
             &["imap", "x.yaml", "--dryrun"],

@@ -28,6 +28,8 @@ mod health;
 mod logs;
 #[path = "story/long_run.rs"]
 mod long_run;
+#[path = "story/managed.rs"]
+mod managed;
 #[path = "story/once.rs"]
 mod once;
 #[path = "story/patience.rs"]

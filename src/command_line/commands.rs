@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{Failure, check, completions, help, imap, man, parse, replay, state};
+use super::{Failure, check, cloud, completions, help, imap, man, parse, replay, state};
 
 /// One command.
 pub(super) struct Command {
@@ -222,6 +222,28 @@ crash, or refused again are told on standard error, by their number.
         run: replay::run,
     },
     Command {
+        name: "cloud",
+        operands: "conf_guid=… oid=…",
+        offers: Offers::Words(&["conf_guid=", "oid=", "url=", "ca_file=", "state_dir="]),
+        summary: "run a configuration that is managed in the cloud",
+        description: "\
+Fetches the configuration of an external adapter from LimaCharlie, runs it, and asks every minute whether it has
+changed (SIGHUP asks at once). Nothing is restarted unless something in it changed; one that is disabled is not run.
+While the cloud is away, or has a configuration that cannot be run, the last good one goes on, after a restart too:
+it is kept in state_dir, readable by its owner only.
+
+  conf_guid            which configuration; a secret: env://NAME, file:///path and credential://NAME keep it out of ps
+  oid                  the organisation
+  url                  default https://api.limacharlie.io
+  ca_file              certificate authorities to trust beside the public ones, for the cloud
+  state_dir            where the last good configuration is kept; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+",
+        flags: &[],
+        exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments.",
+        examples: &["mailtap cloud conf_guid=credential://guid oid=00000000-0000-0000-0000-000000000000"],
+        run: cloud::run,
+    },
+    Command {
         name: "completions",
         operands: "SHELL",
         offers: Offers::Words(SHELLS),
@@ -257,7 +279,16 @@ Prints the man page, with all that the help tells.
     Command {
         name: "help",
         operands: "[COMMAND]",
-        offers: Offers::Words(&["imap", "check", "state", "parse", "replay", "completions", "man"]),
+        offers: Offers::Words(&[
+            "imap",
+            "check",
+            "state",
+            "parse",
+            "replay",
+            "cloud",
+            "completions",
+            "man",
+        ]),
         summary: "tell more about a command",
         description: "\
 Tells what a command does, with its flags and examples; without COMMAND, which there are.

@@ -37,8 +37,10 @@ use crate::{event, imap, limits, net, sink};
 
 pub(crate) use nearest::{nearest, shown};
 pub use reference::Environment;
+pub(crate) use reference::resolve;
 #[doc(hidden)]
 pub use round_trip::fuzz;
+pub(crate) use settings::default_state_dir;
 pub use settings::machine_name;
 
 /// One mailbox to watch and the receiver of its events.
@@ -172,7 +174,8 @@ pub fn from_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, Er
     from_bytes(&name, &bytes, environment)
 }
 
-fn from_bytes(name: &str, bytes: &[u8], environment: Environment<'_>) -> Result<Loaded, Error> {
+/// Loads what a file of this name would hold.
+pub fn from_bytes(name: &str, bytes: &[u8], environment: Environment<'_>) -> Result<Loaded, Error> {
     document::parse(bytes)
         .and_then(|documents| settings::adapters(&documents, environment))
         .map(|(adapters, notices)| Loaded {

@@ -11,7 +11,7 @@ use crate::limits;
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// `text` itself, or what it refers to. Errors name the reference, never what it refers to.
-pub(super) fn resolve(text: &str, environment: Environment<'_>) -> Result<String, String> {
+pub(crate) fn resolve(text: &str, environment: Environment<'_>) -> Result<String, String> {
     let Some((scheme, name)) = text.split_once("://") else {
         return Ok(text.to_owned());
     };

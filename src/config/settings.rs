@@ -256,7 +256,7 @@ fn artifacts(
 }
 
 /// `$STATE_DIRECTORY` (systemd's `StateDirectory=`; the first of several), else the XDG base directories.
-fn default_state_dir(environment: Environment<'_>) -> Option<PathBuf> {
+pub(crate) fn default_state_dir(environment: Environment<'_>) -> Option<PathBuf> {
     let absolute = |path: &str| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let by_systemd = || environment("STATE_DIRECTORY").and_then(|list| list.split(':').next().and_then(absolute));
     let by_xdg = || {

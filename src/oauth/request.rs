@@ -32,6 +32,15 @@ pub(super) fn body(settings: &Settings, grant: &Grant) -> Secret<Vec<u8>> {
     Secret::new(form.0.into_bytes())
 }
 
+/// These fields as a form.
+pub(crate) fn form(fields: &[(&str, &str)]) -> Secret<Vec<u8>> {
+    let mut form = Form::default();
+    for (name, value) in fields {
+        form.field(name, value);
+    }
+    Secret::new(form.0.into_bytes())
+}
+
 /// `application/x-www-form-urlencoded` (RFC 6749 appendix B).
 #[derive(Default)]
 struct Form(String);

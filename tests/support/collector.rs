@@ -136,9 +136,13 @@ struct Output {
 impl Collector {
     /// Starts `mailtap imap FILE`; `command` is the program and what comes before these arguments.
     pub fn start(mut command: Command, configuration_file: &Path) -> Collector {
+        command.arg("imap").arg(configuration_file);
+        Collector::run(command)
+    }
+
+    /// Starts `command` as it is.
+    pub fn run(mut command: Command) -> Collector {
         let mut child = command
-            .arg("imap")
-            .arg(configuration_file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,6 +2,7 @@
 //! whatever they do against the protocol, and misbehaves on command.
 
 pub mod frames;
+pub mod hive;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;
