@@ -2,11 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
+
+use mailtap::clock::{Clock as _, Phase};
+use mailtap::health::verdict::complaints;
+use mailtap::metrics::Entry;
 
 use crate::support::collector::Collector;
 use crate::support::receiver;
-use crate::{ReceiverFault, Stage, ends_well, imap_server};
+use crate::watch::Watch;
+use crate::{ReceiverFault, ServerFault, Stage, ends_well, imap_server};
 
 /// A stage whose program tells how it is, and the program.
 pub fn begin(stage: &mut Stage) -> (Collector, u16) {
@@ -125,4 +131,70 @@ fn a_port_that_is_taken_is_told_and_nothing_begins() {
         "{lines:?}"
     );
     assert_eq!(stage.server.record().connections, 0);
+}
+
+/// What `/healthz` has against a mailbox on a clock that the test turns.
+fn against(watch: &Watch) -> Vec<String> {
+    let entry = Entry {
+        server: "localhost".to_owned(),
+        username: imap_server::USER.to_owned(),
+        mailbox: Some("INBOX".to_owned()),
+        counters: Arc::clone(&watch.counters),
+    };
+    complaints(&entry, &watch.counters.vitals(), watch.glass.now())
+}
+
+#[test]
+fn a_receiver_that_is_away_is_red_after_two_minutes_and_green_with_its_first_acknowledgement() {
+    let mut watch = Watch::new(3);
+    watch.receiver.misbehave(ReceiverFault::Status {
+        code: 503,
+        retry_after: Some("50"),
+    });
+    watch.begin_well();
+    for away in [0, 50, 100, 150] {
+        watch.glass.waiting();
+        let said = against(&watch);
+        assert_eq!(said.is_empty(), away < 120, "{away}: {said:?}");
+        let vitals = watch.counters.vitals();
+        assert_eq!((vitals.behind, vitals.behind_since.is_some()), (Some(3), true));
+        if away < 150 {
+            watch.glass.turn();
+        }
+    }
+    assert!(against(&watch)[0].starts_with("the receiver does not take events for 15"));
+    watch.receiver.heal();
+    watch.glass.turn();
+    watch.wait_for_events(3);
+    watch.wait_for_idle();
+    assert_eq!(against(&watch), Vec::<String>::new());
+    let vitals = watch.counters.vitals();
+    assert_eq!((vitals.behind, vitals.behind_since), (Some(0), None));
+}
+
+#[test]
+fn a_server_that_was_never_reached_is_red_at_once_and_green_when_the_mailbox_is_open() {
+    let mut watch = Watch::new(1);
+    watch.server.misbehave(ServerFault::ByeAsGreeting);
+    watch.begin_well();
+    watch.glass.waiting();
+    assert!(against(&watch)[0].starts_with("the mailbox cannot be opened for "));
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_idle();
+    assert_eq!(against(&watch), Vec::<String>::new());
+}
+
+#[test]
+fn a_password_that_is_changed_under_way_is_red_until_it_is_the_configured_one_again() {
+    let mut watch = Watch::new(1);
+    watch.begin("not yet the password", receiver::SECRET, Phase::Greeting);
+    watch.glass.waiting();
+    let said = against(&watch);
+    assert!(said.len() == 1 && said[0].contains("password"), "{said:?}");
+    watch.server.set_password("not yet the password");
+    watch.glass.turn();
+    watch.wait_for_events(1);
+    watch.wait_for_idle();
+    assert_eq!(against(&watch), Vec::<String>::new());
 }

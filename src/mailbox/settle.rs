@@ -1,0 +1,69 @@
+//! A session failed: what is in hand is delivered, what was learned is kept, and it is waited before the next one.
+
+use std::time::Duration;
+
+use super::failure::{Failure, Remedy, remedy};
+use super::{Life, on_its_own_stack, whole_seconds};
+use crate::backoff::Backoff;
+use crate::imap::session::SessionError;
+use crate::limits;
+use crate::log::Level;
+use crate::metrics::{Counter, Vitals};
+
+impl Life {
+    /// What came whole is delivered before anything else, or sessions that end early would never get on. The mail at which
+    /// this one ended is noted: servers answer in the order of UIDs, so it is the first that did not come.
+    pub(super) fn settle(&mut self, failure: Failure) -> Failure {
+        self.note(Vitals::fell_behind);
+        self.nothing_in_hand();
+        if remedy(&failure) == Remedy::Stop {
+            return failure;
+        }
+        self.count(Counter::Failures);
+        if let Err(failure) = on_its_own_stack(|| self.deliver()) {
+            return failure;
+        }
+        let underway = std::mem::take(&mut self.underway);
+        let stumbled = underway.into_iter().find(|uid| self.frontier.is_open(*uid));
+        if let Some(uid) = stumbled {
+            let times = self.stumbles.entry(uid).or_default();
+            *times = times.saturating_add(1);
+        }
+        let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
+        if throttled {
+            self.count(Counter::Throttled);
+        }
+        // A refusal has slowed the fetch down already.
+        if throttled || stumbled.is_some() && !matches!(failure, Failure::Refused { .. }) {
+            self.pace.slow_down();
+        }
+        failure
+    }
+
+    pub(super) fn back_off(&mut self, failure: &Failure, backoff: Backoff, at_least: Duration) {
+        let now = self.mailbox.clock.now();
+        let served = self
+            .caught_up
+            .is_some_and(|since| now.saturating_duration_since(since) >= limits::PROVEN);
+        if served || self.last_backoff.replace(backoff) != Some(backoff) {
+            self.attempt = 0;
+        }
+        let delay = backoff
+            .delay(self.attempt, (self.mailbox.random)())
+            .max(at_least.min(limits::THROTTLE));
+        self.attempt = self.attempt.saturating_add(1);
+        // Servers end sessions now and then; that is no trouble.
+        let level = if served && failure.is_an_end() {
+            Level::Info
+        } else {
+            self.note_failure(failure, backoff);
+            Level::Warn
+        };
+        self.log(
+            level,
+            "trying again",
+            &[("reason", failure), ("in_seconds", &whole_seconds(delay))],
+        );
+        self.pause(delay);
+    }
+}
