@@ -85,7 +85,7 @@ fn to_webhook(extent: Duration) {
 fn to_limacharlie(extent: Duration) {
     let stage = Stage::new("steady-limacharlie");
     let cloud = Cloud::start();
-    let mut dice = Dice(2);
+    let mut dice = Dice(37);
     cloud.misbehave_by(move |occasion| match (occasion, dice.of(60)) {
         (Occasion::Connection, 0..20) => Some(cloud::Fault::Unavailable),
         (Occasion::Message, 0) => Some(cloud::Fault::CutBeforeStoring),
