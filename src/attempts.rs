@@ -4,7 +4,6 @@
 //! kernel keeps what a dead process has written. So it costs a microsecond a mail, and not a disk's wait. After a power
 //! failure it may be old or damaged; then a few attempts are forgotten, or one is counted too many.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -20,7 +19,8 @@ pub struct Attempts {
     path: PathBuf,
     file: Option<File>,
     uid_validity: u32,
-    counts: BTreeMap<u32, u32>,
+    /// UIDs and how often, the oldest suspect first.
+    counts: Vec<(u32, u32)>,
     in_hand: Option<u32>,
     /// What is in the file, with the blanks that cover what was longer before.
     written: String,
@@ -34,7 +34,9 @@ impl Attempts {
     /// Of this file, which need not be there.
     pub fn new(path: PathBuf) -> Attempts {
         let written = fs::read_to_string(&path).unwrap_or_default();
-        let (uid_validity, counts) = read(&written).unwrap_or_default();
+        let (uid_validity, mut counts) = read(&written).unwrap_or_default();
+        // Only here: whatever is in hand beyond the bound may turn out to be harmless.
+        counts.drain(..counts.len().saturating_sub(limits::SUSPECTS));
         Attempts {
             path,
             file: None,
@@ -58,8 +60,19 @@ impl Attempts {
 
     /// How often the program ended at this mail.
     pub fn of(&self, uid_validity: u32, uid: u32) -> u32 {
-        let counts = (uid_validity == self.uid_validity).then_some(&self.counts);
-        counts.and_then(|counts| counts.get(&uid)).copied().unwrap_or_default()
+        let counts = self.counts.iter().filter(|_| uid_validity == self.uid_validity);
+        let mut of_it = counts.filter(|(suspect, _)| *suspect == uid);
+        of_it.next().map_or(0, |(_, count)| *count)
+    }
+
+    /// The mail that is being read.
+    pub fn in_hand(&self) -> Option<u32> {
+        self.in_hand
+    }
+
+    /// Whether one more suspect would cost the oldest its count.
+    pub fn are_full(&self) -> bool {
+        self.counts.len() >= limits::SUSPECTS
     }
 
     /// The mail is about to be read: from now on an end of the process counts against it. Gives how often there was one.
@@ -70,10 +83,7 @@ impl Attempts {
         }
         self.forget_in_hand();
         let before = self.of(uid_validity, uid);
-        if !self.counts.contains_key(&uid) && self.counts.len() >= limits::SUSPECTS {
-            self.counts.pop_first();
-        }
-        self.counts.insert(uid, before.saturating_add(1));
+        self.set(uid, before.saturating_add(1));
         self.in_hand = Some(uid);
         self.write().map(|()| before)
     }
@@ -81,7 +91,7 @@ impl Attempts {
     /// It was read to its end.
     pub fn succeeded(&mut self) {
         if let Some(uid) = self.in_hand.take() {
-            self.counts.remove(&uid);
+            self.set(uid, 0);
         }
     }
 
@@ -93,12 +103,18 @@ impl Attempts {
 
     /// The attempt ended otherwise: it does not count.
     fn forget_in_hand(&mut self) {
-        let Some(uid) = self.in_hand.take() else { return };
-        match self.counts.remove(&uid) {
-            None | Some(0 | 1) => {}
-            Some(count) => {
-                self.counts.insert(uid, count.saturating_sub(1));
-            }
+        if let Some(uid) = self.in_hand.take() {
+            self.set(uid, self.of(self.uid_validity, uid).saturating_sub(1));
+        }
+    }
+
+    /// In its place, or behind all others; none is no suspect.
+    fn set(&mut self, uid: u32, count: u32) {
+        match self.counts.iter().position(|(suspect, _)| *suspect == uid) {
+            Some(at) if count == 0 => drop(self.counts.remove(at)),
+            Some(at) => self.counts.get_mut(at).into_iter().for_each(|known| known.1 = count),
+            None if count == 0 => {}
+            None => self.counts.push((uid, count)),
         }
     }
 
@@ -113,7 +129,7 @@ impl Attempts {
     }
 
     fn replace(&mut self) -> io::Result<()> {
-        let counts: Vec<[u32; 2]> = self.counts.iter().map(|(&uid, &count)| [uid, count]).collect();
+        let counts = &self.counts;
         let mut text = json!({"uidvalidity": self.uid_validity, "attempts": counts}).to_string();
         if text == self.written.trim_ascii_end() || self.written.is_empty() && counts.is_empty() {
             return Ok(());
@@ -137,7 +153,7 @@ impl Attempts {
     }
 }
 
-fn read(text: &str) -> Option<(u32, BTreeMap<u32, u32>)> {
+fn read(text: &str) -> Option<(u32, Vec<(u32, u32)>)> {
     let value: Value = serde_json::from_str(text).ok()?;
     let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
     let pair = |pair: &Value| Some((number(pair.get(0)?)?, number(pair.get(1)?)?));
@@ -216,14 +232,25 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_bounded() {
+    fn the_oldest_suspect_is_forgotten_for_a_new_one_and_none_for_a_mail_that_is_harmless() {
         let path = path("bounded");
-        for uid in 1..100 {
-            Attempts::new(path.clone()).begin(9, uid).unwrap();
+        let most = u32::try_from(limits::SUSPECTS).unwrap();
+        for uid in (1..=most + 1).rev() {
+            let mut attempts = Attempts::new(path.clone());
+            assert_eq!(attempts.are_full(), uid == 1, "{uid}");
+            attempts.begin(9, most + 2).unwrap();
+            attempts.succeeded();
+            attempts.begin(9, uid).unwrap();
         }
+        let mut attempts = Attempts::new(path.clone());
+        assert_eq!((attempts.of(9, most + 1), attempts.of(9, 1)), (0, 1), "not the lowest");
+        for uid in most + 1..most + 100 {
+            attempts.begin(9, uid).unwrap();
+            attempts.succeeded();
+        }
+        attempts.pause().unwrap();
         let attempts = Attempts::new(path.clone());
-        assert_eq!(attempts.counts.len(), limits::SUSPECTS);
-        assert_eq!(attempts.of(9, 99), 1);
+        assert!((1..=most).all(|uid| attempts.of(9, uid) == 1));
         fs::remove_file(path).unwrap();
     }
 }

@@ -381,8 +381,9 @@ pub const REFUSED_EVENT: u32 = 3;
 /// Times that the program ends, killed or by a panic, while it reads the same mail. Reached: a stub of it is delivered
 /// (`limit_attempts`); where the program ends at that, too, the dead-letter file has a line about it.
 pub const ATTEMPTS: u32 = 3;
-/// Mails whose attempts are remembered; there is one at a time. Reached: the oldest is forgotten.
-pub const SUSPECTS: usize = 8;
+/// Mails whose attempts are remembered, each of which ended the program. Reached: those that are there are asked for before all
+/// others, until one is dealt with; for a new one the oldest is forgotten.
+pub const SUSPECTS: usize = 1000;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
 /// Mails that the checkpoint knows by size, date and hash. More recognise a renumbered mailbox no better; fewer repeat more

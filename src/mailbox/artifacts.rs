@@ -23,7 +23,7 @@ impl Life {
         // The mail's bytes are gone with the file that could not be written: it is fetched again.
         let attachments = kept.whole().map_err(|error| Failure::Spool(error.to_string()))?;
         // It was read whole. That the program ends while it waits for the store says nothing of the mail.
-        self.mailbox.attempts.succeeded();
+        let in_hand = self.mailbox.attempts.in_hand();
         self.nothing_in_hand();
         self.note(|vitals, now| vitals.begin(Doing::Attachments, now));
         let mut stored = BTreeSet::new();
@@ -33,6 +33,10 @@ impl Life {
             }
         }
         name_artifacts(&mut mail.event.message, &stored);
+        // Its event is not written yet.
+        if let Some(uid) = in_hand {
+            self.take_in_hand(uid);
+        }
         self.note(|vitals, now| {
             vitals.well(Concern::Storing);
             vitals.begin(Doing::Server, now);

@@ -44,15 +44,10 @@ impl Life {
         self.mailbox.attempts.of(self.uid_validity, uid) > 0
     }
 
-    /// A mail of `length` bytes is about to come. Where the server says its UID only behind it, nobody can be blamed.
+    /// A mail of `length` bytes is about to come. Where the server says its UID only behind it, `uid` is a guess while several
+    /// are asked for. It may make a suspect of an innocent mail; but suspects come alone, and alone none is mistaken.
     pub(super) fn begin_reading(&mut self, uid: Option<u32>, length: u64) -> Reading {
-        let before = uid.map_or(0, |uid| {
-            let begun = self.mailbox.attempts.begin(self.uid_validity, uid);
-            begun.unwrap_or_else(|error| {
-                self.tell_unrecorded(&error);
-                0
-            })
-        });
+        let before = uid.map_or(0, |uid| self.take_in_hand(uid));
         if before < limits::ATTEMPTS {
             return Reading::Whole(Box::new(Collector::new(&self.mailbox.event, length)));
         }
@@ -65,6 +60,15 @@ impl Life {
         } else {
             Reading::Not
         }
+    }
+
+    /// What ends the program from here on is this mail's fault. Gives how often something did before.
+    pub(super) fn take_in_hand(&mut self, uid: u32) -> u32 {
+        let begun = self.mailbox.attempts.begin(self.uid_validity, uid);
+        begun.unwrap_or_else(|error| {
+            self.tell_unrecorded(&error);
+            0
+        })
     }
 
     /// Not even a stub: a line in the dead-letter file.

@@ -22,8 +22,8 @@ pub(super) enum Urgency {
 }
 
 impl Life {
-    /// Fetches and delivers `listed`, but for what the server refuses. A mail at which the program ended comes after the
-    /// others, alone.
+    /// Fetches and delivers `listed`, but for what the server refuses. A mail at which the program ended comes alone: after
+    /// the others, which it must not hold up, unless there are so many of them that one more would be forgotten.
     pub(super) fn transfer(
         &mut self,
         session: &mut Session,
@@ -32,9 +32,15 @@ impl Life {
     ) -> Result<(), Failure> {
         let (suspects, others): (Vec<Listed>, Vec<Listed>) =
             listed.iter().partition(|listed| self.is_suspect(listed.uid));
-        self.transfer_together(session, &others, urgency)?;
+        let first = self.mailbox.attempts.are_full();
+        if !first {
+            self.transfer_together(session, &others, urgency)?;
+        }
         for suspect in suspects {
             self.transfer_together(session, &[suspect], urgency)?;
+        }
+        if first {
+            self.transfer_together(session, &others, urgency)?;
         }
         Ok(())
     }
@@ -64,7 +70,7 @@ impl Life {
             match arrival {
                 Arrival::Message(mut body) => {
                     let length = body.length();
-                    let mut reading = self.begin_reading(body.uid(), length);
+                    let mut reading = self.begin_reading(body.likely_uid(), length);
                     while let Some(chunk) = body.chunk()? {
                         reading.feed(chunk, &self.mailbox.event);
                         self.answered();

@@ -1,13 +1,16 @@
 //! A mail at which the program is killed every time does not block its mailbox.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 use std::time::Instant;
 
 use mailtap::dead_letter::Reader;
+use mailtap::limits;
 
 use crate::support::PATIENCE;
 use crate::support::imap_server::Fault;
+use crate::watch::Watch;
 use crate::{Stage, ends_well};
 
 /// Lets the program be killed in the midst of the mail with this UID, so often.
@@ -93,4 +96,86 @@ fn matrix_1_killed_at_the_stub_as_well_the_mail_is_a_line_in_the_dead_letter_fil
     let (_, letter) = Reader::new(bytes.as_slice()).next_letter().unwrap().unwrap();
     let letter = letter.unwrap();
     assert_eq!((letter.uid, letter.content), (poison, None));
+}
+
+/// Whether the program ended at a mail; `false` once there is nothing more to do.
+fn ends_at_a_mail(watch: &mut Watch) -> bool {
+    while watch.server.record().idling == 0 {
+        if let Some(thread) = watch.thread.take_if(|thread| thread.is_finished()) {
+            thread.join().unwrap_err();
+            return true;
+        }
+        thread::yield_now();
+    }
+    false
+}
+
+/// Starts the program until it no longer ends at a mail, and gives how often it did.
+fn live_on(watch: &mut Watch) -> usize {
+    let mut ends = 0;
+    watch.begin_well();
+    while ends_at_a_mail(watch) {
+        ends += 1;
+        assert!(ends <= 100, "it ends for ever");
+        watch.begin_well();
+    }
+    ends
+}
+
+/// The events that are stubs.
+fn stubs(watch: &Watch) -> BTreeSet<u32> {
+    let record = watch.receiver.record();
+    let is_stub = |flag: &serde_json::Value| *flag == "limit_attempts";
+    let stubs = record
+        .events
+        .iter()
+        .filter(|event| is_stub(&event.event["event"]["anomalies"][0]["flag"]));
+    stubs.map(|event| u32::try_from(event.uid).unwrap()).collect()
+}
+
+#[test]
+fn matrix_1_twenty_mails_that_end_the_program_cost_three_ends_each_wherever_their_uid_stands() {
+    for uid_behind_the_body in [false, true] {
+        let mut watch = Watch::new(50);
+        if uid_behind_the_body {
+            watch.server.misbehave(Fault::ItemsInAnotherOrder);
+        }
+        watch.poison = (1..=20).map(|number| number * 2 + 5).collect();
+        assert_eq!(live_on(&mut watch), 60, "{uid_behind_the_body}");
+        assert_eq!(stubs(&watch), watch.poison, "{uid_behind_the_body}");
+        let mut uids = watch.receiver.record().uids();
+        uids.sort_unstable();
+        assert_eq!(uids, (1..=50).collect::<Vec<_>>(), "{uid_behind_the_body}");
+    }
+}
+
+#[test]
+fn matrix_1_where_the_uid_comes_behind_the_body_and_in_no_order_the_innocent_are_cleared() {
+    let mut watch = Watch::new(12);
+    watch.server.misbehave(Fault::ItemsInAnotherOrder);
+    watch.server.misbehave(Fault::LastFirst);
+    watch.poison = BTreeSet::from([4, 7]);
+    live_on(&mut watch);
+    assert_eq!(stubs(&watch), watch.poison);
+    assert_eq!(watch.receiver.record().events.len(), 12);
+}
+
+#[test]
+fn matrix_1_while_no_more_suspects_can_be_remembered_they_come_first_and_alone() {
+    let mut watch = Watch::new(30);
+    let others = (0..limits::SUSPECTS - 2).map(|number| [number + 1000, 1]);
+    let suspects: Vec<_> = [[20, 1], [10, 2]].into_iter().chain(others).collect();
+    let validity = watch.server.uid_validity();
+    let record = serde_json::json!({"uidvalidity": validity, "attempts": suspects});
+    fs::write(watch.folder.path().join("attempts"), record.to_string()).unwrap();
+    watch.poison = BTreeSet::from([5, 10]);
+    assert_eq!(live_on(&mut watch), 4);
+    assert_eq!(stubs(&watch), watch.poison);
+    let mut first = watch.server.record().bodies;
+    first.truncate(4);
+    assert_eq!(
+        first,
+        [10, 10, 20, 1],
+        "the first three, then the stub and what was full no more"
+    );
 }

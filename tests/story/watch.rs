@@ -1,5 +1,7 @@
 //! One mailbox in this process, between both servers, on a clock that the test turns.
 
+use std::collections::BTreeSet;
+use std::panic;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -8,7 +10,8 @@ use mailtap::attempts::Attempts;
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
 use mailtap::dead_letter::DeadLetters;
-use mailtap::event::build;
+use mailtap::event::raw::Collected;
+use mailtap::event::{Origin, build};
 use mailtap::imap;
 use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::resume::Memory;
@@ -19,6 +22,7 @@ use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
 use mailtap::secret::Secret;
 use mailtap::sink::webhook::{self, Webhook};
+use mailtap::sink::{Batch, DeliveryError, Sink};
 use mailtap::turns::Turns;
 
 use crate::support::certificates;
@@ -40,7 +44,9 @@ pub struct Watch {
     pub counters: Arc<Counters>,
     /// Where the dead-letter file is.
     pub folder: Folder,
-    thread: Option<thread::JoinHandle<bool>>,
+    /// Mails at which the program ends when it writes their events.
+    pub poison: BTreeSet<u32>,
+    pub thread: Option<thread::JoinHandle<bool>>,
 }
 
 impl Watch {
@@ -59,6 +65,7 @@ impl Watch {
             memories: Arc::default(),
             counters: Arc::default(),
             folder: Folder::new("watch"),
+            poison: BTreeSet::new(),
             thread: None,
         }
     }
@@ -95,7 +102,10 @@ impl Watch {
                 phase: impatient_in,
                 active: Arc::clone(&self.impatient),
             }),
-            sink: Box::new(Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap()),
+            sink: Box::new(Ending {
+                inner: Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap(),
+                poison: self.poison.clone(),
+            }),
             artifacts: None,
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
             attempts: Attempts::new(self.folder.path().join("attempts")),
@@ -178,5 +188,32 @@ impl Checkpoint for Notebook {
     fn advance(&mut self, memory: &Memory) -> Result<(), CheckpointError> {
         self.0.lock().unwrap().push(memory.clone());
         Ok(())
+    }
+}
+
+/// The webhook, but that the program ends at some mails, as by a defect in reading them.
+struct Ending {
+    inner: Webhook,
+    poison: BTreeSet<u32>,
+}
+
+impl Sink for Ending {
+    fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
+        let is_stub = || mail.event.message.parts.iter().all(|part| part.truncated);
+        if let Origin::Mailbox { uid, .. } = mail.event.routing.origin
+            && self.poison.contains(&uid)
+            && !is_stub()
+        {
+            panic::resume_unwind(Box::new("a defect"));
+        }
+        self.inner.encode(mail, output);
+    }
+
+    fn batch_events(&self) -> usize {
+        self.inner.batch_events()
+    }
+
+    fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+        self.inner.deliver(batch)
     }
 }

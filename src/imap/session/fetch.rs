@@ -304,6 +304,13 @@ impl Body<'_> {
         self.uid
     }
 
+    /// [`Body::uid`], or the first of those awaited: servers answer in the order of UIDs, and where one mail is asked for there
+    /// is no other.
+    pub fn likely_uid(&self) -> Option<u32> {
+        let awaited = || self.flights.0.iter().find_map(|flight| flight.missing.first().copied());
+        self.uid.or_else(awaited)
+    }
+
     /// How many bytes the body has.
     pub fn length(&self) -> u64 {
         self.length
