@@ -19,6 +19,7 @@
 pub mod certificates;
 pub mod cloud;
 pub mod collector;
+pub mod destination;
 pub mod distance;
 pub mod figures;
 pub mod folder;
@@ -29,6 +30,7 @@ pub mod real_server;
 pub mod receiver;
 pub mod sandglass;
 pub mod shared;
+pub mod strace;
 pub mod token_endpoint;
 pub mod wire;
 

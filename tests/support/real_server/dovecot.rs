@@ -142,13 +142,33 @@ impl RealServer<Dovecot> {
     /// Puts a mail into the INBOX of `u1`, the way of a Maildir: written in `tmp`, renamed into `new`. Thousands of mails
     /// come sooner this way than by [`super::other_session`].
     pub fn deliver(&self, mail: &[u8]) {
+        self.deliver_to(USERS[0], mail);
+    }
+
+    /// The same for any user.
+    pub fn deliver_to(&self, user: &str, mail: &[u8]) {
+        let (temporary, new) = self.next_names(user);
+        fs::write(&temporary, mail).unwrap();
+        self.place.give(&temporary);
+        fs::rename(temporary, new).unwrap();
+    }
+
+    /// One file, which is as so many mails of `u1`: their bytes are on the disk once.
+    pub fn deliver_links(&self, file: &Path, count: usize) {
+        self.place.give(file);
+        for _ in 0..count {
+            let (_, new) = self.next_names(USERS[0]);
+            fs::hard_link(file, new).unwrap();
+        }
+    }
+
+    /// Where the next mail is written, and where it is renamed to.
+    fn next_names(&self, user: &str) -> (PathBuf, PathBuf) {
         static DELIVERED: AtomicU64 = AtomicU64::new(0);
         let number = DELIVERED.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}.{number}.localhost", 1_700_000_000 + number);
-        let temporary = self.maildir("u1").join("tmp").join(&name);
-        fs::write(&temporary, mail).unwrap();
-        self.place.give(&temporary);
-        fs::rename(temporary, self.maildir("u1").join("new").join(name)).unwrap();
+        let maildir = self.maildir(user);
+        (maildir.join("tmp").join(&name), maildir.join("new").join(name))
     }
 
     /// Another user, of whose password Dovecot has only what `scheme` makes of it.
@@ -157,6 +177,9 @@ impl RealServer<Dovecot> {
         let file = self.place.path("passwd");
         let users = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{users}{user}:{hash}::::::\n")).unwrap();
+        for folder in ["", "cur", "new", "tmp"] {
+            self.place.folder(&format!("mail/{user}/{folder}"));
+        }
     }
 
     /// The Maildir behind a user's INBOX.

@@ -176,7 +176,15 @@ impl<K: Kind> RealServer<K> {
 
     /// A configuration for its first user, from zero, over TLS.
     pub fn configuration(&self, receiver: &Receiver, state_dir: &Path) -> Configuration {
-        Configuration::new(self.place.imaps, [USERS[0], PASSWORD], receiver.url(), state_dir)
+        Configuration {
+            dest_url: receiver.url(),
+            ..self.configuration_for(USERS[0], state_dir)
+        }
+    }
+
+    /// The same for any user, without a receiver.
+    pub fn configuration_for(&self, user: &str, state_dir: &Path) -> Configuration {
+        Configuration::new(self.place.imaps, [user, PASSWORD], String::new(), state_dir)
     }
 
     /// Another session of the first user, logged in.
