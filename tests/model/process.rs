@@ -17,7 +17,7 @@ use mailtap::turns::Turns;
 
 use super::receiver::{Disk, Receiver};
 use super::server::Server;
-use super::world::{Process, World};
+use super::world::{Process, World, jitter};
 
 /// Lives from start to start until nothing is left to happen.
 pub fn live_until_all_is_quiet(world: &Arc<World>) {
@@ -84,7 +84,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
         turns: Turns::new(1).join(),
         listed: false,
         until: mailtap::mailbox::Until::Stopped,
-        random: || 7,
+        random: jitter,
     }
 }
 
@@ -100,8 +100,8 @@ impl Clock for WorldClock {
     }
 
     fn unix_milliseconds(&self) -> i64 {
-        let since = self.world.truth().now.as_millis();
-        1_800_000_000_000 + i64::try_from(since).unwrap()
+        let truth = self.world.truth();
+        1_800_000_000_000 + truth.clock_ahead + i64::try_from(truth.now.as_millis()).unwrap()
     }
 
     fn wait(&self, duration: Duration) {

@@ -16,6 +16,8 @@ pub struct Tally {
     pub kills: usize,
     pub renumbered: usize,
     pub removed: usize,
+    pub clock_set: usize,
+    pub torn: usize,
     pub faults: BTreeMap<Fault, usize>,
 }
 
@@ -29,6 +31,8 @@ impl Tally {
         self.kills += other.kills;
         self.renumbered += other.renumbered;
         self.removed += other.removed;
+        self.clock_set += other.clock_set;
+        self.torn += other.torn;
         for (fault, times) in &other.faults {
             *self.faults.entry(*fault).or_default() += times;
         }
@@ -45,6 +49,8 @@ impl Tally {
             self.kills,
             self.renumbered,
             self.removed,
+            self.clock_set,
+            self.torn,
         ] {
             assert!(times > 0, "{self}");
         }
@@ -57,8 +63,16 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} mails, {} with the receiver, {} of them repeats, {} dead letters, 0 lost; {faults} faults, {} kills, {} \
-             changes of UIDVALIDITY; {} removed after delivery",
-            self.mails, self.stored, self.again, self.dead, self.kills, self.renumbered, self.removed
+             changes of UIDVALIDITY, {} of the wall clock, {} torn files; {} removed after delivery",
+            self.mails,
+            self.stored,
+            self.again,
+            self.dead,
+            self.kills,
+            self.renumbered,
+            self.clock_set,
+            self.torn,
+            self.removed
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,6 +19,12 @@ const MOST_STEPS: u64 = 200_000;
 
 /// Longer than any pause that the program makes between two attempts.
 const QUIET: Duration = Duration::from_secs(20 * 60);
+
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// A dead letter, as far as it came.
+const TORN: &str = r#"{"id":"00","account":"user@model:143","mailbox":"INBOX","uidvalidity":1,"uid":1,"reason":"torn"#;
 
 /// A seed's numbers (splitmix64).
 pub struct Random(u64);
@@ -39,6 +46,13 @@ impl Random {
     }
 }
 
+static JITTER: AtomicU64 = AtomicU64::new(0);
+
+/// The program's own dice, which a seed begins as well: a plain function, and one schedule at a time.
+pub fn jitter() -> u64 {
+    Random(JITTER.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)).next()
+}
+
 /// What happens to the world, in the order of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
@@ -50,10 +64,12 @@ pub enum Happening {
     Renumbered,
     /// The mailbox is deleted and made again, empty.
     MadeAgain,
-    /// kill -9.
+    /// kill -9; now and then in the middle of a write.
     Killed,
     /// SIGTERM.
     Stopped,
+    /// Row 15 of the fault matrix: the wall clock is set a day forward, or back. Monotonic time goes on.
+    ClockIsSet,
     /// A fault that somebody will run into.
     Fault(Fault),
 }
@@ -135,6 +151,8 @@ pub struct Truth {
     seed: u64,
     pub random: Random,
     pub now: Duration,
+    /// What the wall clock is ahead, in milliseconds.
+    pub clock_ahead: i64,
     pub uid_validity: u32,
     pub uid_next: u32,
     /// The mailbox: UID to number.
@@ -175,6 +193,7 @@ impl World {
         let mut truth = Truth {
             seed,
             now: Duration::ZERO,
+            clock_ahead: 0,
             uid_validity: 1,
             uid_next: 1,
             mailbox: BTreeMap::new(),
@@ -208,6 +227,7 @@ impl World {
         for _ in 0..truth.random.below(6) {
             truth.happen(Happening::Arrives);
         }
+        JITTER.store(seed, Ordering::Relaxed);
         Arc::new(World {
             truth: Mutex::new(truth),
         })
@@ -251,6 +271,7 @@ fn schedule(random: &mut Random) -> VecDeque<Happening> {
             },
             7..=9 => Happening::Killed,
             10 => Happening::Stopped,
+            11 => Happening::ClockIsSet,
             _ => Happening::Fault(Fault::ALL[random.below(Fault::ALL.len())]),
         };
         schedule.push_back(happening);
@@ -317,10 +338,31 @@ impl Truth {
                 self.tally.kills += 1;
                 let files = self.files().into_iter();
                 self.files_at_death = files.map(|file| (file.clone(), std::fs::read(&file).ok())).collect();
+                if self.random.once_in(4) {
+                    self.tear_files();
+                }
             }
             Happening::Stopped if self.process == Process::Runs => self.process = Process::Asked,
             Happening::Killed | Happening::Stopped => {}
+            Happening::ClockIsSet => {
+                self.tally.clock_set += 1;
+                self.clock_ahead += [-DAY, DAY][self.random.below(2)];
+            }
             Happening::Fault(fault) => self.faults.push(fault),
+        }
+    }
+
+    /// It was killed in the middle of a dead letter, and the disk has lost the end of the attempts.
+    fn tear_files(&mut self) {
+        let torn = 1 + self.random.below(TORN.len());
+        let lost = self.random.below(60);
+        self.tally.torn += 1;
+        let [letters, attempts] = &mut self.files_at_death[..] else {
+            panic!("two files")
+        };
+        letters.1.get_or_insert_default().extend(&TORN.as_bytes()[..torn]);
+        if let Some(attempts) = &mut attempts.1 {
+            attempts.truncate(attempts.len().saturating_sub(lost));
         }
     }
 
@@ -480,13 +522,14 @@ impl Truth {
     fn dead_letters(&self) -> Vec<usize> {
         let text = std::fs::read_to_string(self.dead_letter_file()).unwrap_or_default();
         let number = |line: &str| {
-            let letter: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+            let Ok(letter) = serde_json::from_str::<serde_json::Value>(line) else {
+                assert!(TORN.starts_with(line), "seed {}: {line}", self.seed);
+                return None;
+            };
             let part = |key: &str| u32::try_from(letter[key].as_u64().unwrap()).unwrap();
-            *self
-                .names
-                .get(&(part("uidvalidity"), part("uid")))
-                .expect("a mail of the mailbox")
+            let name = (part("uidvalidity"), part("uid"));
+            Some(*self.names.get(&name).expect("a mail of the mailbox"))
         };
-        text.lines().map(number).collect()
+        text.lines().filter_map(number).collect()
     }
 }
