@@ -321,7 +321,8 @@ pub const BODY_TEXT: usize = 256 * 1024;
 pub const EVENT_TEXT: usize = 1024 * 1024;
 /// Bytes of header values of one mail, all parts together. Reached: further fields are left out, flag `limit_header`.
 pub const EVENT_HEADERS: usize = 512 * 1024;
-/// Bytes of `content` of one mail, all parts together, whatever `max_body_size` says. Reached: `truncated`.
+/// Bytes of `content` of one mail, all parts together, whatever `max_body_size` says. Reached: `truncated`. Until they end, an
+/// S/MIME object, the part in it and the file in that may each be so large.
 pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
 /// Bytes of `filename` and of `filename_raw`; file systems take 255 characters. Reached: the end is kept, flag
 /// `limit_header`.

@@ -3,8 +3,9 @@
 use std::mem;
 
 use super::anomalies::Anomalies;
+use super::bounds::Budget;
 use super::filename::FileName;
-use super::leaf::{Budget, Leaf};
+use super::leaf::Leaf;
 use crate::event::{Headers, Part};
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
@@ -51,7 +52,7 @@ impl Files {
             }
             Enclosed::Data(bytes) => {
                 if let Some(file) = &mut self.under_way {
-                    file.body(bytes, budget, anomalies);
+                    file.body(bytes, budget);
                 }
             }
             Enclosed::End => {

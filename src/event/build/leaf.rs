@@ -1,30 +1,12 @@
 //! One part under way: its hashes, size, text and content, as its bytes come.
 
 use super::anomalies::Anomalies;
+use super::bounds::Budget;
 use super::filename::FileName;
 use super::hashes::Hasher;
 use crate::event::{Headers, Part};
-use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
-
-/// What the parts of one mail may still take, together.
-pub(super) struct Budget {
-    /// The largest `content` of one part, in bytes; `None` where attachments are not included.
-    pub(super) largest_content: Option<u64>,
-    text: usize,
-    contents: usize,
-}
-
-impl Budget {
-    pub(super) fn new(largest_content: Option<u64>) -> Budget {
-        Budget {
-            largest_content,
-            text: limits::EVENT_TEXT,
-            contents: limits::EVENT_CONTENT,
-        }
-    }
-}
 
 pub(super) struct Leaf {
     part: Part,
@@ -33,8 +15,12 @@ pub(super) struct Leaf {
     hasher: Hasher,
     /// Of text parts.
     decoder: Option<TextDecoder>,
-    /// Whether it has `size` even if nothing was cut, and `content` where that is wanted.
+    /// Whether there was more text than there is room for.
+    text_cut: bool,
+    /// Whether it has `size` even if nothing was cut.
     attachment: bool,
+    /// Whether it should have `content`.
+    included: bool,
 }
 
 impl Leaf {
@@ -45,20 +31,22 @@ impl Leaf {
         attachment: bool,
         budget: &Budget,
     ) -> Leaf {
-        let content = (attachment && budget.largest_content.is_some()).then(Vec::new);
+        let included = attachment && budget.includes_attachments();
         let body_text = decoder.is_some().then(String::new);
         Leaf {
             part: Part {
                 headers,
                 body_text,
-                content,
+                content: included.then(Vec::new),
                 ..Part::default()
             },
             path: path.to_vec(),
             size: 0,
             hasher: Hasher::default(),
             decoder,
+            text_cut: false,
             attachment,
+            included,
         }
     }
 
@@ -71,55 +59,57 @@ impl Leaf {
         &self.path
     }
 
-    pub(super) fn body(&mut self, decoded: &[u8], budget: &mut Budget, anomalies: &mut Anomalies) {
+    /// Its bytes will not be `content`.
+    pub(super) fn give_up_content(&mut self) {
+        self.part.content = None;
+    }
+
+    pub(super) fn body(&mut self, decoded: &[u8], budget: &Budget) {
         self.hasher.update(decoded);
         self.size = self
             .size
             .saturating_add(u64::try_from(decoded.len()).unwrap_or(u64::MAX));
-        self.text(decoded, budget, anomalies);
+        self.text(budget, |decoder, text| decoder.feed(decoded, text));
         if let Some(content) = &mut self.part.content {
-            let within = budget.largest_content.is_some_and(|largest| self.size <= largest);
-            if within && let Some(left) = budget.contents.checked_sub(decoded.len()) {
-                budget.contents = left;
+            if budget.allows_content(self.size) {
                 content.extend_from_slice(decoded);
             } else {
-                budget.contents = budget.contents.saturating_add(content.len());
-                self.part.content = None;
-                self.part.truncated = true;
+                self.give_up_content();
             }
         }
     }
 
-    fn text(&mut self, bytes: &[u8], budget: &mut Budget, anomalies: &mut Anomalies) {
+    /// What is beyond the room is decoded as well, or `replacement_chars` would depend on how the mail came in pieces.
+    fn text(&mut self, budget: &Budget, decode: impl FnOnce(&mut TextDecoder, &mut String)) {
         let (Some(decoder), Some(text)) = (&mut self.decoder, &mut self.part.body_text) else {
             return;
         };
-        if self.part.truncated {
-            return;
-        }
         let before = text.len();
-        decoder.feed(bytes, text);
-        let room = limits::BODY_TEXT.min(before.saturating_add(budget.text));
-        if text.len() > room {
-            cut(text, room);
-            self.part.truncated = true;
-            anomalies.add(Flag::LimitText, &self.path, 0);
+        decode(decoder, text);
+        if self.text_cut {
+            text.truncate(before);
         }
-        budget.text = budget.text.saturating_sub(text.len().saturating_sub(before));
+        if text.len() > budget.text() {
+            cut(text, budget.text());
+            self.text_cut = true;
+        }
     }
 
     pub(super) fn finish(mut self, budget: &mut Budget, anomalies: &mut Anomalies) -> Part {
-        if let (Some(decoder), Some(text)) = (&mut self.decoder, &mut self.part.body_text) {
-            if !self.part.truncated {
-                let before = text.len();
-                decoder.finish(text);
-                budget.text = budget.text.saturating_sub(text.len().saturating_sub(before));
-            }
-            if decoder.replaced() {
-                anomalies.add(Flag::ReplacementCharacters, &self.path, 0);
-            }
+        self.text(budget, TextDecoder::finish);
+        if self.decoder.as_ref().is_some_and(TextDecoder::replaced) {
+            anomalies.add(Flag::ReplacementCharacters, &self.path, 0);
         }
+        if self.text_cut {
+            anomalies.add(Flag::LimitText, &self.path, 0);
+        }
+        // What it encloses has ended before it, and has taken its share.
+        if !budget.allows_content(self.size) {
+            self.give_up_content();
+        }
+        budget.take(self.part.body_text.as_deref(), self.part.content.as_deref());
         self.part.hashes = Some(self.hasher.finish());
+        self.part.truncated = self.text_cut || (self.included && self.part.content.is_none());
         self.part.size = (self.attachment || self.part.truncated).then_some(self.size);
         self.part
     }

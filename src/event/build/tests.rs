@@ -133,6 +133,88 @@ fn attachments_have_name_and_size_and_content_only_when_asked() {
     assert_eq!(cut.hashes, plain.hashes, "hashes are of the whole");
 }
 
+/// A text attachment that has a file and a bad byte in it, twice; a `winmail.dat` that calls itself text; and an S/MIME object
+/// whose name says so, in another one.
+fn mails_that_share_the_room() -> [Vec<u8>; 3] {
+    let text = b"some text before a file\xff\nbegin 644 cat\n#0V%T\n#0V%T\n`\nend\nand after it, caf\xc3\xa9\xff\n";
+    let part = [
+        &b"--b\nContent-Type: text/plain; charset=utf-8; name=a.txt\n\n"[..],
+        text,
+    ]
+    .concat();
+    let twice = [
+        &b"Content-Type: multipart/mixed; boundary=b\n\n"[..],
+        &part,
+        &part,
+        b"--b--\n",
+    ]
+    .concat();
+    let tnef = std::fs::read("testdata/mail/outlook_tnef.eml").unwrap();
+    let tnef = String::from_utf8(tnef).unwrap();
+    let tnef = tnef.replace("application/ms-tnef", "text/plain").into_bytes();
+    // ContentInfo, SignedData, EncapsulatedContentInfo (RFC 5652) around an entity.
+    let signed = |entity: &[u8]| {
+        let mut object = b"0@\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x02\xa0301\x02\x01\x011\x000*\x06\x09*\x86H\x86\xf7\x0d\x01\x07\x01\xa0\x1d\x04\x1b".to_vec();
+        for at in [1, 14, 16, 23, 36, 38] {
+            object[at] = object[at] - 0x1b + u8::try_from(entity.len()).unwrap();
+            assert!(object[at] < 0x80, "one byte of length");
+        }
+        [b"Content-Type:a/b;name=.p7m\n\n", &object[..], entity].concat()
+    };
+    let signed = signed(&signed(b"Content-Type:c/d\n\nhi"));
+    let event = build_with(&settings(), arrival(1), &signed);
+    assert_eq!(event.message.parts.len(), 3);
+    [twice, tnef, signed]
+}
+
+#[test]
+fn whatever_the_limits_the_event_is_the_same_for_every_split() {
+    for mut mail in mails_that_share_the_room() {
+        mail.push(0);
+        for choice in 0..64 {
+            *mail.last_mut().unwrap() = choice;
+            fuzz(&mail);
+        }
+    }
+}
+
+#[test]
+fn a_text_attachment_whose_content_is_too_large_keeps_its_text_and_text_that_is_too_long_its_content() {
+    let settings = |max_body_size| Settings {
+        include_attachments: true,
+        max_body_size,
+        ..settings()
+    };
+    let mail = |size: usize| {
+        let header = "Content-Type: text/plain; charset=utf-8; name=a.txt\n\n";
+        format!("{header}{}", "x".repeat(size)).into_bytes()
+    };
+    let part = |size, max_body_size| {
+        let event = build_with(&settings(max_body_size), arrival(1), &mail(size));
+        let flagged = flags(&event).contains(&"limit_text");
+        let part = event.message.parts.into_iter().next().unwrap();
+        let text = part.body_text.unwrap().len();
+        (text, part.content.map(|content| content.len()), part.truncated, flagged)
+    };
+    assert_eq!(part(10_000, 9_999), (10_000, None, true, false));
+    assert_eq!(part(10_000, 10_000), (10_000, Some(10_000), false, false));
+    let long = limits::BODY_TEXT + 1;
+    assert_eq!(part(long, 0), (limits::BODY_TEXT, Some(long), true, true));
+    assert_eq!(part(long, 100), (limits::BODY_TEXT, None, true, true));
+}
+
+#[test]
+fn bytes_that_mean_nothing_are_flagged_behind_the_end_of_the_text_as_well() {
+    let mail = [
+        &b"Content-Type: text/plain; charset=utf-8\n\n"[..],
+        &vec![b'x'; limits::BODY_TEXT + 10_000],
+        b"\xff\n",
+    ]
+    .concat();
+    let event = build_with(&settings(), arrival(1), &mail);
+    assert!(flags(&event).contains(&"replacement_chars"), "{:?}", flags(&event));
+}
+
 #[test]
 fn a_name_has_no_path_and_its_raw_bytes_are_read_by_the_mails_charset() {
     let mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=big5\n\n\n\

@@ -1,0 +1,69 @@
+//! The fuzz function of the whole way from a mail to its event.
+
+use super::bounds::Bounds;
+use super::{Arrival, EventBuilder, Settings};
+use crate::event::encode::encode;
+use crate::event::{EmailEvent, Origin};
+use crate::limits;
+use crate::mime::cuts::cuts;
+
+/// The same event for every split, whatever the bytes; bounded. The last byte chooses the limits: so whole mails are seeds.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let choice = data.last().copied().unwrap_or_default();
+    let (settings, bounds) = chosen(choice);
+    let whole = build(&settings, bounds, &[data]);
+    for pieces in cuts(data) {
+        assert_eq!(whole, build(&settings, bounds, &pieces), "{} pieces", pieces.len());
+    }
+    assert!(whole.message.anomalies.len() <= limits::ANOMALIES);
+    let mut line = Vec::new();
+    encode(&whole, &mut line);
+    // A part of a few bytes has hashes and names of fields; a byte becomes three of UTF-8 or an escape of six, twice
+    // where a text is an attachment; compressed RTF grows most.
+    assert!(
+        line.len()
+            <= data
+                .len()
+                .saturating_mul(128)
+                .saturating_add(limits::ANOMALIES.saturating_mul(1024))
+    );
+    assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok_and(|value| value.is_object()));
+    assert!(!line.contains(&b'\n'));
+}
+
+/// Limits that a short mail reaches, and those of every day.
+fn chosen(choice: u8) -> (Settings, Bounds) {
+    let [content, text, rest] = [choice, choice >> 2, choice >> 4].map(|bits| usize::from(bits & 3));
+    let pick = |sizes: [usize; 4], which: usize| sizes.get(which).copied().unwrap_or_default();
+    let settings = Settings {
+        include_attachments: true,
+        max_body_size: u64::try_from(pick([0, 1, 10, 100], content)).unwrap_or_default(),
+        ..Settings::default()
+    };
+    let everyday = Bounds::default();
+    let bounds = Bounds {
+        parts: pick([everyday.parts, 1, 3, 10], rest),
+        headers: pick([everyday.headers, 30, 100, 300], rest),
+        body_text: pick([everyday.body_text, 5, 20, 100], text),
+        event_text: pick([everyday.event_text, 11, 30, 150], text),
+        event_content: pick([everyday.event_content, 7, 40, 200], rest),
+    };
+    (settings, bounds)
+}
+
+fn build(settings: &Settings, bounds: Bounds, pieces: &[&[u8]]) -> EmailEvent {
+    let mut builder = EventBuilder::within(bounds, (), settings);
+    for piece in pieces {
+        builder.feed(piece);
+    }
+    let arrival = Arrival {
+        origin: Origin::File {
+            source: "fuzz".to_owned(),
+        },
+        account: String::new(),
+        internal_date: None,
+        now: 0,
+    };
+    builder.finish(settings, arrival)
+}
