@@ -17,6 +17,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
+use mailtap::event::attachments::Attachments;
 use mailtap::event::build::{Arrival, EventBuilder, Settings};
 use mailtap::event::{Origin, encode};
 use support::figures::{peak_kilobytes, processor_time};
@@ -160,6 +161,13 @@ const SHAPES: &[Shape] = &[
         1_200_000,
         "",
     ),
+    (
+        "tiny attachments",
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
+        "--b\r\nContent-Type: a/b\r\n\r\n#\r\n",
+        3_000_000,
+        "--b--\r\n",
+    ),
 ];
 
 fn main() {
@@ -239,7 +247,9 @@ fn read(shape: &Shape, repeats: usize) {
 /// Gives the bytes of the mail.
 fn read_once((_, first, repeated, _, last): &Shape, repeats: usize) -> usize {
     let settings = Settings::default();
-    let mut builder = EventBuilder::new(&settings);
+    // They are stored apart, but for large ones, of which only the disk would be measured.
+    let attachments = Attachments::new(&std::env::temp_dir(), 8);
+    let mut builder = EventBuilder::beside(attachments, &settings);
     let mut bytes = first.len() + last.len();
     builder.feed(first.as_bytes());
     let mut piece = String::new();
@@ -259,7 +269,7 @@ fn read_once((_, first, repeated, _, last): &Shape, repeats: usize) -> usize {
     let origin = Origin::File {
         source: "shape".to_owned(),
     };
-    let event = builder.finish(
+    let (event, _attachments) = builder.finish_both(
         &settings,
         Arrival {
             origin,

@@ -330,6 +330,9 @@ pub const FILE_NAME: usize = 1024;
 /// Recipients of one journal report; Exchange takes 5,000 for a mail unless told otherwise. Reached: further ones are left
 /// out, flag `limit_recipients`. Their text is bounded by [`BODY_TEXT`].
 pub const JOURNAL_RECIPIENTS: usize = 10_000;
+/// Bytes by which the fields that stand for attachments may make a mail longer than their bodies did. Reached: further
+/// bodies that are shorter than their field stay.
+pub const ELIDED_GROWTH: usize = 64 * 1024;
 /// Bytes of a mail in which a stub looks for header fields. Reached: further ones are left out.
 pub const STUB_HEADER: usize = 64 * 1024;
 /// Entries of `anomalies`. Reached: `limit_anomalies` is the last one.

@@ -50,7 +50,7 @@ const TARGETS: &[Target] = &[
     ),
     ("sasl", "imap::auth", mailtap::imap::auth::fuzz),
     ("tls_pin", "net::tls::pin", mailtap::net::tls::pin::fuzz),
-    ("raw", "event::raw", mailtap::event::raw::fuzz),
+    ("raw", "event::raw::elision", mailtap::event::raw::elision::fuzz),
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("token_answer", "oauth", mailtap::oauth::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),

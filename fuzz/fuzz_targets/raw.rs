@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::event::raw::fuzz(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mailtap::event::raw::elision::fuzz(data));

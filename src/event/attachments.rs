@@ -1,5 +1,6 @@
 //! The attachments of a mail, kept aside as they stream by, for a receiver that stores them.
 
+use std::collections::HashSet;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::build::filename::FileName;
-use super::raw::is_attachment;
+use super::raw::elision::attachment_name;
+use crate::limits;
 use crate::mime::embedded::Enclosed;
 use crate::mime::{Entity, Finding, Kind, Visitor, encoded_word};
 use crate::spool::Spool;
@@ -23,6 +25,11 @@ pub struct Attachments {
     /// The file in the innermost's content.
     enclosed: Option<UnderWay>,
     whole: Vec<Attachment>,
+    /// The contents of those that are whole, and how many others there were when these were enough.
+    known: HashSet<[u8; 32]>,
+    left_out: usize,
+    /// The last charset that a part named, as for the names in an event.
+    charset: Option<Vec<u8>>,
     failure: Option<io::Error>,
 }
 
@@ -68,6 +75,9 @@ impl Attachments {
             open: Vec::new(),
             enclosed: None,
             whole: Vec::new(),
+            known: HashSet::new(),
+            left_out: 0,
+            charset: None,
             failure: None,
         }
     }
@@ -101,6 +111,20 @@ impl Attachments {
         Ok(filled)
     }
 
+    /// How many were passed over, once [`limits::PARTS`] were whole.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// More than an event has parts could not be named in it.
+    fn begin_one(&mut self, name: String) -> Option<UnderWay> {
+        if self.known.len() < limits::PARTS {
+            return Some(UnderWay::new(name));
+        }
+        self.left_out = self.left_out.saturating_add(1);
+        None
+    }
+
     fn keep(spool: &mut Spool, failure: &mut Option<io::Error>, largest: u64, to: &mut UnderWay, bytes: &[u8]) {
         to.sha256.update(bytes);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -125,8 +149,7 @@ impl Attachments {
             return;
         };
         attachment.sha256 = sha256.finalize().into();
-        let known = |other: &Attachment| other.sha256 == attachment.sha256;
-        if attachment.size <= self.largest && !self.whole.iter().any(known) {
+        if attachment.size <= self.largest && self.known.insert(attachment.sha256) {
             self.whole.push(attachment);
         }
     }
@@ -134,9 +157,13 @@ impl Attachments {
 
 impl Visitor for Attachments {
     fn begin(&mut self, entity: &Entity<'_>) {
-        let kept = matches!(entity.kind, Kind::Leaf | Kind::Cms) && is_attachment(entity);
-        self.open
-            .push(kept.then(|| UnderWay::new(FileName::read(entity, None).filename.unwrap_or_default())));
+        if let Some(charset) = entity.content_type.charset() {
+            self.charset = Some(charset.to_vec());
+        }
+        let kept = matches!(entity.kind, Kind::Leaf | Kind::Cms);
+        let name = kept.then(|| attachment_name(entity, self.charset.as_deref())).flatten();
+        let under_way = name.and_then(|name| self.begin_one(name));
+        self.open.push(under_way);
     }
 
     fn body(&mut self, decoded: &[u8]) {
@@ -153,11 +180,11 @@ impl Visitor for Attachments {
 
     fn enclosed(&mut self, found: Enclosed<'_>) {
         match found {
-            Enclosed::Begin(_) => self.enclosed = Some(UnderWay::new(String::new())),
+            Enclosed::Begin(_) => self.enclosed = self.begin_one(String::new()),
             Enclosed::Name(name) => {
                 if let Some(under_way) = &mut self.enclosed {
                     let mut text = String::new();
-                    encoded_word::decode(name, None, &mut text);
+                    encoded_word::decode(name, self.charset.as_deref(), &mut text);
                     under_way.attachment.name = FileName::of(text).filename.unwrap_or_default();
                 }
             }
@@ -294,6 +321,32 @@ mod tests {
         assert_eq!(names(5), ["notes.txt", "", "empty", "in text.bin"]);
         assert_eq!(names(4), ["", "empty", "in text.bin"]);
         assert_eq!(names(3), ["empty", "in text.bin"]);
+    }
+
+    #[test]
+    fn of_more_attachments_than_an_event_can_name_the_first_are_kept_and_the_others_counted() {
+        let settings = Settings::default();
+        for count in [limits::PARTS - 1, limits::PARTS, limits::PARTS + 1, 3 * limits::PARTS] {
+            let mut builder = EventBuilder::beside(Attachments::new(&std::env::temp_dir(), u64::MAX), &settings);
+            builder.feed(b"Content-Type: multipart/mixed; boundary=b\n\n");
+            for number in 0..count {
+                builder.feed(format!("--b\nContent-Type: a/b\n\n{number}\n").as_bytes());
+            }
+            let (_, mut kept) = builder.finish_both(&settings, arrival());
+            assert_eq!(kept.whole().unwrap().len(), count.min(limits::PARTS));
+            assert_eq!(kept.left_out(), count.saturating_sub(limits::PARTS));
+        }
+    }
+
+    #[test]
+    fn a_raw_name_is_read_in_the_charset_that_the_mail_names_as_in_the_event() {
+        let mail =
+            b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=koi8-r\n\n\xd4\n\
+            --b\nContent-Type: a/b; name=\"\xd4\xc5\xd3\xd4\"\n\nx\n--b--\n";
+        assert_eq!(
+            attachments(mail, 7, u64::MAX),
+            [("\u{442}\u{435}\u{441}\u{442}".to_owned(), b"x".to_vec())]
+        );
     }
 
     #[test]

@@ -138,19 +138,23 @@ impl<V: Visitor> EventBuilder<V> {
             .internal_date
             .or_else(|| date::parse_mail_date(message.headers.first("date")?.as_bytes()))
             .unwrap_or(arrival.now);
-        let event_id = event_id(&arrival, &sha256);
-        let routing = Routing {
-            event_time,
-            event_id,
-            hostname: settings.hostname.clone(),
-            oid: settings.oid.clone(),
-            origin: arrival.origin,
-            sha256,
-        };
+        let routing = routing(settings, arrival, sha256, event_time);
         let unwrap = settings.unwrap_journal;
         let mut message = journal::recognise(message, unwrap, |flag| anomalies.add(flag, &[], 0));
         message.anomalies = anomalies.list();
         (EmailEvent { routing, message }, visitor)
+    }
+}
+
+/// Where and when a mail with this hash came.
+pub(super) fn routing(settings: &Settings, arrival: Arrival, sha256: [u8; 32], event_time: i64) -> Routing {
+    Routing {
+        event_time,
+        event_id: event_id(&arrival, &sha256),
+        hostname: settings.hostname.clone(),
+        oid: settings.oid.clone(),
+        origin: arrival.origin,
+        sha256,
     }
 }
 

@@ -3,9 +3,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::build::{Arrival, Settings, event_id};
+use super::build::{Arrival, Settings, routing};
 use super::raw::Collected;
-use super::{Anomaly, EmailEvent, Message, Part, Routing};
+use super::{Anomaly, EmailEvent, Message, Part};
 use crate::limits;
 use crate::mime::anomaly::Flag;
 
@@ -31,14 +31,8 @@ impl Stub {
         let sha256: [u8; 32] = self.sha256.finalize().into();
         let fields = fields(&self.begin);
         let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let routing = Routing {
-            event_time: arrival.internal_date.unwrap_or(arrival.now),
-            event_id: event_id(&arrival, &sha256),
-            hostname: settings.hostname.clone(),
-            oid: settings.oid.clone(),
-            origin: arrival.origin,
-            sha256,
-        };
+        let time = arrival.internal_date.unwrap_or(arrival.now);
+        let routing = routing(settings, arrival, sha256, time);
         let flag = Flag::LimitAttempts;
         let message = Message {
             headers: fields.collect(),

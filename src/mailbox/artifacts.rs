@@ -22,6 +22,11 @@ impl Life {
         };
         // The mail's bytes are gone with the file that could not be written: it is fetched again.
         let attachments = kept.whole().map_err(|error| Failure::Spool(error.to_string()))?;
+        if kept.left_out() > 0 {
+            let reason = "attachments of this mail are not stored: there are too many";
+            let id = &mail.event.routing.event_id;
+            self.log(Level::Warn, reason, &[("id", id), ("not_stored", &kept.left_out())]);
+        }
         // It was read whole. That the program ends while it waits for the store says nothing of the mail.
         let in_hand = self.mailbox.attempts.in_hand();
         self.nothing_in_hand();

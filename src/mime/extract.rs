@@ -35,6 +35,11 @@ impl<V: Visitor> Extractor<V> {
         &self.visitor
     }
 
+    /// The visitor, to take from it what it has gathered so far.
+    pub fn visitor_mut(&mut self) -> &mut V {
+        &mut self.visitor
+    }
+
     /// Gives the visitor back.
     pub fn into_visitor(self) -> V {
         self.visitor

@@ -99,14 +99,12 @@ impl Sink for LimaCharlie {
     /// `routing` of its own.
     fn encode(&self, mail: &Collected, output: &mut Vec<u8>) {
         let time = mail.event.routing.event_time;
-        match &mail.raw {
-            // An empty text would vanish on the way.
-            Some(raw) if !raw.is_empty() => message::push_mail(raw, time, output),
-            _ => {
-                let mut line = Vec::new();
-                encode::encode(&mail.event, &mut line);
-                message::push_event(&object(&line), time, output);
-            }
+        if let Some(raw) = &mail.raw {
+            message::push_mail(raw, time, output);
+        } else {
+            let mut line = Vec::new();
+            encode::encode(&mail.event, &mut line);
+            message::push_event(&object(&line), time, output);
         }
     }
 

@@ -2,10 +2,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::{Collected, Collector, without_attachments};
+use super::elision::without_attachments;
+use super::{Collected, Collector};
 use crate::event::Origin;
 use crate::event::build::{Arrival, Settings};
 use crate::event::encode::hexadecimal;
+use crate::limits;
 
 fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
@@ -111,35 +113,148 @@ fn a_part_without_an_empty_line_before_its_body_stays_as_it_is() {
 }
 
 fn collect(mail: &[u8], step: usize, settings: &Settings) -> Collected {
-    let mut collector = Collector::new(settings, u64::MAX);
+    collect_announced(mail, mail.len(), step, settings)
+}
+
+/// As [`collect`], of a mail that is announced to be of another length.
+fn collect_announced(mail: &[u8], length: usize, step: usize, settings: &Settings) -> Collected {
+    let mut collector = Collector::new(settings, length as u64);
     for piece in mail.chunks(step) {
         collector.feed(piece, settings);
     }
-    let arrival = Arrival {
+    collector.finish(settings, arrival())
+}
+
+fn arrival() -> Arrival {
+    Arrival {
         origin: Origin::File { source: "x".into() },
         account: String::new(),
         internal_date: Some(7),
         now: 9,
-    };
-    collector.finish(settings, arrival)
+    }
 }
 
 #[test]
-fn a_mail_over_the_limit_is_an_event_only() {
+fn a_mail_over_the_limit_is_an_event_and_one_within_it_nothing_but_itself() {
     let mail = b"Subject: s\r\n\r\nbody";
     let event = collect(mail, mail.len(), &Settings::default());
     assert_eq!(event.raw, None, "nobody asked for it");
     for step in 1..=mail.len() {
-        for (limit, kept) in [(mail.len() - 1, false), (mail.len(), true), (mail.len() + 1, true)] {
-            let settings = Settings {
-                raw: Some(limit),
-                ..Settings::default()
-            };
-            let found = collect(mail, step, &settings);
-            assert_eq!(found.raw, kept.then(|| mail.to_vec()));
-            assert_eq!(found.event, event.event);
+        for announced in [0, mail.len()] {
+            for (limit, kept) in [(mail.len() - 1, false), (mail.len(), true), (mail.len() + 1, true)] {
+                let settings = Settings {
+                    raw: Some(limit),
+                    ..Settings::default()
+                };
+                let found = collect_announced(mail, announced, step, &settings);
+                assert_eq!(found.raw, kept.then(|| mail.to_vec()));
+                assert_eq!(found.event.routing, event.event.routing);
+                assert_eq!(found.event.message == event.event.message, !kept);
+            }
         }
     }
+}
+
+#[test]
+fn a_mail_without_internaldate_has_its_own_date_also_where_it_goes_out_itself() {
+    let mail = b"Date: Thu, 1 Jan 1970 00:00:07 +0000\r\n\r\nbody";
+    let settings = Settings {
+        raw: Some(1000),
+        ..Settings::default()
+    };
+    let mut collector = Collector::new(&settings, 10);
+    collector.feed(mail, &settings);
+    let collected = collector.finish(
+        &settings,
+        Arrival {
+            internal_date: None,
+            ..arrival()
+        },
+    );
+    assert_eq!(
+        (collected.event.routing.event_time, collected.raw),
+        (7000, Some(mail.to_vec()))
+    );
+}
+
+#[test]
+fn a_mail_that_goes_out_itself_has_its_attachments_stored_all_the_same() {
+    let mail = b"Content-Type: image/png\r\n\r\n\x89PNG";
+    let settings = Settings {
+        raw: Some(1000),
+        artifacts: Some(std::env::temp_dir()),
+        ..Settings::default()
+    };
+    let collected = collect(mail, 3, &settings);
+    assert_eq!(collected.attachments.unwrap().whole().unwrap().len(), 1);
+    assert_eq!(collected.raw, without_attachments(mail));
+}
+
+#[test]
+fn an_attachment_that_can_be_read_two_ways_stays_where_nobody_would_be_told_of_that() {
+    let mail = |fields: &str, body: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/pdf\n{fields}\n{body}\n--b--\n"
+        )
+    };
+    let base64 = "Content-Transfer-Encoding: base64\n";
+    for (fields, body) in [
+        (base64, "aGV!sbG8="),
+        (base64, "aGVsbG8=aGVs"),
+        ("", "one\n--bb\ntwo"),
+        ("Content-Transfer-Encoding: base 64\n", "aGVsbG8="),
+        ("Content-Type: text/html\n", "<p>"),
+        ("Content-Disposition: attachment; filename=a; filename=b\n", "x"),
+    ] {
+        assert_eq!(elided(&mail(fields, body)), None, "{fields}{body}");
+    }
+    assert!(elided(&mail(base64, "aGVsbG8=")).is_some());
+    // The doubt is about one of two.
+    let first = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: a/b\nno field\nX: y\n\nstays\n";
+    let second = "--b\nContent-Type: a/c\n\ngoes\n--b--\n";
+    let elided = elided(&[first, second].concat()).unwrap();
+    assert!(elided.starts_with(first) && !elided.contains("goes"), "{elided}");
+}
+
+#[test]
+fn a_mail_that_ends_within_its_last_boundary_line_keeps_that_line() {
+    let field = format!("X-Mailtap-Elided: ; 1; {}\n", sha256(b"x"));
+    let mail = |field: &str, body: &str, end: &str| {
+        format!("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: a/b\n{field}\n{body}\n{end}")
+    };
+    for end in ["--b--", "--b-- ", "--b"] {
+        assert_eq!(elided(&mail("", "x", end)), Some(mail(&field, "", end)), "{end}");
+    }
+    // Not the boundary, or not yet.
+    assert_eq!(elided(&mail("", "x", "--c")), None);
+}
+
+#[test]
+fn a_mail_of_tiny_attachments_does_not_grow_without_bound() {
+    let part = "--b\nContent-Type: a/b\n\nx\n";
+    let mail = format!(
+        "Content-Type: multipart/mixed; boundary=b\n\n{}--b--\n",
+        part.repeat(5_000)
+    );
+    let growth = without_attachments(mail.as_bytes()).unwrap().len() - mail.len();
+    assert!(
+        growth <= limits::ELIDED_GROWTH && growth > limits::ELIDED_GROWTH - 200,
+        "{growth}"
+    );
+    // A body that is longer than its field still goes.
+    let last = format!("--b\nContent-Type: a/b\n\n{}\n--b--\n", "long".repeat(1000));
+    let elided = without_attachments(mail.replace("--b--\n", &last).as_bytes()).unwrap();
+    assert_eq!(memchr::memmem::find(&elided, b"longlong"), None);
+}
+
+#[test]
+fn a_raw_name_is_read_in_the_charset_that_the_mail_names() {
+    let mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=koi8-r\n\n\xd4\n\
+        --b\nContent-Type: a/b; name=\"\xd4.\xc5\"\n\nx\n--b--\n";
+    let elided = without_attachments(mail).unwrap();
+    let name = STANDARD.encode("\u{442}.\u{435}");
+    let field = format!("X-Mailtap-Elided: =?utf-8?B?{name}?=; 1; ");
+    assert!(memchr::memmem::find(&elided, field.as_bytes()).is_some());
 }
 
 #[test]
