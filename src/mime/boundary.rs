@@ -2,6 +2,8 @@
 
 use memchr::{memchr, memmem};
 
+use crate::limits;
+
 /// What a line is to one boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
@@ -37,13 +39,14 @@ pub fn innermost<'b>(line: &[u8], open: impl Iterator<Item = (usize, &'b [u8])>)
     best.map(|(position, _, found)| (position, found))
 }
 
-/// Where the first line of `block` that delimits parts of `boundary` begins. The first line of all is not asked.
-pub fn first_within(block: &[u8], boundary: &[u8]) -> Option<usize> {
-    let mut lines = memmem::find_iter(block, b"\n--").map(|position| position.saturating_add(1));
-    lines.find(|start| {
-        let line = block.get(*start..).unwrap_or_default();
+/// Where the first of `lines` begins that delimits parts of `boundary`.
+pub fn first_line_of(boundary: &[u8], lines: &[u8]) -> Option<usize> {
+    let others = memmem::find_iter(lines, b"\n--").map(|position| position.saturating_add(1));
+    std::iter::once(0).chain(others).find(|start| {
+        let line = lines.get(*start..).unwrap_or_default();
         let end = memchr(b'\n', line).unwrap_or(line.len());
-        delimiter(line.get(..end).unwrap_or(line), boundary).is_some()
+        let line = line.get(..end).unwrap_or(line);
+        line.len() < limits::BOUNDARY_LINE && delimiter(line, boundary).is_some()
     })
 }
 
@@ -53,7 +56,7 @@ fn is_white(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Delimiter, delimiter, first_within, innermost};
+    use super::{Delimiter, delimiter, first_line_of, innermost};
 
     #[test]
     fn only_white_space_may_follow_a_delimiter() {
@@ -86,15 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_line_inside_a_block_is_found_where_it_begins() {
-        for (block, expected) in [
+    fn a_boundary_line_among_others_is_found_where_it_begins() {
+        for (lines, expected) in [
             (&b"A: 1\r\n--b\r\nB: 2\r\n"[..], Some(6)),
             (b"A: 1\n--bX\n--b--", Some(10)),
             (b"A: --b\n --b\n--bX\n", None),
-            (b"--b\n", None),
+            (b"--b\n", Some(0)),
             (b"", None),
         ] {
-            assert_eq!(first_within(block, b"b"), expected, "{}", block.escape_ascii());
+            assert_eq!(first_line_of(b"b", lines), expected, "{}", lines.escape_ascii());
         }
     }
 }

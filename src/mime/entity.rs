@@ -98,6 +98,7 @@ impl<V: Visitor> Machine<V> {
                 let taken = input.len().saturating_sub(rest.len());
                 self.offset = self.offset.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
             }
+            self.read_again(level, &mut layer);
             input = rest;
         }
         if let Some(slot) = self.layers.get_mut(level) {
@@ -105,11 +106,26 @@ impl<V: Visitor> Machine<V> {
         }
     }
 
-    /// Reads bytes that have been counted already.
-    fn read(&mut self, level: usize, layer: &mut Layer, mut input: &[u8]) {
+    /// Reads what a header block turned out to hold beyond its own fields: it has been counted already. What is read may
+    /// be such a block again, a hundred times for hostile mail, so there is one buffer, and a place in it that goes back.
+    fn read_again(&mut self, level: usize, layer: &mut Layer) {
+        if layer.again.is_empty() {
+            return;
+        }
         let counted = mem::replace(&mut self.counted, true);
-        while !input.is_empty() {
-            input = self.step(level, layer, input);
+        let mut bytes = mem::take(&mut layer.again);
+        let mut position = 0_usize;
+        while let Some(input) = bytes.get(position..).filter(|input| !input.is_empty()) {
+            position = bytes.len().saturating_sub(self.step(level, layer, input).len());
+            let (read, rest) = bytes.split_at_checked(position).unwrap_or((&bytes, &[]));
+            if read.ends_with(&layer.again) {
+                position = position.saturating_sub(layer.again.len());
+                layer.again.clear();
+            } else {
+                layer.again.extend_from_slice(rest);
+                bytes = mem::take(&mut layer.again);
+                position = 0;
+            }
         }
         self.counted = counted;
     }
@@ -142,6 +158,7 @@ impl<V: Visitor> Machine<V> {
             if let Some((position, found)) = delimiter {
                 self.delimited(level, &mut layer, position, found, &line);
             }
+            self.read_again(level, &mut layer);
             if !in_header && layer.state != State::Header {
                 break;
             }
@@ -203,8 +220,13 @@ impl<V: Visitor> Machine<V> {
 
     // ---- boundaries and ends ----
 
-    /// A boundary line: what is inside its multipart ends, and a part begins or the last one is over.
+    /// A boundary line: what is inside its multipart ends, and a part begins or the last one is over. Where it ended a
+    /// header block that holds more than fields, it comes again after that.
     fn delimited(&mut self, level: usize, layer: &mut Layer, position: usize, delimiter: Delimiter, line: &[u8]) {
+        if !layer.again.is_empty() {
+            layer.again.extend_from_slice(line);
+            return;
+        }
         layer.survey.boundary(mem::take(&mut layer.held).bytes(), line);
         self.report_near_miss(layer);
         self.report_outside(layer);

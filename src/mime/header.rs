@@ -43,6 +43,26 @@ pub fn end_of_fields(block: &[u8]) -> usize {
     junk.unwrap_or(block.len())
 }
 
+/// Where the first field called `name` (in lower case) ends: what stands before and behind it is not looked at.
+pub fn end_of_field(block: &[u8], name: &str) -> Option<usize> {
+    let named = |line: &[u8]| {
+        let colon = memchr(b':', line).and_then(|colon| line.get(..colon));
+        colon.is_some_and(|found| found.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let (mut rest, mut found) = (block, false);
+    while !rest.is_empty() {
+        let (line, after) = split_line(rest);
+        if !starts_with_white(line) {
+            if found {
+                break;
+            }
+            found = named(line);
+        }
+        rest = after;
+    }
+    found.then(|| block.len().saturating_sub(rest.len()))
+}
+
 /// Tells what two readers may read differently in the lines of `block`, with the offset of the line. `crlf` is how lines
 /// of the mail end, decided by the first one that does: with CR LF or LF.
 pub fn examine(block: &[u8], crlf: &mut Option<bool>, report: &mut dyn FnMut(Flag, usize)) {
@@ -175,7 +195,7 @@ fn starts_with_white(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{end_of_fields, examine, unfold};
+    use super::{end_of_field, end_of_fields, examine, unfold};
 
     fn unfolded(value: &[u8]) -> String {
         let mut out = b"old".to_vec();
@@ -187,6 +207,20 @@ mod tests {
         assert_eq!(unfolded(b" a\r\n\t\t b  c \r\n \r\n d\r\n"), "a b  c d");
         assert_eq!(unfolded(b"\r\n a"), "a");
         assert_eq!(unfolded(b"   "), "");
+    }
+
+    #[test]
+    fn a_field_ends_with_its_last_continuation() {
+        for (block, end) in [
+            (&b"A: 1\nb : 2\n c\nC: 3\n"[..], Some(14)),
+            (b"B: 1\n 2", Some(7)),
+            (b"B: 1\nB: 2\n", Some(5)),
+            (b" b: 1\n", None),
+            (b"A: b: 1\nbb: 2\nb\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(end_of_field(block, "b"), end, "{}", block.escape_ascii());
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Layer {
     pub(super) held: LineEnd,
     /// The header block under way.
     pub(super) header: Vec<u8>,
+    /// What it holds beyond its fields: read again, as what follows them.
+    pub(super) again: Vec<u8>,
     /// Where that block begins in the mail; in an encoded layer, where the encoded entity's header begins.
     pub(super) header_offset: u64,
     /// Where the line begins that is being looked at whole.

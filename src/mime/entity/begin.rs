@@ -2,12 +2,14 @@
 
 use std::mem;
 
+use memchr::memmem;
+
 use super::Machine;
 use crate::limits;
 use crate::mime::anomaly::Flag;
-use crate::mime::boundary::first_within;
+use crate::mime::boundary::first_line_of;
 use crate::mime::declared::{Declared, Nature, Place};
-use crate::mime::header::{Fields, Outline, end_of_fields, examine};
+use crate::mime::header::{Fields, Outline, end_of_field, end_of_fields, examine};
 use crate::mime::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
 use crate::mime::parameter::Parameterized;
 use crate::mime::pkcs7;
@@ -26,13 +28,6 @@ impl<V: Visitor> Machine<V> {
             block.truncate(limits::HEADER_BLOCK);
             self.find(Flag::LimitHeader, offset);
         }
-        // A line that is no field, and no field behind it: the body has begun without a blank line.
-        let outline = Outline::new(&block, layer.survey.crlf());
-        let mut body = if outline.is_ordinary() {
-            Vec::new()
-        } else {
-            block.split_off(end_of_fields(&block))
-        };
         let place = match layer.open.last() {
             Some(Open {
                 content: Content::Multipart(Multipart { digest: true, .. }),
@@ -40,21 +35,21 @@ impl<V: Visitor> Machine<V> {
             }) => Place::InDigest,
             _ => Place::Ordinary,
         };
+        let within = parts_within(&block, place);
+        let fields = block.get(..within.unwrap_or(block.len())).unwrap_or_default();
+        let outline = Outline::new(fields, layer.survey.crlf());
+        // A line that is no field, and no field behind it: the body has begun without a blank line.
+        let end = if outline.is_ordinary() {
+            fields.len()
+        } else {
+            end_of_fields(fields)
+        };
+        let body = block.split_off(end);
         let numbered = self.number(layer);
-        let mut declared = Declared::read(outline.fields(&block), place, self.charset.as_deref());
-        // The boundary that a header declares, in a line of that header: its parts have begun without a blank line.
-        if let Nature::Multipart(Some(boundary)) = &declared.nature
-            && !boundary.is_empty()
-            && let Some(at) = first_within(&block, boundary)
-        {
-            let before = outline.fields(block.get(..at).unwrap_or_default());
-            let before = Declared::read(before, place, self.charset.as_deref());
-            if before.nature == declared.nature {
-                self.find(Flag::BoundaryInsideHeaders, offset);
-                body.splice(..0, block.drain(at..));
-                declared = before;
-            }
+        if within.is_some() {
+            self.find(Flag::BoundaryInsideHeaders, offset);
         }
+        let declared = Declared::read(outline.fields(&block), place, self.charset.as_deref());
         if let Some(charset) = declared.content_type.charset() {
             self.charset = Some(charset.to_vec());
         }
@@ -91,8 +86,8 @@ impl<V: Visitor> Machine<V> {
         block.clear();
         layer.header = block;
         if !body.is_empty() {
-            body.extend_from_slice(blank);
-            self.read(level, layer, &body);
+            layer.again = body;
+            layer.again.extend_from_slice(blank);
         }
     }
 
@@ -261,5 +256,17 @@ impl<V: Visitor> Machine<V> {
             (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),
             (_, None) => Content::Message,
         }
+    }
+}
+
+/// Where in a header block the first line is that divides parts by the boundary which that block declares: they have begun
+/// without a blank line. Nothing behind it is looked at, for that may be the same again.
+fn parts_within(block: &[u8], place: Place) -> Option<usize> {
+    memmem::find(block, b"\n--")?;
+    let (declaring, behind) = block.split_at_checked(end_of_field(block, "content-type")?)?;
+    let outline = Outline::new(declaring, &mut None);
+    match Declared::read(outline.fields(declaring), place, None).nature {
+        Nature::Multipart(Some(boundary)) => Some(declaring.len().saturating_add(first_line_of(&boundary, behind)?)),
+        _ => None,
     }
 }

@@ -131,7 +131,7 @@ impl<V: Visitor> Machine<V> {
         if layer.outermost {
             layer.header_offset = layer.line_offset;
         }
-        self.read(level, layer, line);
+        layer.again.extend_from_slice(line);
     }
 
     /// Many programs put a transfer encoding on a multipart without applying it; few apply it. The first line tells: does
