@@ -155,11 +155,17 @@ pub const CMS_IDENTIFIER: usize = 16;
 /// Bytes of a BER tag number; real ones have none. Reached: as with [`CMS_NESTING`].
 pub const CMS_TAG: usize = 4;
 
+/// Bytes that compressed S/MIME content may become for each byte of the object so far; mail becomes ten, boilerplate thirty.
+/// Reached: the object is not read further, flag `smime_unread`.
+pub const INFLATE_RATIO: u64 = 50;
+/// Bytes of a compressed S/MIME object that are inflated at a time, a power of two: a thousand times as many may come of them.
+pub const INFLATE_STEP: usize = 64;
+
 /// Bytes of a line in which a file written into text begins; its name is in it. Reached: the rest of the line is ignored.
 pub const EMBEDDED_LINE: usize = 1024;
 /// Bytes of an attachment's name in TNEF, in its own charset. Reached: the rest is ignored.
 pub const TNEF_NAME: usize = 2048;
-/// TNEF streams, one in another: mails attached to mails. Reached: the inner one is a file.
+/// TNEF streams, one in another: mails attached to mails. Reached: the inner one is a file, flag `limit_depth`.
 pub const TNEF_DEPTH: usize = 8;
 /// Compressed RTF that is decompressed at a time; it may become eight times as much.
 pub const RTF_STEP: usize = 2048;
@@ -297,8 +303,11 @@ pub const MAIL_DEPTH: usize = 20;
 /// Bytes of one header block. Reached: the rest of the block is passed over, flag `limit_header`.
 pub const HEADER_BLOCK: usize = 256 * 1024;
 /// The longest line that can be a boundary line: 70 characters of boundary by RFC 2046, and what hostile mail makes of
-/// it. Reached: the line is content.
+/// it. Reached: the line is content; a declared boundary that no such line can have divides nothing.
 pub const BOUNDARY_LINE: usize = 4096;
+/// The longest boundary that is looked for where it does not belong: RFC 2046 allows no longer one. Reached: it is not; it
+/// has the flag `boundary_odd`.
+pub const NEAR_MISS: usize = 70;
 /// The longest boundary that is guessed when the declared one divides nothing. Reached: it is not guessed.
 pub const GUESSED_BOUNDARY: usize = 200;
 /// White space at the end of a quoted-printable line that may still be dropped. Reached: what is before it is content.

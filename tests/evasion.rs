@@ -136,11 +136,16 @@ fn no_hidden_file_name_is_missed_in_silence() {
 const SILENT_NAMES: [&str; 2] = ["M4wJ.eml", "zDZ1.eml"];
 
 /// HIGH flags on ordinary mail, each with its reason.
-const HAM: [(&str, &str, &str); 9] = [
+const HAM: [(&str, &str, &str); 11] = [
     (
         "easy-ham-1/00986",
         "conflict_param:filename",
         "`patch` in Content-Type, `PATCH` in Content-Disposition",
+    ),
+    (
+        "easy-ham-2/00720",
+        "boundary_odd",
+        "nmh's boundary with a space in it, where some readers take it to end",
     ),
     (
         "hard-ham-1/00005",
@@ -173,6 +178,11 @@ const HAM: [(&str, &str, &str); 9] = [
         "hard-ham-1/00200",
         "param_unreadable",
         "`text/plain; Windows-1252`: a charset without `charset=`",
+    ),
+    (
+        "hard-ham-1/00250",
+        "boundary_odd",
+        "`= Multipart Boundary 1030021620`: spaces in the boundary",
     ),
 ];
 

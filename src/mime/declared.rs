@@ -9,6 +9,7 @@ use super::parameter::{Note, Parameterized};
 use super::pkcs7;
 use super::survey::Data;
 use super::transfer::Encoding;
+use crate::limits;
 
 /// The content fields of one header block.
 #[derive(Debug)]
@@ -148,6 +149,7 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
             return hidden.then_some(Flag::ParameterEncodedWord);
         }
         Note::Rfc2231 => Flag::ParameterExtended,
+        Note::ControlInName => Flag::ControlInFileName,
         Note::StatefulCharset => Flag::CharsetStateful,
         Note::Raw8Bit => Flag::RawEightBitHeader,
         Note::Repeated(_) => return None,
@@ -267,10 +269,13 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
             Some(_) => {}
             None => flags.push(Flag::MultipartNoBoundary),
         }
+        // No line that could have it is a boundary line.
+        let boundary = boundary.filter(|boundary| boundary.len().saturating_add(2) <= limits::BOUNDARY_LINE);
         return Nature::Multipart(boundary.map(<[u8]>::to_vec));
     }
     match value {
-        "message/rfc822" | "message/global" => return Nature::Message,
+        // `message/news` (RFC 5537, 4.2) is obsolete, but for readers that know it still a mail.
+        "message/rfc822" | "message/global" | "message/news" => return Nature::Message,
         "message/partial" => flags.push(Flag::MessagePartial),
         "message/external-body" => flags.push(Flag::ExternalBody),
         "application/mac-binhex40" | "application/mac-binhex" => flags.push(Flag::EmbeddedEncoding),
@@ -281,7 +286,7 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
     }
     let Some(boundary) = boundary else { return Nature::Leaf };
     flags.push(Flag::BoundaryElsewhere);
-    if is_known(value) {
+    if is_known(value) || boundary.len().saturating_add(2) > limits::BOUNDARY_LINE {
         Nature::Leaf
     } else {
         // `ultipart/mixed; boundary=b`: whoever wrote a boundary meant parts.
@@ -290,18 +295,14 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
 }
 
 /// Longer than the 70 characters of RFC 2046, or like a closing line, or with what readers treat differently although the
-/// RFC allows it within quotes. Not for what a program puts into every mail: parentheses (Sun's server), spaces (nmh).
+/// RFC allows it within quotes. Not for what a program puts into every mail where that hurts no reader: parentheses of Sun's
+/// server. nmh's spaces are flagged, for some readers end there.
 fn is_odd(boundary: &[u8]) -> bool {
-    let odd = |byte: &u8| {
-        (!byte.is_ascii_graphic() && *byte != b' ') || matches!(byte, b';' | b'"' | b'\\' | b',' | b'(' | b')')
-    };
+    let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b';' | b'"' | b'\\' | b',' | b'(' | b')');
     let ordinary = boundary
         .strip_prefix(b"Boundary_(ID_")
         .and_then(|rest| rest.strip_suffix(b")"));
-    boundary.len() > 70
-        || ordinary.unwrap_or(boundary).iter().any(odd)
-        || [boundary.first(), boundary.last()].contains(&Some(&b' '))
-        || boundary.ends_with(b"--")
+    boundary.len() > 70 || ordinary.unwrap_or(boundary).iter().any(odd) || boundary.ends_with(b"--")
 }
 
 /// A top-level media type (IANA's registry).

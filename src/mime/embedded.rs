@@ -9,6 +9,7 @@ use memchr::memchr;
 
 use super::anomaly::Flag;
 use super::cuts::cuts;
+use super::header::describes_content;
 use super::uuencode::{self, Form};
 use super::yenc;
 use crate::limits;
@@ -248,17 +249,10 @@ impl Scanner {
     }
 }
 
-/// Whether a line is a field that makes what follows a part (RFC 2045, section 4; RFC 2183).
+/// Whether a line is a field that makes what follows a part.
 fn is_content_field(line: &[u8]) -> bool {
-    let Some(colon) = memchr(b':', line) else { return false };
-    let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
-    [
-        &b"content-type"[..],
-        b"content-transfer-encoding",
-        b"content-disposition",
-    ]
-    .iter()
-    .any(|known| name.eq_ignore_ascii_case(known))
+    let colon = memchr(b':', line).and_then(|colon| line.get(..colon));
+    colon.is_some_and(|name| describes_content(name.trim_ascii_end()))
 }
 
 fn data(form: Form) -> State {

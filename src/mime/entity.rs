@@ -19,7 +19,7 @@ use std::mem;
 use super::anomaly::Flag;
 use super::boundary::Delimiter;
 use super::header::{ordinary_lines, split_line};
-use super::layer::{Content, Layer, Multipart, State, Watch};
+use super::layer::{Content, Layer, Multipart, Source, State, Watch};
 use super::pkcs7::Outcome;
 use super::survey::Rules;
 use super::{Kind, Visitor};
@@ -49,7 +49,7 @@ impl<V: Visitor> Machine<V> {
         let mail = Layer {
             root: true,
             line_start: true,
-            outermost: true,
+            source: Source::Mail,
             ..Layer::default()
         };
         Machine {
@@ -94,7 +94,7 @@ impl<V: Visitor> Machine<V> {
         };
         while !input.is_empty() {
             let rest = self.step(level, &mut layer, input);
-            if layer.outermost {
+            if layer.outermost() {
                 let taken = input.len().saturating_sub(rest.len());
                 self.offset = self.offset.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
             }
@@ -153,6 +153,7 @@ impl<V: Visitor> Machine<V> {
                 }
                 self.header_ends(level, &mut layer, b"");
             } else if delimiter.is_none() {
+                layer.look_at_line(&line);
                 self.content(level, &mut layer, &line);
             }
             if let Some((position, found)) = delimiter {
@@ -174,7 +175,7 @@ impl<V: Visitor> Machine<V> {
 
     /// Takes lines of a header block that are nothing else, or one line, or what there is of it.
     fn header_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
-        if layer.outermost && !self.counted && layer.tail.is_empty() && layer.header.is_empty() {
+        if layer.outermost() && !self.counted && layer.tail.is_empty() && layer.header.is_empty() {
             layer.header_offset = self.offset;
         }
         if !layer.line_start {
@@ -236,7 +237,7 @@ impl<V: Visitor> Machine<V> {
         layer.line_start = true;
         layer.root = false;
         layer.watch = Watch::Nothing;
-        layer.beginning = None;
+        layer.opening = None;
         layer.state = match delimiter {
             Delimiter::Part => State::Header,
             Delimiter::Close => State::Skip,
@@ -274,17 +275,15 @@ impl<V: Visitor> Machine<V> {
                     self.finish_layer(below);
                     self.report(faults, open.offset);
                 }
-                Content::Cms(decoder, reader, depth) => {
+                Content::Cms(decoder, ..) => {
                     layer.scratch.clear();
-                    layer.octets.clear();
                     let faults = decoder.finish(&mut layer.scratch);
-                    self.visitor.cms(*depth, &layer.scratch);
-                    reader.feed(&layer.scratch, &mut layer.octets);
-                    self.enclosed(level, &layer.octets, open.offset);
+                    let source = layer.source.below();
+                    self.signed(level, &mut open, &layer.scratch, &mut layer.octets, source);
                     self.finish_layer(level.saturating_add(1));
                     self.report(faults, open.offset);
                     self.find(Flag::Smime, open.offset);
-                    match reader.finish() {
+                    match open.content.outcome() {
                         Outcome::Read => {}
                         Outcome::Encrypted => self.find(Flag::Encrypted, open.offset),
                         Outcome::Unread => self.find(Flag::SmimeUnread, open.offset),

@@ -2,6 +2,7 @@
 
 use super::anomaly::Flag;
 use super::embedded::{Enclosed, Scanner};
+use super::opening::Opening;
 use super::tnef;
 use super::{Entity, Finding, Kind, Visitor};
 
@@ -17,6 +18,7 @@ pub struct Extractor<V> {
 enum Search {
     Text(Box<Scanner>),
     Tnef(Box<tnef::Reader>),
+    Message(Opening),
 }
 
 impl<V: Visitor> Extractor<V> {
@@ -62,7 +64,15 @@ impl<V: Visitor> Extractor<V> {
             (Some(Search::Text(scanner)), None) => scanner.finish(&mut found),
             (Some(Search::Tnef(reader)), Some(content)) => reader.feed(content, &mut found),
             (Some(Search::Tnef(reader)), None) => reader.finish(&mut found),
-            (None, _) => {}
+            (Some(Search::Message(opening)), Some(content)) => {
+                if let Some(is_header) = opening.feed(content) {
+                    self.search = None;
+                    if is_header {
+                        found(Enclosed::Finding(Flag::MessageOther));
+                    }
+                }
+            }
+            (Some(Search::Message(_)) | None, _) => {}
         }
     }
 }
@@ -84,6 +94,8 @@ impl<V: Visitor> Visitor for Extractor<V> {
             Some(Search::Tnef(Box::default()))
         } else if text {
             Some(Search::Text(Box::default()))
+        } else if is_other_message(media_type) {
+            Some(Search::Message(Opening::default()))
         } else {
             None
         };
@@ -109,5 +121,69 @@ impl<V: Visitor> Visitor for Extractor<V> {
 
     fn finding(&mut self, finding: Finding<'_>) {
         self.visitor.finding(finding);
+    }
+}
+
+/// Whether content of this type is no mail, though some readers take whatever is called a message for one. Headers alone,
+/// as bounces have them (RFC 6522, 4; RFC 6533, 4), describe content that is not there, and fragments have flags of their own.
+fn is_other_message(media_type: &str) -> bool {
+    media_type.strip_prefix("message/").is_some_and(|subtype| {
+        !matches!(
+            subtype,
+            "rfc822-headers" | "global-headers" | "partial" | "external-body"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Extractor;
+    use crate::mime::anomaly::Flag;
+    use crate::mime::entity::Machine;
+    use crate::mime::{Entity, Finding, Visitor};
+
+    #[derive(Default)]
+    struct Flags(Vec<Flag>);
+    impl Visitor for Flags {
+        fn begin(&mut self, _: &Entity<'_>) {}
+        fn body(&mut self, _: &[u8]) {}
+        fn end(&mut self) {}
+        fn finding(&mut self, finding: Finding<'_>) {
+            self.0.push(finding.flag);
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_no_mail_is_flagged_where_it_begins_like_one() {
+        let fields = "Received: x\r\nContent-Type: text/html\r\n\r\n<b>";
+        for (media_type, content, expected) in [
+            ("message/x-mail", fields, true),
+            ("message/delivery-status", fields, true),
+            (
+                "message/delivery-status",
+                "Reporting-MTA: dns; a\r\n\r\nAction: failed\r\n",
+                false,
+            ),
+            (
+                "message/disposition-notification",
+                "Final-Recipient: rfc822; a\r\n",
+                false,
+            ),
+            (
+                "message/feedback-report",
+                "Feedback-Type: abuse\r\nVersion: 1\r\n",
+                false,
+            ),
+            ("message/global-headers", fields, false),
+            ("text/rfc822-headers", fields, false),
+        ] {
+            let mail = format!("Content-Type: {media_type}\r\n\r\n{content}");
+            for piece in [1, mail.len()] {
+                let mut machine = Machine::new(Extractor::new(Flags::default()));
+                mail.as_bytes().chunks(piece).for_each(|piece| machine.feed(piece));
+                let flags = machine.finish().into_visitor().0;
+                assert_eq!(flags == [Flag::MessageOther], expected, "{media_type} {flags:?}");
+            }
+        }
     }
 }

@@ -155,6 +155,17 @@ fn decides(name: &[u8]) -> bool {
     NAMES.iter().any(|name| letters.starts_with(name))
 }
 
+/// Whether a field of such a name makes what follows a part (RFC 2045, section 4; RFC 2183).
+pub(super) fn describes_content(name: &[u8]) -> bool {
+    [
+        &b"content-type"[..],
+        b"content-transfer-encoding",
+        b"content-disposition",
+    ]
+    .iter()
+    .any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// `From sender date`, the first line of a mail in an mbox file, which some exporters leave in.
 fn is_envelope(line: &[u8]) -> bool {
     line.starts_with(b"From ") || line.starts_with(b">From ")

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::mem;
 
-use memchr::memmem::Finder;
-
 use super::Kind;
 use super::boundary::{Delimiter, innermost};
 use super::embedded::{Enclosed, Scanner};
 use super::header::split_line;
+use super::near_miss::{self, NearMiss};
+use super::opening::Opening;
 use super::pkcs7;
 use super::survey::Survey;
 use super::transfer::Decoder;
@@ -34,18 +34,16 @@ pub(super) struct Layer {
     pub(super) header_offset: u64,
     /// Where the line begins that is being looked at whole.
     pub(super) line_offset: u64,
-    /// Whether the layer is the mail itself and counts its bytes.
-    pub(super) outermost: bool,
+    pub(super) source: Source,
     /// Whether the header under way is a mail's own (not a body part's).
     pub(super) root: bool,
     /// The part number of the entity whose header is under way, where no multipart gives it: in an S/MIME object, 1.
     pub(super) number: Option<u32>,
     /// What the next line may turn out to be.
     pub(super) watch: Watch,
-    /// Of a body part with an empty header: its first bytes, until they tell whether the header stands behind the blank
-    /// line.
-    pub(super) beginning: Option<Vec<u8>>,
-    /// The search for the innermost boundary where it does not belong.
+    /// Of an entity with an empty header: whether a header stands behind the blank line.
+    pub(super) opening: Option<Opening>,
+    /// The search for boundaries where they do not belong.
     pub(super) near: NearMiss,
     /// What its bytes are made of.
     pub(super) survey: Survey,
@@ -55,6 +53,28 @@ pub(super) struct Layer {
     pub(super) scratch: Vec<u8>,
     /// Reused for the content of an S/MIME object.
     pub(super) octets: Vec<u8>,
+}
+
+/// Where the bytes of a layer come from.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// It is the mail itself and counts its bytes.
+    Mail,
+    /// From the layer above.
+    #[default]
+    Decoded,
+    /// They, or those of a layer above, were compressed in an S/MIME object.
+    Inflated,
+}
+
+impl Source {
+    /// Of the layer that is decoded from one with this source.
+    pub(super) fn below(self) -> Source {
+        match self {
+            Source::Mail | Source::Decoded => Source::Decoded,
+            Source::Inflated => Source::Inflated,
+        }
+    }
 }
 
 /// What the bytes of a layer are at the moment.
@@ -83,44 +103,6 @@ pub(super) enum Watch {
     FirstOfUntyped,
     /// It began with a line of `--`; the next one decides.
     SecondOfUntyped,
-}
-
-/// Looks for `--boundary` in content, across pieces.
-#[derive(Default)]
-pub(super) struct NearMiss {
-    found: bool,
-    carry: Vec<u8>,
-}
-
-impl NearMiss {
-    /// Content goes on with `bytes`; `mark` is `--boundary`.
-    fn look(&mut self, mark: &Finder<'_>, bytes: &[u8]) {
-        let keep = mark.needle().len().saturating_sub(1);
-        if self.found || keep <= 1 {
-            return; // without a boundary, there is no line of it
-        }
-        self.carry.extend_from_slice(bytes.get(..keep).unwrap_or(bytes));
-        self.found = mark.find(&self.carry).is_some() || mark.find(bytes).is_some();
-        if bytes.len() >= keep {
-            self.carry.clear();
-            self.carry
-                .extend_from_slice(bytes.get(bytes.len().saturating_sub(keep)..).unwrap_or_default());
-        } else {
-            let excess = self.carry.len().saturating_sub(keep);
-            self.carry.drain(..excess);
-        }
-    }
-
-    /// Whether the boundary was in it: asked at the end, so that the answer's place among the findings is the same for
-    /// every split.
-    pub(super) fn found(&self) -> bool {
-        self.found
-    }
-
-    /// A line has ended: no boundary goes across.
-    pub(super) fn line_end(&mut self) {
-        self.carry.clear();
-    }
 }
 
 /// Looks for a part in what is in none: a reader that takes another boundary, or none, sees it.
@@ -201,8 +183,8 @@ pub(super) enum Content {
 pub(super) struct Multipart {
     /// As declared; empty where none is, and then matches nothing.
     pub(super) boundary: Vec<u8>,
-    /// Finds `--boundary` where it does not belong.
-    mark: Box<Finder<'static>>,
+    /// Whether it is looked for where it does not belong.
+    sought: bool,
     /// As guessed, when no part was found by the declared one.
     pub(super) guessed: Option<Vec<u8>>,
     /// Whether it is a digest, whose parts are mails by default.
@@ -218,10 +200,9 @@ pub(super) struct Multipart {
 impl Multipart {
     /// Before its first part.
     pub(super) fn new(boundary: Vec<u8>, digest: bool, decoder: Option<Decoder>) -> Multipart {
-        let mark = Finder::new(&[b"--", boundary.as_slice()].concat()).into_owned();
         Multipart {
+            sought: near_miss::is_sought(&boundary),
             boundary,
-            mark: Box::new(mark),
             guessed: None,
             digest,
             parts: 0,
@@ -237,6 +218,14 @@ impl Multipart {
 }
 
 impl Content {
+    /// What an S/MIME object turned out to be; anything else is read.
+    pub(super) fn outcome(&self) -> pkcs7::Outcome {
+        match self {
+            Content::Cms(_, reader, _) => reader.finish(),
+            _ => pkcs7::Outcome::Read,
+        }
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self {
             Content::Leaf(_) => Kind::Leaf,
@@ -250,17 +239,18 @@ impl Content {
 
 impl Layer {
     /// The layer that a transfer-encoded mail decodes into.
-    pub(super) fn of_message(header_offset: u64) -> Layer {
+    pub(super) fn of_message(header_offset: u64, source: Source) -> Layer {
         Layer {
             line_start: true,
             root: true,
+            source,
             header_offset,
             ..Layer::default()
         }
     }
 
     /// The layer that a transfer-encoded multipart decodes into.
-    pub(super) fn of_multipart(multipart: Multipart, header_offset: u64) -> Layer {
+    pub(super) fn of_multipart(multipart: Multipart, header_offset: u64, source: Source) -> Layer {
         let open = Open {
             content: Content::Multipart(multipart),
             offset: header_offset,
@@ -270,15 +260,17 @@ impl Layer {
             line_start: true,
             open: vec![open],
             state: State::Skip,
+            source,
             header_offset,
             ..Layer::default()
         }
     }
 
     /// The layer of the entity in an S/MIME object.
-    pub(super) fn enclosed(header_offset: u64) -> Layer {
+    pub(super) fn enclosed(header_offset: u64, source: Source) -> Layer {
         Layer {
             line_start: true,
+            source,
             number: Some(1),
             header_offset,
             ..Layer::default()
@@ -286,7 +278,7 @@ impl Layer {
     }
 
     /// The multiparts that are open, by their position in `open`, outermost first.
-    pub(super) fn multiparts(&self) -> impl DoubleEndedIterator<Item = (usize, &Multipart)> {
+    pub(super) fn multiparts(&self) -> impl DoubleEndedIterator<Item = (usize, &Multipart)> + Clone {
         self.open
             .iter()
             .enumerate()
@@ -296,13 +288,20 @@ impl Layer {
             })
     }
 
-    /// Looks for the innermost boundary in content: `x--boundary`, ` --boundary`, `--boundaryX`.
-    pub(super) fn look_for_boundary(&mut self, bytes: &[u8]) {
+    /// Goes through content up to the end of the first line whose successor begins with `--`, and gives the place of its
+    /// LF. On the way, looks for boundaries of all open multiparts where they do not belong.
+    pub(super) fn next_dashes(&mut self, content: &[u8]) -> Option<usize> {
         let mut near = mem::take(&mut self.near);
-        if let Some((_, innermost)) = self.multiparts().next_back() {
-            near.look(&innermost.mark, bytes);
-        }
+        let sought = self.multiparts().filter(|(_, multipart)| multipart.sought);
+        let found = near.look(&sought.map(|(_, multipart)| multipart.boundary.as_slice()), content);
         self.near = near;
+        found
+    }
+
+    /// The same in a line that is no boundary line, whole or as far as it was read.
+    pub(super) fn look_at_line(&mut self, line: &[u8]) {
+        self.near.line_end();
+        self.next_dashes(line);
     }
 
     /// The multipart at `position`.
@@ -333,6 +332,11 @@ impl Layer {
     pub(super) fn before_first_part(&self) -> bool {
         let innermost = self.multiparts().next_back();
         innermost.is_some_and(|(_, multipart)| multipart.parts == 0 && multipart.guessed.is_none())
+    }
+
+    /// Whether the layer is the mail itself.
+    pub(super) fn outermost(&self) -> bool {
+        self.source == Source::Mail
     }
 
     /// Whether a boundary line could end what is being read.

@@ -37,6 +37,8 @@ pub mod entity;
 pub mod extract;
 pub mod header;
 mod layer;
+mod near_miss;
+mod opening;
 pub mod parameter;
 pub mod pkcs7;
 mod sextet;

@@ -33,8 +33,10 @@ pub enum Note {
     Unreadable,
     /// An RFC 2047 encoded word.
     Rfc2047,
-    /// RFC 2231 that breaks its rules: gaps, bad escapes, no charset.
+    /// RFC 2231 that breaks its rules: gaps, bad escapes, no charset, zeros before a number.
     Rfc2231,
+    /// A file name with a control character in it, raw or from an encoded word: its end for some readers.
+    ControlInName,
     /// A charset of RFC 2231 in which ASCII is not ASCII after an escape.
     StatefulCharset,
     /// 8-bit bytes or control characters.
@@ -87,6 +89,9 @@ impl Parameterized {
             if memmem::find(&value, b"=?").is_some() {
                 reader.notes.insert(Note::Rfc2047);
             }
+            if name.zeros {
+                reader.notes.insert(Note::Rfc2231);
+            }
             let parameter = parsed.parameters.entry(name.attribute.clone()).or_default();
             if let Some(note) = parameter.add(&name, value) {
                 reader.notes.insert(note);
@@ -94,6 +99,9 @@ impl Parameterized {
         }
         for (name, parameter) in &mut parsed.parameters {
             parameter.assemble(name, &mut parsed.notes);
+            if matches!(name.as_str(), "name" | "filename") && parameter.has_control() {
+                parsed.notes.insert(Note::ControlInName);
+            }
         }
         parsed
     }
@@ -171,7 +179,7 @@ pub fn fuzz(data: &[u8]) {
         again
             .notes()
             .iter()
-            .all(|note| matches!(note, Note::Raw8Bit | Note::Rfc2047)),
+            .all(|note| matches!(note, Note::Raw8Bit | Note::Rfc2047 | Note::ControlInName)),
         "{:?}",
         again.notes()
     );

@@ -2,7 +2,10 @@
 //!
 //! An opaque signature hides a whole mail body from every reader that does not know CMS, and needs no key to be read:
 //! the content lies in it as it is, in one OCTET STRING or, as BER allows, in many. [`Reader`] walks `ContentInfo`,
-//! `SignedData`, `encapContentInfo`, `eContent`, and passes over everything else; it verifies nothing.
+//! `SignedData`, `encapContentInfo`, `eContent`, and passes over everything else; it verifies nothing. `CompressedData`
+//! (RFC 3274) has the same shape, its content is a zlib stream.
+
+use flate2::{Decompress, FlushDecompress, Status};
 
 use super::anomaly::Flag;
 use super::cuts::cuts;
@@ -51,7 +54,7 @@ pub enum Outcome {
     Read,
     /// `EnvelopedData`, `EncryptedData` or `AuthEnvelopedData`: its content needs a key.
     Encrypted,
-    /// Damaged, compressed, or not CMS: some of the content, or none, has been given.
+    /// Damaged, inflating to too much, or not CMS: some of the content, or none, has been given.
     Unread,
 }
 
@@ -70,8 +73,11 @@ pub struct Reader {
     identifier: Vec<u8>,
     /// The constructed values under way, outermost first.
     open: Vec<Constructed>,
-    /// An element was longer than the one around it.
-    overrun: bool,
+    /// An element was longer than the one around it, or stood where content should.
+    odd: bool,
+    /// Whether compressed content is inflated.
+    may_inflate: bool,
+    inflating: Option<Inflating>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +121,10 @@ const OCTET_STRING: u8 = 0x04;
 const CONSTRUCTED: u8 = 0x20;
 const EXPLICIT_0: u8 = 0xa0;
 
-impl Default for Reader {
-    fn default() -> Reader {
+impl Reader {
+    /// At the start of an object. What is compressed inside of what was compressed is not inflated again, or every level
+    /// would multiply what the one before it gave.
+    pub fn new(may_inflate: bool) -> Reader {
         let input = Constructed {
             role: Role::Input,
             end: None,
@@ -130,13 +138,19 @@ impl Default for Reader {
             left: 0,
             identifier: Vec::new(),
             open: vec![input],
-            overrun: false,
+            odd: false,
+            may_inflate,
+            inflating: None,
         }
     }
-}
 
-impl Reader {
-    /// Appends the content octets in `input`: at most its length.
+    /// Whether its content is compressed.
+    pub fn inflates(&self) -> bool {
+        self.inflating.is_some()
+    }
+
+    /// Appends the content octets in `input`: at most its length; of what is compressed, [`limits::INFLATE_RATIO`] times
+    /// as much as has come of the object.
     pub fn feed(&mut self, mut input: &[u8], output: &mut Vec<u8>) {
         while self.state == State::Reading
             && let Some((first, rest)) = input.split_first()
@@ -161,7 +175,10 @@ impl Reader {
     /// The end of the object.
     pub fn finish(&self) -> Outcome {
         match self.state {
-            State::Done(Outcome::Read) if self.overrun => Outcome::Unread,
+            State::Done(Outcome::Read) if self.odd => Outcome::Unread,
+            State::Done(Outcome::Read) if self.inflating.as_ref().is_some_and(|inflating| !inflating.ended) => {
+                Outcome::Unread
+            }
             State::Done(outcome) => outcome,
             State::Reading => Outcome::Unread,
         }
@@ -176,6 +193,7 @@ impl Reader {
         let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
         let (bytes, rest) = input.split_at_checked(here).unwrap_or((input, &[]));
         match self.value {
+            Role::Octets if self.inflating.is_some() => self.inflate(bytes, output),
             Role::Octets => output.extend_from_slice(bytes),
             Role::ContentType | Role::EncapsulatedContentType => {
                 let room = limits::CMS_IDENTIFIER.saturating_sub(self.identifier.len());
@@ -191,12 +209,35 @@ impl Reader {
         rest
     }
 
-    /// The object's own type is known: only what is signed or plain is walked on.
+    /// Octets of compressed content. How much may come of them goes by steps of the object, so that it is the same for
+    /// every split.
+    fn inflate(&mut self, bytes: &[u8], output: &mut Vec<u8>) {
+        let step = u64::try_from(limits::INFLATE_STEP).unwrap_or(u64::MAX);
+        let (mut at, mut rest) = (self.position, bytes);
+        while let Some(inflating) = self.inflating.as_mut().filter(|_| !rest.is_empty()) {
+            let end = (at | step.saturating_sub(1)).saturating_add(1);
+            let here = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let (piece, behind) = rest.split_at_checked(here).unwrap_or((rest, &[]));
+            if !inflating.feed(piece, end.saturating_mul(limits::INFLATE_RATIO), output) {
+                self.state = State::Done(Outcome::Unread);
+                return;
+            }
+            (at, rest) = (end, behind);
+        }
+    }
+
+    /// The object's own type is known: only what is signed, compressed or plain is walked on.
     fn content_type(&mut self) {
         let pkcs_7 = self.identifier.strip_prefix(PKCS_7);
         let smime = self.identifier.strip_prefix(SMIME_CONTENT);
         match (pkcs_7, smime) {
             (Some([1 | 2]), _) => {}
+            (_, Some([9])) if self.may_inflate => {
+                self.inflating = Some(Inflating {
+                    stream: Decompress::new(true),
+                    ended: false,
+                });
+            }
             (Some([3 | 6]), _) | (_, Some([23])) => self.state = State::Done(Outcome::Encrypted),
             _ => self.state = State::Done(Outcome::Unread),
         }
@@ -224,7 +265,11 @@ impl Reader {
             (_, Some(None)) => self.state = State::Done(Outcome::Unread),
             (_, end) => {
                 let end = end.flatten();
-                self.overrun |= end > around_end && around_end.is_some();
+                self.odd |= end > around_end && around_end.is_some();
+                // Something else than the content stands where the content should.
+                self.odd |= role == Role::Passed
+                    && child == 1
+                    && matches!(within, Role::ContentInfo | Role::EncapsulatedContentInfo);
                 self.begins(role, tag, length, end);
             }
         }
@@ -245,7 +290,7 @@ impl Reader {
         }
     }
 
-    /// RFC 5652, sections 3 and 5.1 and 5.2, by position.
+    /// RFC 5652, sections 3 and 5.1 and 5.2, and RFC 3274, section 1.1, by position.
     fn role(&self, within: Role, child: usize, tag: u8) -> Role {
         match (within, child, tag) {
             (Role::Input, 0, SEQUENCE) => Role::ContentInfo,
@@ -281,13 +326,51 @@ impl Reader {
         }
     }
 
-    /// A constructed value has ended. Signatures and certificates behind the content are not read.
+    /// A constructed value has ended. Signatures and certificates behind the content are not read. An object other than
+    /// plain data that ends without `encapContentInfo` has hidden it where nobody looks.
     fn ends(&mut self, role: Role) {
         if self.state == State::Reading && matches!(role, Role::EncapsulatedContentInfo | Role::ContentInfo) {
-            let other = role == Role::EncapsulatedContentInfo && !self.is_data();
-            let outcome = if other { Outcome::Unread } else { Outcome::Read };
+            let outcome = if self.is_data() { Outcome::Read } else { Outcome::Unread };
             self.state = State::Done(outcome);
         }
+    }
+}
+
+/// A zlib stream (RFC 1950) under way.
+#[derive(Debug)]
+struct Inflating {
+    stream: Decompress,
+    ended: bool,
+}
+
+impl Inflating {
+    /// Appends what `input` becomes. False where it is damaged, has something behind its end, or becomes more than `most`.
+    fn feed(&mut self, mut input: &[u8], most: u64, output: &mut Vec<u8>) -> bool {
+        while !self.ended {
+            let left = most.saturating_add(1).saturating_sub(self.stream.total_out());
+            let room = usize::try_from(left).unwrap_or(usize::MAX).min(limits::DECODE_STEP);
+            let start = output.len();
+            output.resize(start.saturating_add(room), 0);
+            let space = output.get_mut(start..).unwrap_or_default();
+            let (read, written) = (self.stream.total_in(), self.stream.total_out());
+            let status = self.stream.decompress(input, space, FlushDecompress::None);
+            let [read, written] = [
+                self.stream.total_in().saturating_sub(read),
+                self.stream.total_out().saturating_sub(written),
+            ]
+            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            output.truncate(start.saturating_add(written));
+            input = input.get(read..).unwrap_or_default();
+            match status {
+                _ if self.stream.total_out() > most => return false,
+                Ok(Status::StreamEnd) => self.ended = true,
+                Ok(_) if written == room => {}
+                Ok(_) if input.is_empty() => return true,
+                Ok(_) if read > 0 => {}
+                _ => return false,
+            }
+        }
+        input.is_empty()
     }
 }
 
@@ -333,19 +416,26 @@ impl Head {
     }
 }
 
-/// The same octets for every split, never more than went in.
+/// What so many bytes may become, S/MIME objects that are compressed among them.
+pub(super) fn most_inflated(bytes: usize) -> usize {
+    let ratio = usize::try_from(limits::INFLATE_RATIO).unwrap_or(usize::MAX);
+    let steps = bytes.saturating_add(limits::INFLATE_STEP);
+    steps.saturating_mul(ratio).saturating_add(1)
+}
+
+/// The same octets for every split, never more than went in, unless they were compressed.
 #[doc(hidden)]
 pub fn fuzz(data: &[u8]) {
     let read = |pieces: &[&[u8]]| {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(true);
         let mut output = Vec::new();
         for piece in pieces {
             reader.feed(piece, &mut output);
         }
-        (output, reader.finish())
+        (output, reader.finish(), reader.inflates())
     };
     let whole = read(&[data]);
-    assert!(whole.0.len() <= data.len());
+    assert!(whole.0.len() <= if whole.2 { most_inflated(data.len()) } else { data.len() });
     for pieces in cuts(data) {
         assert_eq!(whole, read(&pieces), "{} pieces", pieces.len());
     }

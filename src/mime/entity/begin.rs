@@ -10,7 +10,9 @@ use crate::mime::anomaly::Flag;
 use crate::mime::boundary::first_line_of;
 use crate::mime::declared::{Declared, Nature, Place};
 use crate::mime::header::{Fields, Outline, end_of_field, end_of_fields, examine};
-use crate::mime::layer::{Content, Layer, LineEnd, Multipart, NearMiss, Open, State, Watch};
+use crate::mime::layer::{Content, Layer, LineEnd, Multipart, Open, Source, State, Watch};
+use crate::mime::near_miss::NearMiss;
+use crate::mime::opening::Opening;
 use crate::mime::parameter::Parameterized;
 use crate::mime::pkcs7;
 use crate::mime::survey::Rules;
@@ -54,7 +56,7 @@ impl<V: Visitor> Machine<V> {
             self.charset = Some(charset.to_vec());
         }
         // What was encoded has one offset for all of it.
-        let still = !layer.outermost || self.counted;
+        let still = !layer.outermost() || self.counted;
         let offset_of = |at: usize| {
             let moved = if still { 0 } else { u64::try_from(at).unwrap_or(0) };
             offset.saturating_add(moved)
@@ -82,7 +84,7 @@ impl<V: Visitor> Machine<V> {
         }
         let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
         self.begin(level, layer, root, numbered, outline.fields(&block), declared);
-        layer.beginning = empty.then(Vec::new).filter(|_| !root);
+        layer.opening = empty.then(Opening::default);
         block.clear();
         layer.header = block;
         if !body.is_empty() {
@@ -111,7 +113,7 @@ impl<V: Visitor> Machine<V> {
             typed,
             ..
         } = declared;
-        let content = self.content_of(level, nature, &content_type, encoding, offset);
+        let content = self.content_of(level, layer, nature, &content_type, encoding);
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
         let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
@@ -151,7 +153,7 @@ impl<V: Visitor> Machine<V> {
                 State::Skip
             }
             Content::Encoded(..) => {
-                self.layers.push(Layer::of_message(offset));
+                self.layers.push(Layer::of_message(offset, layer.source.below()));
                 State::Body
             }
             Content::Cms(..) => State::Body,
@@ -223,11 +225,12 @@ impl<V: Visitor> Machine<V> {
     fn content_of(
         &mut self,
         level: usize,
+        layer: &Layer,
         nature: Nature,
         content_type: &Parameterized,
         encoding: Encoding,
-        offset: u64,
     ) -> Content {
+        let offset = layer.header_offset;
         if nature == Nature::Leaf {
             return Content::Leaf(Decoder::new(encoding));
         }
@@ -252,7 +255,11 @@ impl<V: Visitor> Machine<V> {
                 let decoder = decoder.filter(|_| !boundary.is_empty());
                 Content::Multipart(Multipart::new(boundary, digest, decoder))
             }
-            (Nature::Cms, _) => Content::Cms(Decoder::new(encoding), pkcs7::Reader::default(), self.begun),
+            (Nature::Cms, _) => Content::Cms(
+                Decoder::new(encoding),
+                pkcs7::Reader::new(layer.source != Source::Inflated),
+                self.begun,
+            ),
             (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),
             (_, None) => Content::Message,
         }

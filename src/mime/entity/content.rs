@@ -3,20 +3,18 @@
 use std::borrow::Cow;
 use std::mem;
 
-use memchr::memmem;
-
 use super::Machine;
 use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::boundary::Delimiter;
-use crate::mime::layer::{Content, Layer, LineEnd, Open, State, Watch};
+use crate::mime::layer::{Content, Layer, LineEnd, Open, Source, State, Watch};
 use crate::mime::transfer::Decoder;
 use crate::mime::{Kind, Visitor};
 
 impl<V: Visitor> Machine<V> {
     /// Takes content up to the next line that could be a boundary, or that line.
     pub(super) fn content_bytes<'i>(&mut self, level: usize, layer: &mut Layer, input: &'i [u8]) -> &'i [u8] {
-        if layer.outermost && !self.counted {
+        if layer.outermost() && !self.counted {
             layer.survey.first_byte_at(self.offset);
         }
         if layer.watch == Watch::Nothing && !layer.bounded() {
@@ -34,7 +32,7 @@ impl<V: Visitor> Machine<V> {
         if layer.line_start {
             return self.line_start(level, layer, input);
         }
-        if let Some(position) = memmem::find(input, b"\n--") {
+        if let Some(position) = layer.next_dashes(input) {
             return self.up_to_line_end(level, layer, input, position);
         }
         match input {
@@ -76,7 +74,7 @@ impl<V: Visitor> Machine<V> {
             layer.recycle(Cow::Owned(tail));
             return input;
         }
-        if layer.outermost && !self.counted && layer.tail.is_empty() {
+        if layer.outermost() && !self.counted && layer.tail.is_empty() {
             layer.line_offset = self.offset;
         }
         let (line, rest) = layer.whole_line(input);
@@ -109,6 +107,7 @@ impl<V: Visitor> Machine<V> {
                 layer.watch = Watch::Guess(candidate.to_vec());
             }
         }
+        layer.look_at_line(line);
         if line.ends_with(b"\n") {
             let position = line.len().saturating_sub(1);
             self.up_to_line_end(level, layer, line, position);
@@ -128,7 +127,7 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::BoundaryGuessed, offset);
         }
         self.delimited(level, layer, position, Delimiter::Part, b"");
-        if layer.outermost {
+        if layer.outermost() {
             layer.header_offset = layer.line_offset;
         }
         layer.again.extend_from_slice(line);
@@ -164,7 +163,8 @@ impl<V: Visitor> Machine<V> {
         else {
             return;
         };
-        self.layers.push(Layer::of_multipart(multipart, offset));
+        self.layers
+            .push(Layer::of_multipart(multipart, offset, layer.source.below()));
         layer.open.push(Open {
             content: Content::Encoded(decoder, Kind::Multipart),
             offset,
@@ -181,9 +181,6 @@ impl<V: Visitor> Machine<V> {
             layer.survey.feed(held.bytes());
         }
         layer.survey.feed(bytes);
-        if !bytes.is_empty() {
-            layer.look_for_boundary(bytes);
-        }
         self.look_for_header(layer, held.bytes());
         self.look_for_header(layer, bytes);
         if layer.state == State::Skip {
@@ -209,42 +206,57 @@ impl<V: Visitor> Machine<V> {
                     decoder.feed(bytes, &mut layer.scratch);
                     self.feed_layer(level.saturating_add(1), &layer.scratch);
                 }
-                Content::Cms(decoder, reader, depth) => {
+                Content::Cms(decoder, ..) => {
                     layer.scratch.clear();
-                    layer.octets.clear();
                     decoder.feed(bytes, &mut layer.scratch);
-                    self.visitor.cms(*depth, &layer.scratch);
-                    reader.feed(&layer.scratch, &mut layer.octets);
-                    let offset = open.offset;
-                    self.enclosed(level, &layer.octets, offset);
+                    let source = layer.source.below();
+                    self.signed(level, open, &layer.scratch, &mut layer.octets, source);
                 }
                 Content::Multipart(_) | Content::Message => {}
             }
         }
     }
 
-    /// Octets that an S/MIME object encloses: the first ones begin the layer of their entity.
-    pub(super) fn enclosed(&mut self, level: usize, octets: &[u8], offset: u64) {
-        if octets.is_empty() {
+    /// Decoded bytes of an S/MIME object, and the octets in them that it encloses: the first ones begin the layer of their
+    /// entity.
+    pub(super) fn signed(
+        &mut self,
+        level: usize,
+        open: &mut Open,
+        decoded: &[u8],
+        octets: &mut Vec<u8>,
+        source: Source,
+    ) {
+        let Content::Cms(_, reader, depth) = &mut open.content else {
             return;
-        }
+        };
+        self.visitor.cms(*depth, decoded);
         let below = level.saturating_add(1);
-        if self.layers.len() == below {
-            self.layers.push(Layer::enclosed(offset));
+        let step = if reader.inflates() {
+            limits::INFLATE_STEP
+        } else {
+            limits::DECODE_STEP
+        };
+        for piece in decoded.chunks(step) {
+            octets.clear();
+            reader.feed(piece, octets);
+            if octets.is_empty() {
+                continue;
+            }
+            if self.layers.len() == below {
+                let source = if reader.inflates() { Source::Inflated } else { source };
+                self.layers.push(Layer::enclosed(open.offset, source));
+            }
+            self.feed_layer(below, octets);
         }
-        self.feed_layer(below, octets);
     }
 
     /// Some readers pass over blank lines before a header; then what looks like a body is one.
     fn look_for_header(&mut self, layer: &mut Layer, bytes: &[u8]) {
-        let Some(mut beginning) = layer.beginning.take() else {
-            return;
-        };
-        let room = FIELD.len().saturating_sub(beginning.len());
-        beginning.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        if beginning.len() < FIELD.len() {
-            layer.beginning = Some(beginning);
-        } else if begins_like_field(&beginning) {
+        let Some(opening) = &mut layer.opening else { return };
+        let Some(is_header) = opening.feed(bytes) else { return };
+        layer.opening = None;
+        if is_header {
             self.find(Flag::HeaderAfterBlank, layer.header_offset);
         }
     }

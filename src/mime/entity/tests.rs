@@ -440,6 +440,75 @@ fn parts_after_the_end_and_headers_after_a_blank_line_are_flagged() {
 }
 
 #[test]
+fn a_boundary_of_any_open_multipart_in_a_line_that_is_none_is_flagged() {
+    let mail = |line: &str| {
+        format!(
+            "Content-Type: multipart/mixed; boundary=outer\n\n--outer\n\
+             Content-Type: multipart/mixed; boundary=inner\n\n--inner\n\none\n{line}\nContent-Transfer-Encoding: base64\n\n\
+             QUJD\n--inner--\n--outer--\n"
+        )
+    };
+    for (line, expected) in [
+        ("--outer\u{b}", 1),
+        ("--outerX", 1),
+        (" --outer", 1),
+        ("x--inner", 1),
+        ("---outer", 1),
+        ("x\r--outer", 1),
+        ("--oute", 0),
+        ("-outer", 0),
+        ("-----------", 0),
+    ] {
+        let calls = read(mail(line).as_bytes());
+        let found = calls.iter().filter(|call| call.contains("BoundaryNearMiss"));
+        assert_eq!(found.count(), expected, "{line}");
+    }
+}
+
+/// No line of up to `BOUNDARY_LINE` bytes can have it; 200 KB of it were once kept and compared, for every open multipart.
+#[test]
+fn a_boundary_longer_than_any_line_that_is_looked_at_divides_nothing() {
+    for (length, parts) in [(limits::BOUNDARY_LINE - 2, true), (limits::BOUNDARY_LINE - 1, false)] {
+        let boundary = "b".repeat(length);
+        let calls = read(format!("Content-Type: multipart/mixed; boundary={boundary}\n\n--{boundary}").as_bytes());
+        assert!(calls.iter().any(|call| call.contains("BoundaryOdd")), "{length}");
+        let found = calls.iter().any(|call| call.starts_with("begin Leaf root=false [1]"));
+        assert_eq!(found, parts, "{length}");
+        let calls = read(format!("Content-Type: ultipart/mixed; boundary={boundary}\n\n--{boundary}").as_bytes());
+        assert!(calls.iter().any(|call| call.contains("BoundaryElsewhere")), "{length}");
+    }
+}
+
+#[test]
+fn a_mail_in_a_news_article_is_descended() {
+    let calls = read(b"Content-Type: message/news\n\nSubject: x\n\nbody");
+    assert_eq!(
+        calls[0],
+        r#"begin Message root=true [] "message/news" ["Content-Type"]"#
+    );
+    assert_eq!(calls[1], r#"begin Leaf root=true [1] "text/plain" ["Subject"]"#);
+}
+
+#[test]
+fn a_header_behind_blank_lines_is_flagged_wherever_it_stands() {
+    let flagged = |mail: &str| {
+        let calls = read(mail.as_bytes());
+        calls.iter().any(|call| call.contains("HeaderAfterBlank"))
+    };
+    let fields = "MIME-Version: 1.0\nX-A: 1\n 2\nContent-Type: text/html\n\n<b>";
+    for before in [
+        "\n",
+        "\n\n\r\n",
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\n \n",
+        "Content-Type: message/rfc822\n\n\n",
+    ] {
+        assert!(flagged(&format!("{before}{fields}")), "{before:?}");
+    }
+    assert!(!flagged(&format!("Subject: x\n\n{fields}")), "forwarded by hand");
+    assert!(!flagged("\nDear all,\nContent-Type: a/b\n\n"));
+}
+
+#[test]
 fn a_second_blank_line_before_fields_reads_the_same_in_every_split() {
     read(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\r\nContent-Type: a/b\r\n\r\n--b--\r\n");
 }
@@ -504,7 +573,11 @@ fn a_boundary_that_ends_a_header_with_parts_in_it_leaves_nothing_of_it_behind() 
 fn a_hundred_boundaries_declared_in_one_header_block_are_all_read_and_only_once() {
     let mut block = String::new();
     for number in 0..limits::DEPTH + 20 {
-        write!(block, "Content-Type: multipart/mixed; boundary=b{number}\n--b{number}\n").unwrap();
+        write!(
+            block,
+            "Content-Type: multipart/mixed; boundary=b{number}\n--b{number}\n"
+        )
+        .unwrap();
     }
     block.push_str(&"A:\n".repeat(1000));
     let calls = read(format!("{block}\nbody\n").as_bytes());

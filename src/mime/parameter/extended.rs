@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::{Note, is_token};
 use crate::limits;
@@ -43,6 +43,8 @@ pub struct ParameterName {
     pub attribute: String,
     pub section: Option<u32>,
     extended: bool,
+    /// `*00`, which RFC 2231, section 7 forbids: another parameter for some readers.
+    pub zeros: bool,
 }
 
 impl ParameterName {
@@ -56,21 +58,23 @@ impl ParameterName {
         if attribute.is_empty() || !attribute.bytes().all(is_token) {
             return None;
         }
-        let (section, extended) = match rest {
-            None => (None, false),
-            Some("") => (None, true),
+        let (section, extended, zeros) = match rest {
+            None => (None, false, false),
+            Some("") => (None, true, false),
             Some(rest) => {
                 let (digits, extended) = rest.strip_suffix('*').map_or((rest, false), |digits| (digits, true));
                 if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                     return None;
                 }
-                (Some(digits.parse().ok()?), extended)
+                let zeros = digits.len() > 1 && digits.starts_with('0');
+                (Some(digits.parse().ok()?), extended, zeros)
             }
         };
         Some(ParameterName {
             attribute: attribute.to_ascii_lowercase(),
             section,
             extended,
+            zeros,
         })
     }
 }
@@ -138,6 +142,24 @@ impl Parameter {
         if !clean {
             notes.insert(Note::Rfc2231);
         }
+    }
+
+    /// Whether a control character is in it, in any of its forms. One that RFC 2231 escapes is noted with that; an escape
+    /// of ISO-2022, which ordinary Japanese names have, is none.
+    pub fn has_control(&self) -> bool {
+        let sections = self.sections.values().map(|section| section.value.as_slice());
+        let written = self.plain.as_deref().into_iter().chain(self.extended.as_deref());
+        let raw = |value: &[u8]| {
+            value
+                .iter()
+                .any(|byte| byte.is_ascii_control() && !b"\t\x1b".contains(byte))
+        };
+        let assembled = self.assembled.as_ref().map(|assembled| assembled.bytes.as_slice());
+        let from_word = |value: &[u8]| {
+            memmem::find(value, b"=?").is_some()
+                && encoded_word::decode(value, None, &mut String::new()).contains(encoded_word::Note::YieldsControl)
+        };
+        written.chain(sections).any(raw) || self.plain.as_deref().into_iter().chain(assembled).any(from_word)
     }
 
     /// The value without a charset; the plain form wins.

@@ -111,6 +111,7 @@ fn sections_are_joined_whatever_their_order() {
             &[("n", "a")],
             &[Note::Repeated("n".to_owned())],
         ),
+        ("a/b; n*00=a; n*01=b", "a/b", &[("n", "ab")], &[Note::Rfc2231]),
         (
             "a/b; n*0=\"=?utf-8?Q?\"; n*1=\"a?=\"",
             "a/b",
@@ -379,6 +380,31 @@ fn what_stands_before_the_parameters() {
             &[Note::Value, Note::Comment],
         ),
     ]);
+}
+
+/// A reader that takes text as C does sees another extension.
+#[test]
+fn a_control_character_in_a_file_name_is_noted_in_every_form() {
+    let noted = |value: &[u8]| Parameterized::parse(value).notes().contains(&Note::ControlInName);
+    for value in [
+        &b"a; filename=\"a.txt\0.exe\""[..],
+        b"a; filename=a\x7f.exe",
+        b"a; filename==?utf-8?Q?a.txt=00.exe?=",
+        b"a; filename=\"=?utf-8?B?YS50eHQALmV4ZQ==?=\"",
+        b"a; filename*0=\"=?utf-8?Q?a.txt\"; filename*1=\"=00.exe?=\"",
+        b"a; filename*=utf-8''a\x01.exe",
+        b"a/b; name=\"a\rb\"",
+    ] {
+        assert!(noted(value), "{}", value.escape_ascii());
+    }
+    for value in [
+        &b"a; filename=\"a\tb\""[..],
+        b"a; filename=\"\x1b$B$3$s\x1b(B.txt\"",
+        b"a; filename==?utf-8?Q?a.txt?=",
+        b"a/b; charset=\"a\0\"",
+    ] {
+        assert!(!noted(value), "{}", value.escape_ascii());
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn signed(write: Write, octets: &[u8]) -> Vec<u8> {
 
 fn read(object: &[u8]) -> (String, Outcome) {
     fuzz(object);
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(true);
     let mut output = Vec::new();
     reader.feed(object, &mut output);
     (output.escape_ascii().to_string(), reader.finish())
@@ -199,4 +199,87 @@ fn types_and_names_of_smime() {
     ] {
         assert_eq!(protection(&parse(content_type)), expected, "{content_type}");
     }
+}
+
+#[test]
+fn an_object_that_ends_without_its_content_where_it_should_be_is_unread() {
+    let identifier = |last: u8| element(6, &[PKCS_7, &[last]].concat());
+    let version = element(2, &[1]);
+    for content in [
+        Vec::new(),
+        element(0xa0, &element(0x30, &version)),
+        element(0xa0, &element(0x30, &[version.clone(), element(0x31, b"")].concat())),
+        element(0xa0, &element(0x31, b"hidden")),
+        element(0xa1, b"hidden"),
+    ] {
+        let object = element(0x30, &[identifier(2), content].concat());
+        assert_eq!(
+            read(&object),
+            (String::new(), Outcome::Unread),
+            "{}",
+            object.escape_ascii()
+        );
+    }
+    let object = element(0x30, &[identifier(1), element(0xa1, b"hidden")].concat());
+    assert_eq!(read(&object), (String::new(), Outcome::Unread));
+}
+
+/// RFC 3274, section 1.1, with `octets` for its content.
+fn compressed(octets: &[u8]) -> Vec<u8> {
+    let data = element(6, &[PKCS_7, &[1]].concat());
+    let kind = element(6, &[SMIME_CONTENT, &[9]].concat());
+    let enclosed = element(0x30, &[data, element(0xa0, octets)].concat());
+    let object = [element(2, &[0]), element(0x30, &element(6, &[1, 2, 3])), enclosed].concat();
+    element(0x30, &[kind, element(0xa0, &element(0x30, &object))].concat())
+}
+
+fn deflated(content: &[u8]) -> Vec<u8> {
+    let mut stream = flate2::Compress::new(flate2::Compression::best(), true);
+    let mut output = Vec::with_capacity(content.len() + 100);
+    let status = stream.compress_vec(content, &mut output, flate2::FlushCompress::Finish);
+    assert_eq!(status.unwrap(), flate2::Status::StreamEnd);
+    output
+}
+
+#[test]
+fn compressed_content_is_inflated() {
+    let text: String = (0..2000).fold(String::new(), |text, number| text + &format!("line {number}\r\n"));
+    let stream = deflated(text.as_bytes());
+    let expected = (text.as_bytes().escape_ascii().to_string(), Outcome::Read);
+    assert_eq!(read(&compressed(&element(4, &stream))), expected);
+    let pieces: Vec<u8> = stream.chunks(1000).flat_map(|piece| element(4, piece)).collect();
+    assert_eq!(read(&compressed(&open_ended(0x24, &pieces))), expected);
+    let mut reader = Reader::new(false);
+    let mut output = Vec::new();
+    reader.feed(&compressed(&element(4, &stream)), &mut output);
+    assert_eq!(
+        (output.len(), reader.finish()),
+        (0, Outcome::Unread),
+        "inside of another"
+    );
+}
+
+#[test]
+fn compressed_content_that_is_damaged_or_a_bomb_gives_what_it_can_and_says_so() {
+    let stream = deflated(b"hello");
+    for end in 0..stream.len() {
+        let (text, outcome) = read(&compressed(&element(4, &stream[..end])));
+        assert!("hello".starts_with(&text), "{text}");
+        assert_eq!(outcome, Outcome::Unread, "{end}");
+    }
+    let behind = [stream.as_slice(), b"x"].concat();
+    assert_eq!(
+        read(&compressed(&element(4, &behind))),
+        ("hello".to_owned(), Outcome::Unread)
+    );
+    let bomb = compressed(&element(4, &deflated(&vec![b'a'; 4_000_000])));
+    let mut reader = Reader::new(true);
+    let mut output = Vec::new();
+    reader.feed(&bomb, &mut output);
+    assert!(
+        output.len() > 1000 && output.len() <= super::most_inflated(bomb.len()),
+        "{}",
+        output.len()
+    );
+    assert_eq!(reader.finish(), Outcome::Unread);
 }

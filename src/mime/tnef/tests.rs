@@ -179,11 +179,10 @@ fn an_attached_mail_is_descended_and_any_other_object_is_a_file() {
     assert_eq!(read(&object(message, &inner)), ["File", "name in", "end deep"]);
     assert_eq!(read(&object([9; 16], b"OLE")), ["File", "name object", "end OLE"]);
 
-    for (levels, expected) in [(limits::TNEF_DEPTH, "name in"), (limits::TNEF_DEPTH + 1, "name object")] {
-        let nested = (0..levels).fold(inner.clone(), |inner, _| object(message, &inner));
-        let told = read(&nested);
-        assert_eq!((told.len(), told[1].as_str()), (3, expected), "{levels}");
-    }
+    let nested = |levels| read(&(0..levels).fold(inner.clone(), |inner, _| object(message, &inner)));
+    assert_eq!(nested(limits::TNEF_DEPTH), ["File", "name in", "end deep"]);
+    let told = nested(limits::TNEF_DEPTH + 1);
+    assert_eq!(told[..3], ["limit_depth", "File", "name object"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use crate::limits;
+use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
 use crate::mime::compressed_rtf::Decompressor;
 use crate::mime::embedded::{Body, Enclosed};
@@ -200,6 +201,9 @@ impl Value {
             self.close(found);
             self.inner = Some(Box::new(Reader::inside(self.depth.saturating_add(1))));
         } else {
+            if self.held == MESSAGE {
+                found(Enclosed::Finding(Flag::LimitDepth));
+            }
             self.open_file(found);
         }
         self.bytes(rest, found);

@@ -135,8 +135,8 @@ impl QuotedPrintable {
                     output.push(b'\r');
                 }
             }
-            // `=` at the very end: a soft line break whose line end belonged to the boundary.
-            Quoted::Escape | Quoted::SoftBreak => {}
+            // A soft line break whose line end belonged to the boundary, or half of an escape: readers differ.
+            Quoted::Escape | Quoted::SoftBreak => self.faults.bad_escapes = self.faults.bad_escapes.saturating_add(1),
             Quoted::HalfEscape(_) => self.give_back(output),
         }
         self.held.clear();
