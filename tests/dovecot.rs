@@ -35,7 +35,7 @@ const ROUNDS: usize = 24;
 const SEED: u64 = 0x6d61_696c_7461_7021;
 
 #[test]
-fn killed_again_and_again_nothing_is_lost_between_dovecot_and_the_receiver() {
+fn matrix_1_killed_again_and_again_nothing_is_lost_between_dovecot_and_the_receiver() {
     let Some(corpus) = shared("corpus/ham") else { return };
     let Some(dovecot) = RealServer::<Dovecot>::start() else {
         return;

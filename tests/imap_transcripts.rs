@@ -60,6 +60,50 @@ fn every_transcript_goes_as_written() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+/// Row 14 of the fault matrix, as far as one session can tell; how mailboxes outlive it is in `tests/story`.
+#[test]
+fn matrix_14_literals_that_lie_or_dry_up_and_answers_that_are_missing_forged_or_unasked_for() {
+    for name in [
+        "disconnect-in-a-body",
+        "literal-longer-than-announced",
+        "literal-shorter-than-announced",
+        "body-dries-up",
+        "body-nil",
+        "body-forges",
+        "bye-midway",
+        "done-never-answered",
+        "dropped-early",
+        "dropped-too-early",
+        "login-while-busy",
+        "no-on-a-range",
+        "unsolicited",
+        "unknown-tag",
+    ] {
+        check_named(name);
+    }
+}
+
+/// Row 9 of the fault matrix: what is said in clear text before TLS is never taken for what is said within it.
+#[test]
+fn matrix_9_starttls_with_injected_bytes_sends_no_password() {
+    for name in [
+        "starttls-answered-early",
+        "starttls-capability-forged",
+        "starttls-injected-half-a-line",
+        "starttls-injected-response",
+        "starttls-not-offered",
+        "starttls-preauth",
+        "starttls-refused",
+    ] {
+        check_named(name);
+    }
+}
+
+fn check_named(name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/imap");
+    check(&folder.join(format!("{name}.transcript")));
+}
+
 fn check(file: &Path) {
     let text = std::fs::read_to_string(file).unwrap();
     let name = file.file_name().unwrap().to_string_lossy();

@@ -29,12 +29,15 @@ mod tally;
 mod world;
 
 use std::env;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tally::Tally;
 use world::World;
 
 /// So many schedules are tried if nobody says a number.
 const SCHEDULES: u64 = 2_000;
+/// So many of those in which the clock is never right.
+const RESTLESS: u64 = 300;
 
 #[test]
 fn no_schedule_loses_a_mail_or_passes_one_or_gives_two_ids() {
@@ -43,16 +46,30 @@ fn no_schedule_loses_a_mail_or_passes_one_or_gives_two_ids() {
         Some(seed) => seed..seed + 1,
         None => 0..number("MODEL_SCHEDULES").unwrap_or(SCHEDULES),
     };
-    let mut sum = Tally::default();
     let schedules = seeds.end - seeds.start;
-    for seed in seeds {
-        let world = World::new(seed);
-        process::live_until_all_is_quiet(&world);
-        sum.add(&world.judge());
-    }
+    let sum = live(seeds.map(World::new));
     println!("{schedules} schedules: {sum}");
     // A model in which nothing goes wrong proves nothing.
     if schedules >= SCHEDULES {
         sum.assert_that_everything_happened();
     }
+}
+
+/// The wall clock is set a day forward or back before everything that happens.
+#[test]
+fn matrix_15_whatever_the_wall_clock_says_no_mail_is_lost_and_none_is_late_for_it() {
+    let sum = live((0..RESTLESS).map(World::restless));
+    assert!(sum.clock_set > sum.schedules && sum.again > 0 && sum.dead > 0, "{sum}");
+}
+
+fn live(worlds: impl Iterator<Item = Arc<World>>) -> Tally {
+    // One at a time: they share their files, and the program's dice.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sum = Tally::default();
+    for world in worlds {
+        process::live_until_all_is_quiet(&world);
+        sum.add(&world.judge());
+    }
+    sum
 }

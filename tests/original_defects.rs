@@ -51,7 +51,7 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
     (
         "{3221225472} allocates 3 GiB",
         "src/imap/reader/tests.rs",
-        "a_body_of_4_gib_is_announced_and_streamed_like_any_other",
+        "matrix_14_a_body_of_4_gib_is_announced_and_streamed_like_any_other",
     ),
     (
         "resumes in the middle of a line after a parse error",
@@ -67,7 +67,7 @@ const ELSEWHERE: [(&str, &str, &str); 18] = [
     (
         "no private CA",
         "tests/story/wrong_settings.rs",
-        "a_wrong_certificate_authority",
+        "matrix_9_a_wrong_certificate_authority",
     ),
     ("no proxy", "src/net/dial/tests.rs", ""),
     ("no ID", "testdata/imap/first-to-last.transcript", ""),
@@ -193,7 +193,7 @@ fn uid_at_most_last_in_arrival_order_so_fetch_order_3_1_2_loses_1_and_2() {
 }
 
 #[test]
-fn an_unsolicited_fetch_with_flags_ships_an_empty_event() {
+fn matrix_14_an_unsolicited_fetch_with_flags_ships_an_empty_event() {
     let mut watch = Watch::new(10);
     watch.server.misbehave(Fault::UnsolicitedData);
     watch.begin_well();
@@ -303,7 +303,7 @@ fn any_no_or_bye_ends_the_process_and_every_other_adapter_in_it() {
 }
 
 #[test]
-fn body_nil_crashes_it() {
+fn matrix_14_body_nil_crashes_it() {
     let mut watch = Watch::new(3);
     watch.server.misbehave(Fault::BodyNil { uid: 2 });
     watch.begin_well();

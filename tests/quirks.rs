@@ -85,12 +85,12 @@ const QUIRKS: [(&str, &str, &str); 38] = [
     (
         "UIDVALIDITY new at every opportunity",
         LONG_RUN,
-        "a_new_uidvalidity_at_every_examine_repeats_nothing",
+        "matrix_14_a_new_uidvalidity_at_every_examine_repeats_nothing",
     ),
     (
         "UIDNEXT goes down",
         SERVER_FAILS,
-        "uidnext_goes_down_and_what_comes_then_is_delivered",
+        "matrix_14_uidnext_goes_down_and_what_comes_then_is_delivered",
     ),
     (
         "a UID visible later than a higher one",
@@ -112,7 +112,7 @@ const QUIRKS: [(&str, &str, &str); 38] = [
     (
         "IDLE that never fires",
         PATIENCE,
-        "an_idle_that_never_fires_is_not_trusted",
+        "matrix_14_an_idle_that_never_fires_is_not_trusted",
     ),
     (
         "DONE never answered",
@@ -122,7 +122,7 @@ const QUIRKS: [(&str, &str, &str); 38] = [
     (
         "BYE at any time",
         SERVER_FAILS,
-        "bye_in_the_middle_of_everything_is_survived",
+        "matrix_14_bye_in_the_middle_of_everything_is_survived",
     ),
     (
         "commands of more than 8,000 bytes refused",

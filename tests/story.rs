@@ -245,7 +245,7 @@ fn a_restart_goes_on_where_it_was() {
 }
 
 #[test]
-fn two_processes_on_one_state_directory_are_one_too_many() {
+fn matrix_13_two_processes_on_one_state_directory_are_one_too_many() {
     let stage = Stage::new();
     let uids = stage.deliver(1);
     let first = stage.start();

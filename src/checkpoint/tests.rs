@@ -77,7 +77,7 @@ fn what_was_advanced_is_loaded_again() {
 }
 
 #[test]
-fn two_processes_on_one_directory() {
+fn matrix_13_two_processes_on_one_directory() {
     let scratch = Scratch::new("two");
     let first = StateDirectory::open(&scratch.0).unwrap();
     let error = StateDirectory::open(&scratch.0).unwrap_err().to_string();
@@ -90,7 +90,7 @@ fn two_processes_on_one_directory() {
 }
 
 #[test]
-fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
+fn matrix_13_a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
     let scratch = Scratch::new("cut");
     let directory = StateDirectory::open(&scratch.0).unwrap();
     let mut checkpoint = directory.checkpoint("u", "INBOX");
@@ -141,7 +141,7 @@ fn a_checkpoint_cut_anywhere_is_refused_never_taken_for_a_first_run() {
 }
 
 #[test]
-fn a_crash_before_the_rename_leaves_the_old_position() {
+fn matrix_1_a_crash_before_the_rename_leaves_the_old_position() {
     let scratch = Scratch::new("crash");
     let directory = StateDirectory::open(&scratch.0).unwrap();
     let mut checkpoint = directory.checkpoint("u", "INBOX");
@@ -153,7 +153,7 @@ fn a_crash_before_the_rename_leaves_the_old_position() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_says_so() {
+fn matrix_12_a_directory_that_cannot_be_written_says_so() {
     let scratch = Scratch::new("file");
     fs::write(&scratch.0, b"a file, not a directory").unwrap();
     let error = StateDirectory::open(&scratch.0).unwrap_err().to_string();

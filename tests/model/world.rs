@@ -188,6 +188,20 @@ impl World {
     pub fn new(seed: u64) -> Arc<World> {
         let mut random = Random(seed);
         let schedule = schedule(&mut random);
+        World::with(seed, random, schedule)
+    }
+
+    /// The same, but that the clock is set before everything that happens.
+    pub fn restless(seed: u64) -> Arc<World> {
+        let mut random = Random(seed);
+        let schedule = schedule(&mut random).into_iter();
+        let schedule = schedule
+            .flat_map(|happening| [Happening::ClockIsSet, happening])
+            .collect();
+        World::with(seed, random, schedule)
+    }
+
+    fn with(seed: u64, mut random: Random, schedule: VecDeque<Happening>) -> Arc<World> {
         let folder = std::env::temp_dir().join(format!("mailtap-model-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let mut truth = Truth {

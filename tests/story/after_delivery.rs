@@ -234,7 +234,7 @@ fn a_destination_that_is_missing_loses_nothing_and_delivery_goes_on() {
 }
 
 #[test]
-fn killed_between_acknowledgement_and_action_the_next_start_makes_up_for_it() {
+fn matrix_1_killed_between_acknowledgement_and_action_the_next_start_makes_up_for_it() {
     let stage = stage("move:Done", &["MOVE"]);
     stage.server.create("Done", "");
     let mut uids = stage.deliver(700);

@@ -141,7 +141,7 @@ fn another_platform_gets_events() {
 }
 
 #[test]
-fn killed_in_the_middle_it_loses_nothing() {
+fn matrix_1_killed_in_the_middle_it_loses_nothing() {
     let stage = Stage::new();
     for round in 0..6 {
         stage.deliver(round * 40..(round + 1) * 40);
@@ -159,9 +159,9 @@ fn killed_in_the_middle_it_loses_nothing() {
     ends_well(collector);
 }
 
-/// Row 11 of the fault matrix, as far as it takes no minutes; those are with the sink's own tests.
+/// As far as it takes no minutes; what does is with the sink's own tests.
 #[test]
-fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
+fn matrix_11_whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
     let say = |control: &str| Fault::Say(vec![control.to_owned()]);
     let faults = [
         Fault::NoHandshake,
@@ -182,7 +182,9 @@ fn whatever_the_cloud_does_no_mail_is_lost_and_none_under_two_sequences() {
             r#"{"v":"fl","win":0}"#.to_owned(),
             r#"{"v":"fl","win":3}"#.to_owned(),
         ]),
+        // A ping that is too large, and a control as binary: the protocol's are text.
         Fault::Violate(frame(9, true, &[0; 126])),
+        Fault::Violate(frame(2, true, br#"{"v":"ack","x":0}"#)),
         Fault::Violate(frame(1, true, b"\xff")),
         Fault::Violate(vec![0xc1, 0]),
     ];
@@ -208,7 +210,7 @@ fn one_goes_wrong(fault: &Fault) {
 }
 
 #[test]
-fn a_refused_sensor_names_the_setting_and_is_tried_again() {
+fn matrix_11_a_refused_sensor_names_the_setting_and_is_tried_again() {
     let stage = Stage::new();
     stage.deliver(0..1);
     stage.cloud.misbehave_once(Fault::RefuseSensor);

@@ -90,7 +90,7 @@ fn an_unchanged_mailbox_downloads_no_mail_and_each_mail_was_downloaded_once() {
 }
 
 #[test]
-fn a_new_uidvalidity_at_every_examine_repeats_nothing() {
+fn matrix_14_a_new_uidvalidity_at_every_examine_repeats_nothing() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::UidValidityAlwaysNew);
     watch.begin_well();
@@ -119,7 +119,7 @@ fn a_new_uidvalidity_at_every_examine_repeats_nothing() {
 }
 
 #[test]
-fn uids_that_begin_anew_are_noticed_though_the_first_mails_have_the_same_as_before() {
+fn matrix_14_uids_that_begin_anew_are_noticed_though_the_first_mails_have_the_same_as_before() {
     let mut watch = Watch::new(3);
     watch.server.skip_uids_to(10);
     watch.server.deliver(&crate::mail(3));
@@ -138,7 +138,7 @@ fn uids_that_begin_anew_are_noticed_though_the_first_mails_have_the_same_as_befo
 }
 
 #[test]
-fn uidvalidity_changes_and_mails_known_by_their_hash_do_not_come_again() {
+fn matrix_14_uidvalidity_changes_and_mails_known_by_their_hash_do_not_come_again() {
     let mut watch = Watch::new(0);
     watch.server.skip_uids_to(41);
     for number in 0..50 {
@@ -160,7 +160,7 @@ fn uidvalidity_changes_and_mails_known_by_their_hash_do_not_come_again() {
 }
 
 #[test]
-fn uidvalidity_changes_and_mails_older_than_the_last_one_are_counted_not_repeated() {
+fn matrix_14_uidvalidity_changes_and_mails_older_than_the_last_one_are_counted_not_repeated() {
     // The server of the tests dates the first 2,000 a day earlier than the others.
     let mut watch = Watch::new(0);
     watch.server.skip_uids_to(41);
@@ -279,7 +279,7 @@ fn a_server_without_its_storage_is_not_asked_for_every_mail_one_by_one() {
 }
 
 #[test]
-fn gaps_are_counted() {
+fn matrix_14_gaps_are_counted() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::NoOnFetch { uid: 7 });
     watch.server.misbehave(Fault::BodyNil { uid: 9 });

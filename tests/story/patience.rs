@@ -71,7 +71,7 @@ fn a_new_mail_is_delivered_live_by_polling_where_idle_is_missing() {
 }
 
 #[test]
-fn an_idle_that_never_fires_is_not_trusted() {
+fn matrix_14_an_idle_that_never_fires_is_not_trusted() {
     let mut watch = Watch::new(1);
     watch.server.misbehave(Fault::IdleNeverFires);
     watch.impatient.store(true, Ordering::SeqCst);
@@ -111,7 +111,7 @@ fn a_mailbox_made_again_under_the_session_is_noticed_with_or_without_news() {
 }
 
 #[test]
-fn the_sink_says_503_and_the_checkpoint_stays_until_2xx() {
+fn matrix_3_the_sink_says_503_and_the_checkpoint_stays_until_2xx() {
     let mut watch = Watch::new(4);
     watch.receiver.misbehave(receiver::Fault::Status {
         code: 503,
@@ -139,7 +139,7 @@ fn the_sink_says_503_and_the_checkpoint_stays_until_2xx() {
 }
 
 #[test]
-fn a_wrong_password_is_tried_slowly_and_heals() {
+fn matrix_14_a_wrong_password_is_tried_slowly_and_heals() {
     let mut watch = Watch::new(2);
     watch.begin("not yet the password", receiver::SECRET, Phase::Greeting);
     for _ in 0..3 {
@@ -153,7 +153,7 @@ fn a_wrong_password_is_tried_slowly_and_heals() {
 }
 
 #[test]
-fn a_wrong_receiver_secret_is_probed_and_heals() {
+fn matrix_5_a_wrong_receiver_secret_is_probed_and_heals() {
     let mut watch = Watch::new(2);
     watch.begin(imap_server::PASSWORD, "not yet the secret", Phase::Greeting);
     for _ in 0..3 {
@@ -184,7 +184,7 @@ fn a_receiver_that_refuses_a_batch_gets_it_again_and_nothing_is_dropped() {
 }
 
 #[test]
-fn a_receiver_that_refuses_large_batches_gets_halves_without_any_waiting() {
+fn matrix_4_a_receiver_that_refuses_large_batches_gets_halves_without_any_waiting() {
     let mut watch = Watch::new(4);
     for _ in 0..2 {
         watch.receiver.misbehave_once(receiver::Fault::Status {
@@ -291,7 +291,7 @@ fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
 }
 
 #[test]
-fn news_without_end_of_nothing_new_make_no_loop_spin() {
+fn matrix_14_news_without_end_of_nothing_new_make_no_loop_spin() {
     let mut watch = Watch::new(2);
     watch.server.misbehave(Fault::EndlessNews);
     watch.begin_well();
@@ -344,7 +344,7 @@ fn a_mail_at_which_every_session_ends_holds_up_no_other() {
 }
 
 #[test]
-fn a_server_without_its_user_database_is_not_a_wrong_password() {
+fn matrix_14_a_server_without_its_user_database_is_not_a_wrong_password() {
     let mut watch = Watch::new(1);
     watch.server.misbehave(Fault::LoginUnavailable);
     watch.begin_well();

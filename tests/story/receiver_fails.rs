@@ -3,7 +3,7 @@
 use crate::{ReceiverFault, Stage, ends_well};
 
 #[test]
-fn the_sink_says_503_and_delivery_waits() {
+fn matrix_3_the_sink_says_503_and_delivery_waits() {
     let stage = Stage::new();
     let uids = stage.deliver(20);
     stage.receiver.misbehave(ReceiverFault::Status {
@@ -27,7 +27,7 @@ fn the_sink_says_503_and_delivery_waits() {
 }
 
 #[test]
-fn retry_after_of_any_kind_is_survived() {
+fn matrix_3_retry_after_of_any_kind_is_survived() {
     let stage = Stage::new();
     let uids = stage.deliver(5);
     for retry_after in ["1", "soon"] {
@@ -43,7 +43,7 @@ fn retry_after_of_any_kind_is_survived() {
 }
 
 #[test]
-fn the_sink_stored_but_did_not_answer_so_the_same_ids_come_again() {
+fn matrix_6_the_sink_stored_but_did_not_answer_so_the_same_ids_come_again() {
     for fault in [ReceiverFault::CloseAfterStoring, ReceiverFault::HalfAnswer] {
         let stage = Stage::new();
         let uids = stage.deliver(20);
@@ -59,7 +59,7 @@ fn the_sink_stored_but_did_not_answer_so_the_same_ids_come_again() {
 }
 
 #[test]
-fn an_answer_a_byte_at_a_time_and_a_lost_connection_change_nothing() {
+fn matrix_6_an_answer_a_byte_at_a_time_and_a_lost_connection_change_nothing() {
     let stage = Stage::new();
     let mut uids = stage.deliver(5);
     stage.receiver.misbehave(ReceiverFault::Drip);
@@ -93,7 +93,7 @@ fn one_connection_serves_many_batches() {
 }
 
 #[test]
-fn compressed_and_signed_batches_of_two_are_halved_and_repeated_like_others() {
+fn matrix_4_compressed_and_signed_batches_of_two_are_halved_and_repeated_like_others() {
     let mut stage = Stage::new();
     stage.configuration.more_options = [
         "is_compressed: true",

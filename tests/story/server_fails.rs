@@ -4,7 +4,7 @@ use crate::support::{imap_server, receiver};
 use crate::{ServerFault, Stage, ends_well, mail};
 
 #[test]
-fn a_disconnect_inside_a_literal_costs_nothing_but_time() {
+fn matrix_14_a_disconnect_inside_a_literal_costs_nothing_but_time() {
     let length = mail(10).len();
     for after in [0, 1, length / 2, length - 1, length] {
         let stage = Stage::new();
@@ -27,11 +27,12 @@ fn a_disconnect_inside_a_literal_costs_nothing_but_time() {
 }
 
 #[test]
-fn strange_but_legal_answers_change_nothing() {
+fn matrix_14_strange_but_legal_answers_change_nothing() {
     for fault in [
         ServerFault::ItemsInAnotherOrder,
         ServerFault::UnsolicitedData,
         ServerFault::UidNextMissing,
+        ServerFault::GivesTwice,
         ServerFault::Forgets { uid: 43 },
     ] {
         let stage = Stage::new();
@@ -108,7 +109,7 @@ fn uidnext_far_too_high_hides_no_mail() {
 }
 
 #[test]
-fn uidnext_goes_down_and_what_comes_then_is_delivered() {
+fn matrix_14_uidnext_goes_down_and_what_comes_then_is_delivered() {
     let stage = Stage::new();
     let uids = stage.deliver(10);
     // UIDs that are given again below, to mails that are new.
@@ -131,7 +132,7 @@ fn uidnext_goes_down_and_what_comes_then_is_delivered() {
 }
 
 #[test]
-fn uidnext_that_is_wrong_and_low_repeats_nothing() {
+fn matrix_14_uidnext_that_is_wrong_and_low_repeats_nothing() {
     let stage = Stage::new();
     let mut uids = stage.deliver(10);
     stage.server.misbehave(ServerFault::UidNextIs(2));
@@ -146,7 +147,7 @@ fn uidnext_that_is_wrong_and_low_repeats_nothing() {
 }
 
 #[test]
-fn an_expunged_mail_is_a_gap_and_the_others_come() {
+fn matrix_14_an_expunged_mail_is_a_gap_and_the_others_come() {
     let stage = Stage::new();
     let uids = stage.deliver(10);
     stage.server.misbehave(ServerFault::BodyNil { uid: 45 });
@@ -158,7 +159,7 @@ fn an_expunged_mail_is_a_gap_and_the_others_come() {
 }
 
 #[test]
-fn bye_in_the_middle_of_everything_is_survived() {
+fn matrix_14_bye_in_the_middle_of_everything_is_survived() {
     for fault in [
         ServerFault::ByeOn("EXAMINE"),
         ServerFault::ByeOn("UID FETCH"),
@@ -178,7 +179,7 @@ fn bye_in_the_middle_of_everything_is_survived() {
 }
 
 #[test]
-fn a_connection_lost_in_idle_is_made_again() {
+fn matrix_14_a_connection_lost_in_idle_is_made_again() {
     let stage = Stage::new();
     let collector = stage.start();
     stage.wait_for_idle();
@@ -189,7 +190,7 @@ fn a_connection_lost_in_idle_is_made_again() {
 }
 
 #[test]
-fn uidnext_goes_down_and_the_operator_is_told() {
+fn matrix_14_uidnext_goes_down_and_the_operator_is_told() {
     let stage = Stage::new();
     let uids = stage.deliver(3);
     let collector = stage.start();
@@ -203,7 +204,7 @@ fn uidnext_goes_down_and_the_operator_is_told() {
 }
 
 #[test]
-fn uidvalidity_changes_and_no_mail_is_missed() {
+fn matrix_14_uidvalidity_changes_and_no_mail_is_missed() {
     let stage = Stage::new();
     stage.deliver(10);
     let collector = stage.start();

@@ -134,7 +134,7 @@ fn a_special_use_list_that_is_offered_and_refused_is_no_end() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_the_trouble_of_that_mailbox_alone() {
+fn matrix_17_a_name_that_is_not_there_is_the_trouble_of_that_mailbox_alone() {
     let stage = stage(&["Missing", "INBOX", "Nothing.*"]);
     let collector = stage.start();
     assert_eq!(origins(&stage, 1), own_sensors(&["INBOX"]));
@@ -189,8 +189,20 @@ fn more_mailboxes_than_connections_all_get_their_turn_with_the_connections_there
     );
 }
 
-/// A clock whose waits are over at once.
-struct Hurry(Arc<Stop>);
+/// A clock whose waits are over at once, and which tells how long they would have lasted.
+struct Hurry {
+    stop: Arc<Stop>,
+    waited: Mutex<Duration>,
+}
+
+impl Hurry {
+    fn new(stop: &Arc<Stop>) -> Arc<Hurry> {
+        Arc::new(Hurry {
+            stop: Arc::clone(stop),
+            waited: Mutex::default(),
+        })
+    }
+}
 
 impl Clock for Hurry {
     fn now(&self) -> Instant {
@@ -201,12 +213,13 @@ impl Clock for Hurry {
         0
     }
 
-    fn wait(&self, _: Duration) {
+    fn wait(&self, duration: Duration) {
+        *self.waited.lock().unwrap() += duration;
         thread::yield_now();
     }
 
     fn stopping(&self) -> bool {
-        self.0.asked()
+        self.stop.asked()
     }
 }
 
@@ -222,11 +235,11 @@ impl Checkpoint for Forgetful {
     }
 }
 
-struct Count(mpsc::Sender<usize>);
+struct Count(usize, mpsc::Sender<(usize, usize)>);
 
 impl Sink for Count {
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        self.0.send(batch.count()).unwrap();
+        self.1.send((self.0, batch.count())).unwrap();
         Ok(())
     }
 }
@@ -256,64 +269,136 @@ fn dialer(clock: &Arc<dyn Clock>, stop: &Arc<Stop>) -> Arc<TcpDialer> {
     Arc::new(TcpDialer::new(tls, Arc::clone(clock), Some(Arc::clone(stop))))
 }
 
+/// Mailboxes of one account, by two connections, each on a clock of its own.
+struct Rounds {
+    server: ImapServer,
+    names: Vec<String>,
+    clocks: Vec<Arc<Hurry>>,
+    stop: Arc<Stop>,
+    /// The mailbox's place, and how many events.
+    delivered: mpsc::Receiver<(usize, usize)>,
+    threads: Vec<thread::JoinHandle<bool>>,
+}
+
+impl Rounds {
+    fn begin(mailboxes: usize) -> Rounds {
+        let server = ImapServer::start();
+        let stop = Stop::new();
+        let turns = Turns::new(2);
+        let (sender, delivered) = mpsc::channel();
+        let names: Vec<String> = (0..mailboxes).map(|number| format!("M{number}")).collect();
+        let clocks: Vec<Arc<Hurry>> = names.iter().map(|_| Hurry::new(&stop)).collect();
+        let mut threads = Vec::new();
+        for (place, name) in names.iter().enumerate() {
+            server.create(name, "");
+            let clock = Arc::clone(&clocks[place]) as Arc<dyn Clock>;
+            let closing = Arc::clone(&turns);
+            let mailbox = Mailbox {
+                credentials: credentials(),
+                imap: account(&server),
+                name: MailboxName::new(name),
+                event: build::Settings::default(),
+                from_zero: true,
+                after_delivery: None,
+                // Whoever finds nobody waiting at the moment does not watch for long.
+                dial: Arc::new(Impatient {
+                    inner: dialer(&clock, &stop),
+                    phase: Phase::Idle,
+                    active: Arc::new(AtomicBool::new(true)),
+                }),
+                sink: Box::new(Count(place, sender.clone())),
+                artifacts: None,
+                checkpoint: Box::new(Forgetful),
+                attempts: Attempts::new("/nowhere/file".into()),
+                dead_letters: DeadLetters::new("/nowhere/file".into()),
+                counters: Arc::default(),
+                clock,
+                turns: turns.join(),
+                listed: false,
+                until: Until::Stopped,
+                random: || 0,
+            };
+            let stop = Arc::clone(&stop);
+            threads.push(thread::spawn(move || {
+                let _guard = stop.on_stop(move || closing.close());
+                mailbox.run()
+            }));
+        }
+        Rounds {
+            server,
+            names,
+            clocks,
+            stop,
+            delivered,
+            threads,
+        }
+    }
+
+    /// A mail for each mailbox.
+    fn deliver(&self, number: u32) {
+        for name in &self.names {
+            self.server.deliver_to(name, &mail(number));
+        }
+    }
+
+    /// Waits for so many events; which mailboxes they are of.
+    fn wait_for(&self, count: usize) -> Vec<usize> {
+        let mut places = Vec::new();
+        while places.len() < count {
+            let (place, events) = self.delivered.recv_timeout(crate::support::PATIENCE).unwrap();
+            places.extend(std::iter::repeat_n(place, events));
+        }
+        places
+    }
+
+    fn end(self) -> imap_server::Record {
+        self.stop.ask();
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+        let record = self.server.record();
+        assert_eq!(record.violations, Vec::<String>::new());
+        record
+    }
+}
+
 #[test]
 fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
-    const MAILBOXES: u32 = 7;
-    let server = ImapServer::start();
-    let stop = Stop::new();
-    let clock: Arc<dyn Clock> = Arc::new(Hurry(Arc::clone(&stop)));
-    let turns = Turns::new(2);
-    let closing = Arc::clone(&turns);
-    let _guard = stop.on_stop(move || closing.close());
-    let (sender, delivered) = mpsc::channel();
-    let names: Vec<String> = (0..MAILBOXES).map(|number| format!("M{number}")).collect();
-    let mut threads = Vec::new();
-    for name in &names {
-        server.create(name, "");
-        let mailbox = Mailbox {
-            credentials: credentials(),
-            imap: account(&server),
-            name: MailboxName::new(name),
-            event: build::Settings::default(),
-            from_zero: true,
-            after_delivery: None,
-            // Whoever finds nobody waiting at the moment does not watch for long.
-            dial: Arc::new(Impatient {
-                inner: dialer(&clock, &stop),
-                phase: Phase::Idle,
-                active: Arc::new(AtomicBool::new(true)),
-            }),
-            sink: Box::new(Count(sender.clone())),
-            artifacts: None,
-            checkpoint: Box::new(Forgetful),
-            attempts: Attempts::new("/nowhere/file".into()),
-            dead_letters: DeadLetters::new("/nowhere/file".into()),
-            counters: Arc::default(),
-            clock: Arc::clone(&clock),
-            turns: turns.join(),
-            listed: false,
-            until: Until::Stopped,
-            random: || 0,
-        };
-        threads.push(thread::spawn(move || mailbox.run()));
+    let rounds = Rounds::begin(7);
+    for number in 0..5 {
+        rounds.deliver(number);
+        rounds.wait_for(7);
     }
-    for round in 0..5 {
-        for name in &names {
-            server.deliver_to(name, &mail(round));
-        }
-        let mut count = 0;
-        while count < names.len() {
-            count += delivered.recv_timeout(crate::support::PATIENCE).unwrap();
-        }
-    }
-    stop.ask();
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    let record = server.record();
+    let record = rounds.end();
     assert_eq!((record.connections, record.most_logged_in), (2, 2));
-    assert_eq!(record.bodies.len(), names.len() * 5, "every mail once");
-    assert_eq!(record.violations, Vec::<String>::new());
+    assert_eq!(record.bodies.len(), 7 * 5, "every mail once");
+}
+
+#[test]
+fn matrix_17_one_mailbox_of_many_is_broken_for_an_hour_and_the_others_go_on() {
+    const BROKEN: usize = 3;
+    let rounds = Rounds::begin(7);
+    rounds.deliver(0);
+    rounds.wait_for(7);
+    rounds.server.misbehave(Fault::Says {
+        to: "EXAMINE \"M3\"",
+        line: "NO [SERVERBUG] its index is damaged",
+    });
+    let mut missed = 0;
+    while missed < 5 || *rounds.clocks[BROKEN].waited.lock().unwrap() < Duration::from_secs(3600) {
+        missed += 1;
+        rounds.deliver(missed);
+        let places = rounds.wait_for(6);
+        assert!(!places.contains(&BROKEN), "round {missed}: {places:?}");
+    }
+    rounds.server.heal();
+    assert_eq!(
+        rounds.wait_for(missed as usize),
+        vec![BROKEN; missed as usize],
+        "nothing is lost"
+    );
+    let record = rounds.end();
+    assert_eq!(record.most_logged_in, 2);
 }
 
 #[test]

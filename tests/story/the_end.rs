@@ -3,7 +3,7 @@
 use crate::{ReceiverFault, ServerFault, Stage, ended_well, ends_well};
 
 #[test]
-fn sigterm_while_the_sink_is_dead_loses_nothing() {
+fn matrix_2_sigterm_while_the_sink_is_dead_loses_nothing() {
     let stage = Stage::new();
     let uids = stage.deliver(20);
     stage.receiver.misbehave(ReceiverFault::CloseBeforeStoring);
@@ -17,7 +17,7 @@ fn sigterm_while_the_sink_is_dead_loses_nothing() {
 }
 
 #[test]
-fn sigterm_waits_for_the_acknowledgement_under_way() {
+fn matrix_2_sigterm_waits_for_the_acknowledgement_under_way() {
     let stage = Stage::new();
     let uids = stage.deliver(20);
     stage.receiver.misbehave(ReceiverFault::Slow { stored: 1 });
@@ -39,7 +39,7 @@ fn sigterm_waits_for_the_acknowledgement_under_way() {
 }
 
 #[test]
-fn a_second_sigterm_ends_it_at_once_and_loses_nothing() {
+fn matrix_2_a_second_sigterm_ends_it_at_once_and_loses_nothing() {
     let stage = Stage::new();
     let uids = stage.deliver(20);
     stage.receiver.misbehave(ReceiverFault::NoAnswer);
@@ -56,7 +56,7 @@ fn a_second_sigterm_ends_it_at_once_and_loses_nothing() {
 }
 
 #[test]
-fn killed_again_and_again_at_every_stage_nothing_is_lost() {
+fn matrix_1_killed_again_and_again_at_every_stage_nothing_is_lost() {
     let stage = Stage::new();
     let mut uids = Vec::new();
     // From before the first connection to the middle of an acknowledgement, without a look at the clock.
@@ -101,7 +101,7 @@ fn killed_again_and_again_at_every_stage_nothing_is_lost() {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_read_is_refused_and_not_taken_for_a_first_start() {
+fn matrix_13_a_checkpoint_that_cannot_be_read_is_refused_and_not_taken_for_a_first_start() {
     let stage = Stage::new();
     let mut uids = stage.deliver(5);
     let collector = stage.start();
@@ -128,7 +128,7 @@ fn a_checkpoint_that_cannot_be_read_is_refused_and_not_taken_for_a_first_start()
 }
 
 #[test]
-fn a_checkpoint_that_is_deleted_under_the_running_program_loses_nothing() {
+fn matrix_12_a_checkpoint_that_is_deleted_under_the_running_program_loses_nothing() {
     let mut stage = Stage::new();
     stage.configuration.from_zero = false;
     let collector = stage.start();

@@ -62,7 +62,7 @@ fn starttls_comes_before_the_login() {
 }
 
 #[test]
-fn starttls_with_a_certificate_that_does_not_do_sends_no_password() {
+fn matrix_9_starttls_with_a_certificate_that_does_not_do_sends_no_password() {
     let mut stage = stage(imap_server::Settings {
         certificate: Some(Certificate::WrongHost),
         ..starttls()
@@ -72,7 +72,7 @@ fn starttls_with_a_certificate_that_does_not_do_sends_no_password() {
 }
 
 #[test]
-fn starttls_that_is_not_offered_is_not_done_without() {
+fn matrix_9_starttls_that_is_not_offered_is_not_done_without() {
     let mut stage = stage(imap_server::Settings {
         certificate: None,
         ..imap_server::Settings::default()

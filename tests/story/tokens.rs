@@ -45,7 +45,7 @@ fn ends_without_a_word_of_tokens(collector: Collector) {
 }
 
 #[test]
-fn a_token_that_the_server_refuses_is_renewed_at_once() {
+fn matrix_14_a_token_that_the_server_refuses_is_renewed_at_once() {
     let stage = stage();
     let uids = stage.deliver(3);
     let endpoint = TokenEndpoint::start(&[(200, STALE), (200, GOOD)]);

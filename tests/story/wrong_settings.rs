@@ -28,14 +28,14 @@ fn a_wrong_password() {
 }
 
 #[test]
-fn a_wrong_certificate_authority() {
+fn matrix_9_a_wrong_certificate_authority() {
     let mut stage = Stage::new();
     stage.configuration.ca_file = certificates::other_authority();
     complains(&stage, &["TLS handshake", "ca_file"]);
 }
 
 #[test]
-fn a_server_that_shows_another_hosts_certificate() {
+fn matrix_9_a_server_that_shows_another_hosts_certificate() {
     for (certificate, word) in [(Certificate::WrongHost, "server"), (Certificate::Expired, "expired")] {
         let settings = imap_server::Settings {
             certificate: Some(certificate),
@@ -47,7 +47,7 @@ fn a_server_that_shows_another_hosts_certificate() {
 }
 
 #[test]
-fn a_host_that_does_not_exist() {
+fn matrix_10_a_host_that_does_not_exist() {
     let mut stage = Stage::new();
     stage.configuration.server = "imap.invalid:993".to_owned();
     complains(&stage, &["imap.invalid:993", "name resolution"]);
@@ -82,7 +82,7 @@ fn a_wrong_receiver_path() {
 }
 
 #[test]
-fn a_receiver_that_shows_another_hosts_certificate() {
+fn matrix_9_a_receiver_that_shows_another_hosts_certificate() {
     let settings = receiver::Settings {
         certificate: Some(Certificate::WrongHost),
         ..receiver::Settings::default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cloud::frames::Payload;
 use super::cloud::{self, Cloud};
 use super::collector::Configuration;
-use super::receiver::{Fault, Receiver};
+use super::receiver::{self, Fault, Receiver};
 
 /// How events leave the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,20 @@ impl Destination {
         Destination::that_takes(way, usize::MAX)
     }
 
+    /// It counts what comes and keeps nothing of it.
+    pub fn that_counts(way: Way) -> Destination {
+        match way {
+            Way::Webhook => Destination::Webhook(Receiver::with(receiver::Settings {
+                only_counts: true,
+                ..receiver::Settings::default()
+            })),
+            Way::LimaCharlie => Destination::LimaCharlie(Cloud::with(cloud::Settings {
+                only_counts: true,
+                ..cloud::Settings::default()
+            })),
+        }
+    }
+
     /// LimaCharlie takes no larger message: it closes with 1009. A webhook refuses what [`Destination::refuse`] names.
     pub fn that_takes(way: Way, largest: usize) -> Destination {
         match way {
@@ -47,6 +61,35 @@ impl Destination {
     pub fn refuse(&self, uid: u64) {
         if let Destination::Webhook(receiver) = self {
             receiver.misbehave(Fault::Refuses { uid, code: 413 });
+        }
+    }
+
+    /// Stores what comes and does not say so, until [`Destination::heal`].
+    pub fn withhold(&self) {
+        match self {
+            Destination::Webhook(receiver) => receiver.misbehave(Fault::Slow { stored: 0 }),
+            Destination::LimaCharlie(cloud) => cloud.withhold(),
+        }
+    }
+
+    /// Stores nothing, and is gone at every attempt, until [`Destination::heal`].
+    pub fn die(&self) {
+        match self {
+            Destination::Webhook(receiver) => receiver.misbehave(Fault::CloseBeforeStoring),
+            Destination::LimaCharlie(cloud) => cloud.misbehave_by(|occasion| {
+                (occasion == cloud::Occasion::Connection).then_some(cloud::Fault::NoHandshake)
+            }),
+        }
+    }
+
+    /// As it should be.
+    pub fn heal(&self) {
+        match self {
+            Destination::Webhook(receiver) => receiver.heal(),
+            Destination::LimaCharlie(cloud) => {
+                cloud.acknowledge();
+                cloud.misbehave_by(|_| None);
+            }
         }
     }
 
@@ -75,6 +118,14 @@ impl Destination {
                 });
                 events.collect()
             }),
+        }
+    }
+
+    /// How many events came, those that came again included.
+    pub fn count(&self) -> usize {
+        match self {
+            Destination::Webhook(receiver) => receiver.look(|record| record.lines),
+            Destination::LimaCharlie(cloud) => cloud.look(|record| record.stored),
         }
     }
 

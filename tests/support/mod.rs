@@ -24,6 +24,7 @@ pub mod distance;
 pub mod figures;
 pub mod folder;
 pub mod imap_server;
+pub mod line;
 pub mod proxy;
 pub mod random;
 pub mod real_server;

@@ -31,9 +31,10 @@ impl Call {
         self.strace(program, &format!("signal=SIGKILL:when={}", self.number))
     }
 
-    /// `program`, of which this call and every later one like it fails with `error`.
-    pub fn fails(&self, program: &str, error: &str) -> Command {
-        self.strace(program, &format!("error={error}:when={}+", self.number))
+    /// `program`, of which this call and the next ones like it, `times` in all, fail with `error` (`EIO`).
+    pub fn fails(&self, program: &str, times: usize, error: &str) -> Command {
+        let last = self.number + times - 1;
+        self.strace(program, &format!("error={error}:when={}..{last}", self.number))
     }
 
     fn strace(&self, program: &str, what: &str) -> Command {

@@ -113,7 +113,7 @@ fn a_clean_connection_is_used_again() {
 }
 
 #[test]
-fn a_connection_idle_for_30_seconds_is_not_used_again() {
+fn matrix_8_a_connection_idle_for_30_seconds_is_not_used_again() {
     let network = Network::new([vec![Step::Request, say(OK)], vec![Step::Request, say(OK)]]);
     let mut exchange = Exchange::new();
     assert!(send(&network, &mut exchange, b"x").is_ok());
@@ -180,7 +180,7 @@ fn a_kept_connection_is_not_used_for_another_host() {
 }
 
 #[test]
-fn a_kept_connection_that_dies_without_a_byte_is_replaced_once() {
+fn matrix_8_a_kept_connection_that_dies_without_a_byte_is_replaced_once() {
     for death in [Step::Close, Step::Cut, Step::Reset] {
         let network = Network::new([
             vec![Step::Request, say(OK), Step::Request, death.clone()],
@@ -216,7 +216,7 @@ fn a_fresh_connection_that_dies_is_not_replaced() {
 }
 
 #[test]
-fn a_kept_connection_that_dies_within_a_response_is_not_replaced() {
+fn matrix_8_a_kept_connection_that_dies_within_a_response_is_not_replaced() {
     let network = Network::new([vec![Step::Request, say(OK), Step::Request, say("H"), Step::Reset]]);
     let mut exchange = Exchange::new();
     assert!(send(&network, &mut exchange, b"1").is_ok());
@@ -248,7 +248,7 @@ fn a_host_that_cannot_be_reached_is_the_dialers_error() {
 }
 
 #[test]
-fn no_answer() {
+fn matrix_6_no_answer() {
     let error = net_error(send_once(vec![Step::Request, Step::Stuck]));
     assert_eq!(
         error,
@@ -263,7 +263,7 @@ fn an_answer_after_59_seconds_counts() {
 }
 
 #[test]
-fn half_an_answer_then_silence() {
+fn matrix_6_half_an_answer_then_silence() {
     for half in [
         "HTTP/1.1 20",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
@@ -279,7 +279,7 @@ fn half_an_answer_then_silence() {
 }
 
 #[test]
-fn half_an_answer_then_the_end() {
+fn matrix_6_half_an_answer_then_the_end() {
     let halves = [
         ("", ResponseError::None),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", ResponseError::Truncated),
@@ -331,7 +331,7 @@ fn a_proxy_that_refuses_is_a_matter_of_configuration() {
 }
 
 #[test]
-fn a_byte_a_second_ends_at_the_total() {
+fn matrix_6_a_byte_a_second_ends_at_the_total() {
     let mut script = vec![Step::Request];
     for byte in format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: {:200}\r\n\r\nok", "").chars() {
         script.extend([Step::Wait(Duration::from_secs(1)), say(&byte.to_string())]);
@@ -346,7 +346,7 @@ fn a_byte_a_second_ends_at_the_total() {
 }
 
 #[test]
-fn a_byte_a_second_that_comes_to_its_end_is_an_answer() {
+fn matrix_6_a_byte_a_second_that_comes_to_its_end_is_an_answer() {
     let mut script = vec![Step::Request];
     for byte in OK.chars() {
         script.extend([Step::Wait(Duration::from_secs(1)), say(&byte.to_string())]);
@@ -363,7 +363,7 @@ fn a_receiver_that_stops_reading_stalls_the_write() {
 }
 
 #[test]
-fn a_reset_behind_the_request_is_an_error() {
+fn matrix_6_a_reset_behind_the_request_is_an_error() {
     let error = net_error(send_once(vec![Step::Request, Step::Reset]));
     assert_eq!(
         error,
@@ -439,7 +439,7 @@ fn what_is_not_http_while_writing_is_reported_as_such() {
 }
 
 #[test]
-fn interim_responses_do_not_stop_the_write() {
+fn matrix_7_interim_responses_do_not_stop_the_write() {
     let interim = say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\n\r\n");
     // The answer comes only if the write goes on behind the interim responses.
     let network = Network::new([vec![Step::Take(1000), interim, Step::Take(100_000), say(OK)]]);
@@ -448,7 +448,7 @@ fn interim_responses_do_not_stop_the_write() {
 }
 
 #[test]
-fn a_body_that_ends_with_the_connection_may_end_without_a_goodbye() {
+fn matrix_7_a_body_that_ends_with_the_connection_may_end_without_a_goodbye() {
     let response =
         send_once(vec![Step::Request, say("HTTP/1.1 200 OK\r\n\r\nok"), Step::Cut]).expect("status is whole");
     assert_eq!(
@@ -470,7 +470,7 @@ fn a_body_that_ends_with_the_connection_may_end_without_a_goodbye() {
 }
 
 #[test]
-fn a_redirect_is_returned_and_not_followed() {
+fn matrix_5_a_redirect_is_returned_and_not_followed() {
     let network = Network::new([vec![
         Step::Request,
         say("HTTP/1.1 307 x\r\nLocation: https://b.example/\r\nContent-Length: 0\r\n\r\n"),

@@ -6,7 +6,7 @@ use super::parse;
 const THEN: i64 = 784_111_777_000;
 
 #[test]
-fn seconds_and_all_three_forms_of_date_are_read() {
+fn matrix_3_seconds_and_all_three_forms_of_date_are_read() {
     let cases: [(&str, i64, u64); 12] = [
         ("0", 0, 0),
         ("120", 0, 120),
@@ -31,14 +31,35 @@ fn seconds_and_all_three_forms_of_date_are_read() {
 }
 
 #[test]
-fn a_date_in_the_past_is_no_wait() {
+fn matrix_3_a_date_in_the_past_is_no_wait() {
     for value in ["Sun, 06 Nov 1994 08:49:37 GMT", "Thu, 01 Jan 0001 00:00:00 GMT"] {
         assert_eq!(parse(value.as_bytes(), THEN + 1), Some(Duration::ZERO), "{value}");
     }
 }
 
+/// The receiver's clock and ours differ by a day: it is no wait, or the longest, never more.
 #[test]
-fn the_wait_is_clamped_to_an_hour() {
+fn matrix_15_a_clock_that_is_a_day_wrong_makes_a_date_no_wait_or_the_longest() {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let hour = Some(Duration::from_secs(3600));
+    for date in [
+        "Sun, 06 Nov 1994 08:50:07 GMT",
+        "Sunday, 06-Nov-94 08:50:07 GMT",
+        "Sun Nov  6 08:50:07 1994",
+    ] {
+        assert_eq!(parse(date.as_bytes(), THEN), Some(Duration::from_secs(30)), "{date}");
+        assert_eq!(parse(date.as_bytes(), THEN + DAY), Some(Duration::ZERO), "{date}");
+        assert_eq!(parse(date.as_bytes(), THEN - DAY), hour, "{date}");
+        assert_eq!(
+            parse(b"30", THEN + DAY),
+            parse(b"30", THEN - DAY),
+            "seconds are seconds"
+        );
+    }
+}
+
+#[test]
+fn matrix_3_the_wait_is_clamped_to_an_hour() {
     let hour = Some(Duration::from_secs(3600));
     assert_eq!(parse(b"3599", 0), Some(Duration::from_secs(3599)));
     for value in [
@@ -53,7 +74,7 @@ fn the_wait_is_clamped_to_an_hour() {
 }
 
 #[test]
-fn what_is_neither_is_ignored() {
+fn matrix_3_what_is_neither_is_ignored() {
     let cases = [
         "",
         "-1",

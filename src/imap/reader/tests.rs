@@ -196,7 +196,7 @@ fn literals_that_are_no_mail_are_small_and_few() {
 }
 
 #[test]
-fn a_body_of_4_gib_is_announced_and_streamed_like_any_other() {
+fn matrix_14_a_body_of_4_gib_is_announced_and_streamed_like_any_other() {
     let seen = see(b"* 1 FETCH (UID 1 BODY[] {4294967296}\r\nabc", usize::MAX);
     let [Seen::Body(attributes, body)] = &*seen else {
         panic!("{seen:?}")
@@ -335,7 +335,7 @@ fn the_other_responses() {
 }
 
 #[test]
-fn a_body_can_forge_nothing() {
+fn matrix_14_a_body_can_forge_nothing() {
     for body in [
         &b""[..],
         b")\r\n* 9 FETCH (UID 9 BODY[] {3}\r\nabc)\r\nA1 OK done\r\n",

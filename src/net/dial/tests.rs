@@ -73,7 +73,7 @@ fn a_port_that_nobody_listens_on_is_named() {
 }
 
 #[test]
-fn a_name_that_cannot_exist_is_not_found() {
+fn matrix_10_a_name_that_cannot_exist_is_not_found() {
     // A label of 64 characters: the resolver refuses it without asking anyone.
     let host = format!("{}.invalid", "x".repeat(64));
     let error = dialer(None)
@@ -85,7 +85,7 @@ fn a_name_that_cannot_exist_is_not_found() {
 }
 
 #[test]
-fn the_next_address_is_tried_when_the_first_refuses() {
+fn matrix_10_the_next_address_is_tried_when_the_first_refuses() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let open = listener.local_addr().expect("bound");
     let closed = SocketAddr::from(([127, 0, 0, 1], closed_port()));
@@ -100,7 +100,7 @@ fn the_next_address_is_tried_when_the_first_refuses() {
 }
 
 #[test]
-fn an_address_that_swallows_packets_leaves_time_for_the_others() {
+fn matrix_10_an_address_that_swallows_packets_leaves_time_for_the_others() {
     let all = limits::CONNECT;
     assert_eq!(fair_share(all, 1), all);
     let first = fair_share(all, 3);
@@ -115,7 +115,7 @@ fn an_address_that_swallows_packets_leaves_time_for_the_others() {
 }
 
 #[test]
-fn a_resolver_that_hangs_is_given_up_at_the_deadline() {
+fn matrix_10_a_resolver_that_hangs_is_given_up_at_the_deadline() {
     let (release, hang) = mpsc::channel::<()>();
     let outcome = dialer(None).outside(Duration::from_millis(1), move || hang.recv());
     assert!(matches!(outcome, Outcome::TimedOut));
@@ -123,7 +123,7 @@ fn a_resolver_that_hangs_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn a_resolver_that_hangs_is_given_up_when_the_program_stops() {
+fn matrix_10_a_resolver_that_hangs_is_given_up_when_the_program_stops() {
     let stop = Stop::new();
     let (release, hang) = mpsc::channel::<()>();
     let (started, begun) = mpsc::channel();

@@ -160,7 +160,7 @@ fn an_end_without_close_notify_is_not_the_end() {
 }
 
 #[test]
-fn a_record_cut_in_the_middle_is_not_the_end() {
+fn matrix_9_a_record_cut_in_the_middle_is_not_the_end() {
     let (mut stream, server) = connect(|mut server| {
         server.write_all(b"whole").expect("written");
         server.flush().expect("flushed");
@@ -176,7 +176,7 @@ fn a_record_cut_in_the_middle_is_not_the_end() {
 }
 
 #[test]
-fn bytes_injected_into_the_stream_are_refused() {
+fn matrix_9_bytes_injected_into_the_stream_are_refused() {
     let record = [&[0x17, 3, 3, 0, 40], [0; 40].as_slice()].concat();
     for injected in [b"* OK injected\r\n".to_vec(), record] {
         let (mut stream, server) = connect(move |mut server| {
@@ -277,7 +277,7 @@ fn refusal(ca_file: Option<&str>, host: &str, certificate: &'static str) -> Stri
 }
 
 #[test]
-fn a_certificate_that_does_not_do_is_explained() {
+fn matrix_9_a_certificate_that_does_not_do_is_explained() {
     let cases = [
         (
             refusal(Some("ca.pem"), "localhost", "expired.pem"),
@@ -318,7 +318,7 @@ fn addresses_in_a_certificate_count() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_tls_is_recognized() {
+fn matrix_9_a_server_that_does_not_speak_tls_is_recognized() {
     let greetings = [
         "* OK IMAP4rev1 ready\r\n",
         "HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -340,7 +340,7 @@ fn a_server_that_does_not_speak_tls_is_recognized() {
 }
 
 #[test]
-fn a_server_that_closes_or_refuses_within_the_handshake_is_named() {
+fn matrix_9_a_server_that_closes_or_refuses_within_the_handshake_is_named() {
     let (stream, server) = dial(None, "localhost", |mut tcp| {
         // All of the hello, so that closing sends no reset.
         let _ = tcp.read(&mut [0; 4096]);

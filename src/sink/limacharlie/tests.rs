@@ -275,7 +275,7 @@ fn a_batch_that_is_not_the_one_that_failed_gets_sequences_of_its_own() {
 }
 
 #[test]
-fn a_sensor_that_is_refused_is_a_wrong_setting_and_the_key_is_not_told() {
+fn matrix_11_a_sensor_that_is_refused_is_a_wrong_setting_and_the_key_is_not_told() {
     let cloud = Cloud::new(|message| match message {
         Heard::Hello(_) => say(&[r#"{"v":"error","err":"bad key the-key"}"#]),
         message => faithful(message),
@@ -291,7 +291,7 @@ fn a_sensor_that_is_refused_is_a_wrong_setting_and_the_key_is_not_told() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_cloud_is_ready() {
+fn matrix_11_nothing_is_sent_before_the_cloud_is_ready() {
     let cloud = Cloud::new(|message| match message {
         // The original takes any of these for "ready".
         Heard::Hello(_) => say(&[r#"{"v":"fl","win":9}"#, r#"{"v":"bo","dur":0}"#, r#"{"v":"ack","x":0}"#]),
@@ -306,7 +306,7 @@ fn nothing_is_sent_before_the_cloud_is_ready() {
 }
 
 #[test]
-fn an_acknowledgement_of_nothing_ends_the_connection() {
+fn matrix_11_an_acknowledgement_of_nothing_ends_the_connection() {
     let mut first = true;
     let cloud = Cloud::new(move |message| match message {
         Heard::Data(..) if std::mem::replace(&mut first, false) => say(&[r#"{"v":"ack","x":99}"#]),
@@ -320,7 +320,7 @@ fn an_acknowledgement_of_nothing_ends_the_connection() {
 }
 
 #[test]
-fn a_request_to_reconnect_is_followed_at_once_and_one_without_end_is_not() {
+fn matrix_11_a_request_to_reconnect_is_followed_at_once_and_one_without_end_is_not() {
     for (requests, connections) in [(1, 2), (usize::MAX, 2)] {
         let mut left = requests;
         let cloud = Cloud::new(move |message| match message {
@@ -338,7 +338,7 @@ fn a_request_to_reconnect_is_followed_at_once_and_one_without_end_is_not() {
 }
 
 #[test]
-fn a_close_with_1009_refuses_the_batch_and_every_other_close_is_for_another_attempt() {
+fn matrix_11_a_close_with_1009_refuses_the_batch_and_every_other_close_is_for_another_attempt() {
     for (code, refused) in [
         (1000_u16, false),
         (1001, false),
@@ -383,7 +383,7 @@ fn a_delivery_that_failed_says_whether_it_got_on() {
 }
 
 #[test]
-fn an_error_after_ready_is_told_and_nothing_else() {
+fn matrix_11_an_error_after_ready_is_told_and_nothing_else() {
     let cloud = Cloud::new(|message| match message {
         Heard::Data(sequence, _) => {
             let acknowledged = format!(r#"{{"v":"ack","x":{sequence}}}"#);
@@ -396,7 +396,7 @@ fn an_error_after_ready_is_told_and_nothing_else() {
 }
 
 #[test]
-fn a_cloud_that_acknowledges_nothing_is_left() {
+fn matrix_11_a_cloud_that_acknowledges_nothing_is_left() {
     let cloud = Cloud::new(|message| match message {
         Heard::Data(..) => say(&[]),
         message => faithful(message),
@@ -409,7 +409,7 @@ fn a_cloud_that_acknowledges_nothing_is_left() {
 }
 
 #[test]
-fn an_idle_connection_is_kept_alive_and_a_dead_one_replaced() {
+fn matrix_11_an_idle_connection_is_kept_alive_and_a_dead_one_replaced() {
     let mut pongs = 0;
     let cloud = Cloud::new(move |message| match message {
         Heard::Ping => {
@@ -438,7 +438,7 @@ fn an_idle_connection_is_kept_alive_and_a_dead_one_replaced() {
 }
 
 #[test]
-fn a_refused_handshake_is_judged_by_its_status() {
+fn matrix_11_a_refused_handshake_is_judged_by_its_status() {
     let refuse = |line: &'static str| {
         let answer = move |_: &Heard| Answer::Say(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes());
         Cloud::new(answer).sink().deliver(&batch(&["1"])).unwrap_err()

@@ -85,7 +85,7 @@ fn batches_share_a_connection() {
 }
 
 #[test]
-fn every_status_has_its_class() {
+fn matrix_3_every_status_has_its_class() {
     for status in 200..=999 {
         let result = deliver(&format!("{status} x"), "");
         let class = match &result {
@@ -113,7 +113,7 @@ fn every_status_has_its_class() {
 }
 
 #[test]
-fn a_configuration_error_names_the_setting() {
+fn matrix_5_a_configuration_error_names_the_setting() {
     for (status, setting) in [
         (401, "client_options.lc_secret"),
         (403, "client_options.lc_secret"),
@@ -129,7 +129,7 @@ fn a_configuration_error_names_the_setting() {
 }
 
 #[test]
-fn retry_after_is_passed_on_and_clamped() {
+fn matrix_3_retry_after_is_passed_on_and_clamped() {
     for (value, after) in [
         ("7", Some(7)),
         ("0", Some(0)),

@@ -135,6 +135,8 @@ struct State {
     next: VecDeque<Fault>,
     /// Chooses the fault of every occasion that has none of these.
     whim: Option<Whim>,
+    /// Messages are stored and not acknowledged.
+    withholds: bool,
     record: Record,
 }
 
@@ -186,6 +188,16 @@ impl Cloud {
     /// Every occasion meets the fault that `whim` chooses for it, if any.
     pub fn misbehave_by(&self, whim: impl FnMut(Occasion) -> Option<Fault> + Send + 'static) {
         self.state.change(|state| state.whim = Some(Box::new(whim)));
+    }
+
+    /// From now on messages are stored and not acknowledged, until [`Cloud::acknowledge`].
+    pub fn withhold(&self) {
+        self.state.change(|state| state.withholds = true);
+    }
+
+    /// Acknowledges full windows that were withheld, and what comes.
+    pub fn acknowledge(&self) {
+        self.state.change(|state| state.withholds = false);
     }
 
     pub fn record(&self) -> Record {
@@ -431,7 +443,7 @@ impl Sensor<'_> {
                 self.send(&frame(0, true, end))?;
             }
             Some(Fault::Violate(bytes)) => self.send(&bytes)?,
-            None if self.in_flight < self.window => {
+            None if self.is_for_later() => {
                 self.stored = Some(sequence);
                 return Ok(());
             }
@@ -442,7 +454,21 @@ impl Sensor<'_> {
         Ok(())
     }
 
+    /// Whether the message is acknowledged with one behind it. The last one of a window is not, but it waits where
+    /// acknowledgements are withheld.
+    fn is_for_later(&self) -> bool {
+        if self.in_flight < self.window {
+            return true;
+        }
+        self.state
+            .wait_for("acknowledgements", |state| (!state.withholds).then_some(()));
+        false
+    }
+
     fn acknowledge(&mut self) -> Result<(), Over> {
+        if self.state.look(|state| state.withholds) {
+            return Ok(());
+        }
         let Some(sequence) = self.stored.take() else {
             return Ok(());
         };

@@ -64,8 +64,10 @@ impl Session<'_> {
                         self.say(&format!("* {number} FETCH (UID {} FLAGS (\\Flagged))", mail.uid));
                         self.say("* 0 RECENT");
                     }
-                    if !self.fetched(number, &mail, &items, &faults)? {
-                        return Ok(false);
+                    for _ in 0..=usize::from(faults.contains(&Fault::GivesTwice)) {
+                        if !self.fetched(number, &mail, &items, &faults)? {
+                            return Ok(false);
+                        }
                     }
                 }
                 self.news();

@@ -96,6 +96,8 @@ pub enum Fault {
     NoOnFetch { uid: u32 },
     /// Once: a FETCH of bodies ends with OK and without this mail.
     Forgets { uid: u32 },
+    /// A FETCH gives every mail twice.
+    GivesTwice,
     /// FETCH items come in another order, UID behind the body.
     ItemsInAnotherOrder,
     /// FETCH answers the last mail first.

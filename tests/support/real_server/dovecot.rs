@@ -145,7 +145,7 @@ impl RealServer<Dovecot> {
         self.deliver_to(USERS[0], mail);
     }
 
-    /// The same for any user.
+    /// The same for any user, or another mailbox.
     pub fn deliver_to(&self, user: &str, mail: &[u8]) {
         let (temporary, new) = self.next_names(user);
         fs::write(&temporary, mail).unwrap();
@@ -177,8 +177,19 @@ impl RealServer<Dovecot> {
         let file = self.place.path("passwd");
         let users = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{users}{user}:{hash}::::::\n")).unwrap();
+        self.create_maildir(user);
+    }
+
+    /// A mailbox beside INBOX, which gives what [`RealServer::deliver_to`] takes.
+    pub fn create_mailbox(&self, user: &str, name: &str) -> String {
+        let maildir = format!("{user}/.{name}");
+        self.create_maildir(&maildir);
+        maildir
+    }
+
+    fn create_maildir(&self, name: &str) {
         for folder in ["", "cur", "new", "tmp"] {
-            self.place.folder(&format!("mail/{user}/{folder}"));
+            self.place.folder(&format!("mail/{name}/{folder}"));
         }
     }
 

@@ -222,7 +222,7 @@ fn signal_group(leader: &Child, signal: &str) {
     let _ = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 

@@ -88,7 +88,7 @@ fn a_delivery_that_was_given_up_takes_its_sequences_along() {
 }
 
 #[test]
-fn old_and_repeated_acknowledgements_change_nothing_and_future_ones_break() {
+fn matrix_11_old_and_repeated_acknowledgements_change_nothing_and_future_ones_break() {
     let now = Instant::now();
     let mut window = window(3, now);
     window.heard(&Control::Window(3), now).unwrap();
@@ -112,7 +112,7 @@ fn old_and_repeated_acknowledgements_change_nothing_and_future_ones_break() {
 }
 
 #[test]
-fn back_off_holds_messages_and_nothing_else() {
+fn matrix_11_back_off_holds_messages_and_nothing_else() {
     let now = Instant::now();
     let mut window = window(2, now);
     window.heard(&Control::BackOff(Duration::from_secs(5)), now).unwrap();
@@ -125,7 +125,7 @@ fn back_off_holds_messages_and_nothing_else() {
 }
 
 #[test]
-fn patience_ends_when_nothing_is_acknowledged() {
+fn matrix_11_patience_ends_when_nothing_is_acknowledged() {
     let start = Instant::now();
     let mut window = window(3, start);
     window.heard(&Control::Window(3), start).unwrap();
@@ -154,7 +154,7 @@ fn patience_ends_when_nothing_is_acknowledged() {
 }
 
 #[test]
-fn a_ping_without_a_pong_ends_the_connection_also_while_nothing_is_in_flight() {
+fn matrix_11_a_ping_without_a_pong_ends_the_connection_also_while_nothing_is_in_flight() {
     let start = Instant::now();
     let mut window = window(0, start);
     assert_eq!(window.next(start), Ok(Step::Done));
