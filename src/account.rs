@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::SessionError;
+use crate::imap::session::list_mailboxes::Listing;
 use crate::imap::wanted::Wanted;
 use crate::mailbox::failure::{Failure, Remedy, is_grave, remedy};
 use crate::mailbox::{Credentials, Login, Until, insists, whole_seconds};
@@ -36,18 +36,26 @@ pub struct Account {
     pub random: fn() -> u64,
 }
 
+/// What came of a listing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Adjusted {
+    /// One that was there before is missed, or one could not begin: the server is asked again soon.
+    pub soon: bool,
+    /// Why not all of it is watched.
+    pub unwatched: Option<String>,
+}
+
 impl Account {
-    /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. `there_are` says whether it
-    /// missed one that was there before: then the server is asked again soon, as it may have left it out for the moment.
-    /// Gives whether it was told of any listing.
-    pub fn follow(&self, mut there_are: impl FnMut(&[MailboxName]) -> bool) -> bool {
+    /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. Gives whether it was told of any
+    /// listing.
+    pub fn follow(&self, mut there_are: impl FnMut(&Listing) -> Adjusted) -> bool {
         let mut attempt: u32 = 0;
         let mut listed = false;
         // Kept while the account lets nobody in, so that the others do not try as well.
         let mut kept = None;
         while !self.clock.stopping() {
             let delay = match self.list(&mut kept) {
-                Ok(mailboxes) => {
+                Ok(listing) => {
                     attempt = 0;
                     listed = true;
                     self.note(|vitals, now| {
@@ -55,11 +63,15 @@ impl Account {
                         // Until the next listing nobody expects an answer.
                         vitals.begin(Doing::Pause, now);
                     });
-                    let gone = there_are(&mailboxes);
+                    let Adjusted { soon, unwatched } = there_are(&listing);
+                    self.note(|vitals, now| match unwatched {
+                        Some(reason) => vitals.failed(Concern::Watching, reason, true, now),
+                        None => vitals.well(Concern::Watching),
+                    });
                     if self.until == Until::CaughtUp {
                         return true;
                     }
-                    if gone { limits::RELIST_SOON } else { limits::RELIST }
+                    if soon { limits::RELIST_SOON } else { limits::RELIST }
                 }
                 Err(failure) => match remedy(&failure) {
                     Remedy::Stop => return listed,
@@ -88,7 +100,7 @@ impl Account {
         listed
     }
 
-    fn list(&self, kept: &mut Option<Turn>) -> Result<Vec<MailboxName>, Failure> {
+    fn list(&self, kept: &mut Option<Turn>) -> Result<Listing, Failure> {
         let Some(mut turn) = kept.take().or_else(|| self.turns.join().wait()) else {
             return Err(Failure::Stopping);
         };
@@ -104,10 +116,10 @@ impl Account {
             },
         };
         turn.logged_in();
-        let mailboxes: Result<_, SessionError> = session.mailboxes(&self.wanted);
-        let mailboxes = mailboxes?;
+        let listing: Result<_, SessionError> = session.mailboxes(&self.wanted);
+        let listing = listing?;
         turn.hand_over(session);
-        Ok(mailboxes)
+        Ok(listing)
     }
 
     fn note(&self, change: impl FnOnce(&mut Vitals, Moment)) {

@@ -19,6 +19,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use crate::config::{nearest, shown};
+use crate::hidden::escaped;
 use crate::log;
 use commands::COMMANDS;
 
@@ -40,13 +41,10 @@ enum Failure {
 /// it, the demo included, runs the real program.
 pub fn run<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let (arguments, plain) = match log_flags::take(arguments) {
-        Ok((arguments, settings)) => {
-            log::begin(settings);
-            (Ok(arguments), settings.is_for_people())
-        }
-        Err(failure) => (Err(failure), true),
-    };
+    let arguments = log_flags::take(arguments).map(|(arguments, settings)| {
+        log::begin(settings);
+        arguments
+    });
     panic::set_hook(Box::new(tell_defect));
     let (code, line) = match arguments.and_then(|arguments| command(&arguments)) {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
@@ -55,11 +53,7 @@ pub fn run<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> ExitCod
         Err(Failure::Run(line)) => (1, line),
         Err(Failure::Usage(line)) => (2, line),
     };
-    if plain {
-        complain(&line);
-    } else {
-        log::error(&line, &[]);
-    }
+    complain(&line);
     ExitCode::from(code)
 }
 
@@ -130,19 +124,12 @@ fn output_failure(error: &io::Error) -> Failure {
     }
 }
 
-/// One line to standard error.
+/// What went wrong: to people in a line without a time, to programs as every other line of the log.
 fn complain(line: &str) {
-    // Nothing is left to say it with when standard error is closed.
-    let _ = writeln!(io::stderr().lock(), "mailtap: {}", one_line(line));
-}
-
-/// `text` without control characters, so that a line stays one whatever a file's name holds.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| {
-            let escaped = character.is_control().then(|| character.escape_default());
-            let plain = escaped.is_none().then_some(character);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
+    if log::settings().is_for_people() {
+        // Nothing is left to say it with when standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "mailtap: {}", escaped(line));
+    } else {
+        log::error(line, &[]);
+    }
 }

@@ -1,7 +1,7 @@
 //! mailtap watches IMAP mailboxes and delivers every mail as one JSON event to LimaCharlie or any HTTPS receiver.
 //!
 //! **In**: an IMAP server, which is hostile until proven otherwise, and mail, which is hostile. **Out**: events whose shape
-//! is LimaCharlie's own ([`event`]). **Refused**: to write to a mailbox, to drop a mail in silence, to hold a mail in
+//! is LimaCharlie's own ([`event`]). **Refused**: to write to a mailbox unasked, to drop a mail in silence, to hold a mail in
 //! memory, to send a password in clear text unasked, to follow a redirect.
 //!
 //! ```text
@@ -50,6 +50,7 @@ pub mod limits;
 
 pub mod backoff;
 pub mod clock;
+pub mod hidden;
 pub mod quantity;
 pub mod secret;
 

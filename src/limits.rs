@@ -87,9 +87,9 @@ pub const LISTED_MAILS: usize = 200_000;
 
 // ---- imap: mailboxes ----
 
-/// Mailboxes that one `inbox_names` may come to. Reached: the others are not watched, which is logged.
+/// Mailboxes that one `inbox_names` may come to. Reached: the others are not watched, which is logged and makes `/healthz` red.
 pub const MAILBOXES: usize = 10_000;
-/// Bytes of a mailbox's name; a command line must hold it. Reached: the mailbox is not watched.
+/// Bytes of a mailbox's name; a command line must hold it. Reached: the mailbox is not watched, which is told in the same way.
 pub const MAILBOX_NAME: usize = 4 * 1024;
 /// Connections of one account at a time, unless `max_connections` says otherwise: Dovecot allows 10 for a user and
 /// address, Gmail 15, and people read their mail as well. Reached: mailboxes take turns.

@@ -10,10 +10,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use crate::clock::system_unix_milliseconds;
+use crate::hidden::{escaped, escaped_json, is_hidden};
 use crate::mime::date;
 
 /// How much a line matters.
@@ -152,14 +154,27 @@ pub fn error(what: &str, fields: &Fields<'_>) {
     write(Level::Error, what, fields);
 }
 
+/// What was decided.
+pub fn settings() -> Settings {
+    SETTINGS.get().copied().unwrap_or_default()
+}
+
 /// Whether people sit in front of it: lines of text on a terminal.
-pub fn is_for_people() -> bool {
-    SETTINGS.get().copied().unwrap_or_default().is_for_people() && io::stderr().is_terminal()
+pub fn is_on_terminal() -> bool {
+    settings().is_for_people() && io::stderr().is_terminal()
+}
+
+/// A line of progress stands where the next line is written.
+static OVERWRITES: AtomicBool = AtomicBool::new(false);
+
+/// Whether a line of progress, of a terminal that can blank the rest of a line, stands where the next line is written.
+pub fn overwrites(progress: bool) {
+    OVERWRITES.store(progress, Ordering::Relaxed);
 }
 
 /// A line of a level that the caller decides.
 pub fn write(level: Level, what: &str, fields: &Fields<'_>) {
-    let settings = SETTINGS.get().copied().unwrap_or_default();
+    let settings = settings();
     if level > settings.level {
         return;
     }
@@ -169,8 +184,8 @@ pub fn write(level: Level, what: &str, fields: &Fields<'_>) {
         return;
     }
     let mut stderr = io::stderr().lock();
-    if is_for_people() {
-        // It may be written over the line of progress: the rest of that is blanked.
+    if OVERWRITES.load(Ordering::Relaxed) {
+        // The rest of the line of progress is blanked.
         line.insert_str(line.len().saturating_sub(1), "\x1b[K");
     }
     // A log that cannot be written must not stop delivery.
@@ -199,7 +214,7 @@ fn text(line: &mut String, time: Option<&str>, level: Level, what: &str, fields:
     let _ = write!(line, "{:5} {}", level.name(), escaped(what));
     for (key, value) in fields {
         let value = value.to_string();
-        if value.is_empty() || value.contains([' ', '"', '=']) || value.chars().any(is_hidden) {
+        if value.is_empty() || value.contains([' ', '"', '=']) || value.contains(is_hidden) {
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
             let _ = write!(line, " {key}=\"{}\"", escaped(&quoted));
         } else {
@@ -252,38 +267,9 @@ fn json(line: &mut String, time: Option<&str>, level: Level, what: &str, fields:
     line.push('}');
 }
 
-/// A string of JSON in which nothing is hidden: what `serde_json` leaves of it is escaped as well.
+/// A string of JSON in which nothing is hidden.
 fn quoted(text: &str) -> String {
-    let plain = Value::from(text).to_string();
-    let mut out = String::with_capacity(plain.len());
-    for character in plain.chars() {
-        if is_hidden(character) {
-            // All of them are in the Basic Multilingual Plane, and so one escape each.
-            let _ = write!(out, "\\u{:04x}", u32::from(character));
-        } else {
-            out.push(character);
-        }
-    }
-    out
-}
-
-/// Control characters, line separators and bidirectional controls as `\u{…}`.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_hidden(character) {
-            let _ = write!(out, "{}", character.escape_unicode());
-        } else {
-            out.push(character);
-        }
-    }
-    out
-}
-
-/// What a reader does not see, or sees elsewhere than it stands.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    escaped_json(&Value::from(text).to_string()).into_owned()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub use outcome::Outcome;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Supervisor {
     pub fn prepare(adapters: Vec<Adapter>) -> Result<Supervisor, String> {
         let stop = Stop::new();
         let clock = Arc::new(SystemClock::new(Arc::clone(&stop)));
-        let stdout = Stdout::new(io::stdout());
+        let stdout = Stdout::new(io::stdout(), io::stdout().is_terminal());
         let mut watches: Vec<Watch> = Vec::new();
         for adapter in adapters {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
@@ -178,13 +178,18 @@ impl Supervisor {
         });
         let (ended, ends) = mpsc::channel::<()>();
         let mut guards = Vec::new();
+        let mut accounts = Vec::new();
+        let no_thread = |error: io::Error| format!("cannot start a thread: {error}");
         for watch in self.watches {
             let turns = Arc::clone(&watch.turns);
             guards.push(program.stop.on_stop(move || turns.close()));
-            let threads = Threads::new(Arc::new(watch), Arc::clone(&program), ended.clone());
-            threads
-                .begin()
-                .map_err(|error| format!("cannot start a thread: {error}"))?;
+            let mut threads = Threads::new(Arc::new(watch), Arc::clone(&program), ended.clone());
+            threads.begin().map_err(no_thread)?;
+            accounts.push(threads);
+        }
+        // After all that have a name: a pattern of another section takes none of them.
+        for threads in accounts {
+            threads.follow().map_err(no_thread)?;
         }
         drop(ended);
         let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 
 use serde_json::{Value, json};
 
-use super::{Failure, configuration, one_line, print};
+use super::{Failure, configuration, print};
+use crate::hidden::{escaped, escaped_json};
 use crate::supervisor::{Step, Supervisor, Verdict};
 
 /// `mailtap check [--json] CONFIG`. Well when everything that could be tried works.
@@ -41,17 +42,17 @@ impl Report {
             self.failed = self.failed.saturating_add(1);
         }
         let mut text = if self.json {
-            object(step).to_string()
+            escaped_json(&object(step).to_string()).into_owned()
         } else {
             let sign = match step.verdict {
                 Verdict::Works => '✓',
                 Verdict::Fails => '✗',
                 Verdict::Note => '·',
             };
-            one_line(&format!("{sign} {:12} {}", step.name, step.text))
+            escaped(&format!("{sign} {:12} {}", step.name, step.text)).into_owned()
         };
         if !self.json && self.sections > 1 && self.account != step.account {
-            text = format!("{}\n{text}", one_line(&step.account));
+            text = format!("{}\n{text}", escaped(&step.account));
         }
         self.account.clone_from(&step.account);
         text.push('\n');

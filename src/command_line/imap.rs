@@ -45,5 +45,5 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
 /// Whether people look at standard error, and events do not come between. `TERM=dumb` cannot blank a line.
 fn shows_progress(prints: bool) -> bool {
     let can_blank = environment("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb");
-    log::is_for_people() && can_blank && !(prints && io::stdout().is_terminal())
+    log::is_on_terminal() && can_blank && !(prints && io::stdout().is_terminal())
 }

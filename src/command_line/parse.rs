@@ -5,19 +5,20 @@ mod pretty;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::commands::{self, Command};
-use super::{Failure, complain, one_line, output_failure, unknown};
+use super::{Failure, complain, output_failure, unknown};
 use crate::archive::{self, Piece};
 use crate::clock::system_unix_milliseconds;
 use crate::config::machine_name;
 use crate::event::build::{Arrival, EventBuilder, Settings};
 use crate::event::encode::encode;
 use crate::event::{EmailEvent, Origin};
+use crate::hidden::{escaped, escaped_json};
 use extract::Extraction;
 use pretty::pretty;
 
@@ -170,7 +171,12 @@ impl Printer {
             encode(&event, &mut self.line);
             self.line.push(b'\n');
         }
-        let written = io::stdout().lock().write_all(&self.line);
+        let mut stdout = io::stdout().lock();
+        let written = match str::from_utf8(&self.line) {
+            // A mail must not steer the terminal; a program gets its text as it is.
+            Ok(line) if !self.anomalies && stdout.is_terminal() => stdout.write_all(escaped_json(line).as_bytes()),
+            _ => stdout.write_all(&self.line),
+        };
         written.map_err(|error| output_failure(&error))
     }
 
@@ -183,7 +189,7 @@ impl Printer {
 
 /// `file part offset severity flag count`, separated by tabs.
 fn list_anomalies(source: &str, event: &EmailEvent, output: &mut Vec<u8>) {
-    let file = one_line(source);
+    let file = escaped(source);
     for anomaly in &event.message.anomalies {
         let (part, offset, severity) = (&anomaly.part, anomaly.offset, anomaly.severity);
         let line = format!(

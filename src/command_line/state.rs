@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Failure, complain, configuration, one_line, print};
+use super::{Failure, complain, configuration, print};
 use crate::checkpoint::{Remembered, StateDirectory};
 use crate::clock::system_unix_milliseconds;
 use crate::config::Adapter;
 use crate::dead_letter::DeadLetters;
+use crate::hidden::{escaped, escaped_json};
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::resume::Memory;
 use crate::imap::wanted::Wanted;
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         let text = if flags.is_empty() {
             mailbox.text(now_ms)
         } else {
-            format!("{}\n", mailbox.json())
+            format!("{}\n", escaped_json(&mailbox.json().to_string()))
         };
         print(&text)?;
     }
@@ -154,7 +155,7 @@ impl Mailbox {
             format!(" in {}", self.dead_letter_file.display())
         };
         line("dead letters", &format!("{}{file}", self.dead_letters));
-        let lines: Vec<String> = lines.iter().map(|line| one_line(line)).collect();
+        let lines: Vec<String> = lines.iter().map(|line| escaped(line).into_owned()).collect();
         format!("{}\n", lines.join("\n"))
     }
 

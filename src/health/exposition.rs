@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Mailbox, Report};
+use crate::hidden::is_hidden;
 use crate::metrics::{Counter, Moment};
 
 /// What the format is called.
@@ -188,21 +189,31 @@ fn sample(page: &mut String, name: &str, labels: &[(&str, &str)], value: &str) {
     for (place, (label, text)) in labels.iter().enumerate() {
         let before = if place == 0 { '{' } else { ',' };
         let _ = write!(page, "{before}{label}=\"");
-        // Names of mailboxes are the server's: whatever they hold, they stay inside the quotes.
-        for character in text.chars() {
-            match character {
-                '\\' => page.push_str("\\\\"),
-                '"' => page.push_str("\\\""),
-                '\n' => page.push_str("\\n"),
-                _ => page.push(character),
-            }
-        }
+        value_of_a_label(page, text);
         page.push('"');
     }
     if !labels.is_empty() {
         page.push('}');
     }
     let _ = writeln!(page, " {value}");
+}
+
+/// Names of mailboxes are the server's: whatever they hold, they stay inside the quotes, steer no terminal, and two stay two, or
+/// Prometheus would refuse the page.
+fn value_of_a_label(page: &mut String, text: &str) {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => page.push_str("\\\""),
+            // As what is hidden is written; it would be taken for that.
+            '\\' if characters.peek() == Some(&'u') => page.push_str("\\\\u{5c}"),
+            '\\' => page.push_str("\\\\"),
+            _ if is_hidden(character) => {
+                let _ = write!(page, "\\{}", character.escape_unicode());
+            }
+            _ => page.push(character),
+        }
+    }
 }
 
 /// Seconds since 1970, as Prometheus has all times.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::verdict::complaints;
-use crate::log;
+use crate::hidden::escaped_json;
 use crate::metrics::{Entry, Moment, Vitals};
 
 /// How everything is.
@@ -64,22 +64,20 @@ impl Report {
     /// The body of `/healthz`.
     pub fn json(&self) -> String {
         let mailboxes: Vec<Value> = self.mailboxes.iter().map(Mailbox::json).collect();
-        let mut text = json!({ "status": status(self.is_well()), "mailboxes": mailboxes }).to_string();
-        text.push('\n');
-        text
+        let text = json!({ "status": status(self.is_well()), "mailboxes": mailboxes }).to_string();
+        // What servers said is for a terminal as well: nothing in it may steer one.
+        format!("{}\n", escaped_json(&text))
     }
 }
 
 impl Mailbox {
     fn json(&self) -> Value {
-        // What servers said is for a terminal as well: nothing in it may steer one.
-        let complaints = self.complaints.iter().map(|complaint| log::escaped(complaint));
         json!({
             "server": self.entry.server,
-            "username": log::escaped(&self.entry.username),
-            "mailbox": self.entry.mailbox.as_deref().map(log::escaped),
+            "username": self.entry.username,
+            "mailbox": self.entry.mailbox,
             "status": status(self.complaints.is_empty()),
-            "reasons": complaints.collect::<Vec<String>>(),
+            "reasons": self.complaints,
             "last_round_trip_seconds_ago": self.round_trip_seconds,
             "last_acknowledgement_seconds_ago": self.acknowledged_seconds,
             "lag_seconds": self.lag.as_secs(),

@@ -10,7 +10,7 @@ mod connection;
 mod count;
 mod fetch;
 mod list;
-mod list_mailboxes;
+pub mod list_mailboxes;
 mod log_in;
 mod select;
 mod start_tls;

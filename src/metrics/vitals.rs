@@ -45,6 +45,8 @@ pub enum Doing {
 pub enum Concern {
     /// Getting into the mailbox: connecting, logging in, opening it. For an account: listing its mailboxes.
     Opening,
+    /// Watching all of an account's mailboxes.
+    Watching,
     /// Reading it: well as soon as it gets on.
     Reading,
     /// Delivering: well as soon as the receiver takes a batch.

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Batch, DeliveryError, Sink};
+use crate::hidden::escaped_json;
 
 /// Writes batches to `W`; acknowledged when flushed. Clones write to the same `W`, one batch at a time: mailboxes share
 /// the program's standard output.
@@ -13,14 +14,17 @@ struct Lines<W> {
     writer: W,
     /// A write failed within a line: the next one begins with a line end, so that only that line is spoilt.
     within_line: bool,
+    /// People look at it: what hides or steers a terminal is escaped. Programs get the text as it is.
+    on_terminal: bool,
 }
 
 impl<W: Write> Stdout<W> {
     /// Writes to `writer`: the program passes standard output, a test a `Vec`.
-    pub fn new(writer: W) -> Stdout<W> {
+    pub fn new(writer: W, on_terminal: bool) -> Stdout<W> {
         Stdout(Arc::new(Mutex::new(Lines {
             writer,
             within_line: false,
+            on_terminal,
         })))
     }
 }
@@ -55,7 +59,16 @@ impl<W: Write> Lines<W> {
 impl<W: Write + Send> Sink for Stdout<W> {
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.write(batch.bytes()).map_err(|error| match error.kind() {
+        let shown = match str::from_utf8(batch.bytes()) {
+            Ok(text) if lines.on_terminal => escaped_json(text),
+            _ => "".into(),
+        };
+        let bytes = if shown.is_empty() {
+            batch.bytes()
+        } else {
+            shown.as_bytes()
+        };
+        lines.write(bytes).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => DeliveryError::Configuration {
                 reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
             },

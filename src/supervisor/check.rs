@@ -173,7 +173,11 @@ impl Check<'_> {
     }
 
     fn mailboxes(&mut self, session: &mut Session) -> Result<(), SessionError> {
-        let names = session.mailboxes(&self.watch.adapter.mailboxes)?;
+        let listing = session.mailboxes(&self.watch.adapter.mailboxes)?;
+        if let Some(reason) = listing.left_out() {
+            self.fails("mailboxes", &format!("not all can be watched: {reason}"));
+        }
+        let names = listing.names;
         if names.is_empty() {
             self.fails("mailboxes", &"no mailbox matches inbox_names");
         }

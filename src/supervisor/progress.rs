@@ -7,9 +7,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use crate::limits;
 use crate::metrics::{Meter, Totals};
 use crate::quantity::{bytes, count, seconds};
+use crate::{limits, log};
 
 /// The line, and what it is made of.
 pub(super) struct ProgressLine<W> {
@@ -35,6 +35,7 @@ impl<W: Write> ProgressLine<W> {
             Some(behind) if behind > 0 => {
                 let line = text(totals, behind, progress.mails_per_minute, progress.time_left);
                 self.shown = true;
+                log::overwrites(true);
                 self.write(&format!("\r{line}\x1b[K\r"));
             }
             _ => self.blank(),
@@ -45,6 +46,7 @@ impl<W: Write> ProgressLine<W> {
     pub fn blank(&mut self) {
         if std::mem::take(&mut self.shown) {
             self.write("\r\x1b[K");
+            log::overwrites(false);
         }
     }
 

@@ -9,9 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Program, Watch};
+use crate::account::Adjusted;
 use crate::clock::{Clock, SystemClock};
 use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
+use crate::imap::session::list_mailboxes::Listing;
 use crate::imap::wanted::Wanted;
 use crate::{limits, log};
 
@@ -23,6 +25,19 @@ pub(super) struct Threads {
     running: BTreeMap<MailboxName, Running>,
     /// The server's listing has been seen: what was not in it and comes later is a new mailbox.
     listed: bool,
+    /// Bytes of a thread's stack.
+    stack: usize,
+}
+
+/// What came of the order to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// It is watched.
+    Runs,
+    /// It went and came back, and the thread that was told to end still looks for the last time.
+    Later,
+    /// Another section watches it.
+    Taken,
 }
 
 struct Running {
@@ -50,18 +65,24 @@ impl Threads {
             ended,
             running: BTreeMap::new(),
             listed: false,
+            stack: limits::WATCHING_STACK,
         }
     }
 
-    /// Begins to watch the mailboxes that are known by name. Where there are others, a thread of its own asks the server
-    /// which, now and later.
-    pub fn begin(mut self) -> io::Result<()> {
+    /// Begins to watch the mailboxes that are known by name.
+    pub fn begin(&mut self) -> io::Result<()> {
         let watch = Arc::clone(&self.watch);
-        let wanted = &watch.adapter.mailboxes;
-        for name in wanted.iter().filter_map(Wanted::name) {
+        for name in watch.adapter.mailboxes.iter().filter_map(Wanted::name) {
+            // No other section has this name: the configuration is refused then.
             self.start(name, Kind::Named)?;
         }
-        if wanted.iter().all(|wanted| wanted.name().is_some()) {
+        Ok(())
+    }
+
+    /// Where there are others than those with a name, a thread of its own asks the server which, now and later.
+    pub fn follow(mut self) -> io::Result<()> {
+        let watch = Arc::clone(&self.watch);
+        if watch.adapter.mailboxes.iter().all(|wanted| wanted.name().is_some()) {
             return Ok(());
         }
         let counters = Arc::default();
@@ -69,7 +90,7 @@ impl Threads {
         let entered = watch.enter(&self.program, None, &counters);
         let work = move || {
             let program = Arc::clone(&self.program);
-            if !account.follow(|mailboxes| self.adjust(mailboxes)) {
+            if !account.follow(|listing| self.adjust(listing)) {
                 program.tally.fell_behind();
             }
             drop(entered);
@@ -79,20 +100,15 @@ impl Threads {
     }
 
     /// Begins to watch `name`, unless it is watched already.
-    fn start(&mut self, name: &MailboxName, kind: Kind) -> io::Result<()> {
-        if self
-            .running
-            .get(name)
-            .is_some_and(|running| !running.thread.is_finished())
+    fn start(&mut self, name: &MailboxName, kind: Kind) -> io::Result<Begun> {
+        if let Some(running) = self.running.get(name)
+            && !running.thread.is_finished()
         {
-            return Ok(());
+            let ends = running.lifetime.over.load(Ordering::Relaxed);
+            return Ok(if ends { Begun::Later } else { Begun::Runs });
         }
         let Some(claim) = Claim::on(&self.program, &self.watch, name) else {
-            log::error(
-                "another section of the configuration watches this mailbox of this account; this one does not",
-                &[("username", &self.watch.adapter.imap.username), ("mailbox", name)],
-            );
-            return Ok(());
+            return Ok(Begun::Taken);
         };
         let lifetime = Arc::new(Lifetime::new(Arc::clone(&self.program.clock)));
         let (watch, program, ended) = (Arc::clone(&self.watch), Arc::clone(&self.program), self.ended.clone());
@@ -106,15 +122,14 @@ impl Threads {
         };
         let thread = thread::Builder::new()
             .name("mailbox".to_owned())
-            .stack_size(limits::WATCHING_STACK)
+            .stack_size(self.stack)
             .spawn(work)?;
         self.running.insert(name.clone(), Running { lifetime, thread });
-        Ok(())
+        Ok(Begun::Runs)
     }
 
-    /// Begins to watch those of `mailboxes` that are not watched yet, and ends what is watched and not among them. Says
-    /// whether one went.
-    fn adjust(&mut self, mailboxes: &[MailboxName]) -> bool {
+    /// Begins to watch those of `listing` that are not watched yet, and ends what is watched and not among them.
+    fn adjust(&mut self, listing: &Listing) -> Adjusted {
         let kind = if std::mem::replace(&mut self.listed, true) {
             Kind::New
         } else {
@@ -122,33 +137,54 @@ impl Threads {
         };
         // Into which delivered mails are moved: they would be delivered again from there.
         let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
-        let mailboxes: Vec<MailboxName> = mailboxes
-            .iter()
-            .filter(|name| Some(*name) != destination)
-            .cloned()
-            .collect();
-        for name in &mailboxes {
+        let names = listing.names.iter().filter(|name| Some(*name) != destination);
+        let there: BTreeSet<MailboxName> = names.cloned().collect();
+        let mut soon = false;
+        let mut unwatched: Vec<String> = listing.left_out().into_iter().collect();
+        for name in listing.names.iter().filter(|name| there.contains(*name)) {
             // One that ended by itself comes back here, and its checkpoint knows it.
-            if let Err(error) = self.start(name, kind) {
-                log::error("cannot start a thread", &[("mailbox", name), ("reason", &error)]);
-                self.program.tally.fell_behind();
+            match self.start(name, kind) {
+                Ok(Begun::Runs) => {}
+                Ok(Begun::Later) => soon = true,
+                Ok(Begun::Taken) => unwatched.push(format!("{name}: another section of the configuration watches it")),
+                Err(error) => {
+                    soon = true;
+                    unwatched.push(format!("{name}: cannot start a thread: {error}"));
+                }
             }
         }
-        let there: BTreeSet<&MailboxName> = mailboxes.iter().collect();
-        let mut gone = false;
         self.running.retain(|name, running| {
             let keep = there.contains(name);
-            if !keep {
-                gone = true;
+            let over = running.lifetime.over.load(Ordering::Relaxed);
+            if !keep && !over {
+                soon = true;
                 running.lifetime.end();
                 log::info(
                     "the mailbox is no longer listed and will not be watched; its checkpoint stays",
                     &[("username", &self.watch.adapter.imap.username), ("mailbox", name)],
                 );
             }
-            keep
+            // One that is told to end is known until it has.
+            keep || !running.thread.is_finished()
         });
-        gone
+        let unwatched = self.told(&unwatched);
+        Adjusted { soon, unwatched }
+    }
+
+    /// The first reason, and how many there are; the log has each.
+    fn told(&self, unwatched: &[String]) -> Option<String> {
+        for reason in unwatched {
+            log::error(
+                "not watched",
+                &[("username", &self.watch.adapter.imap.username), ("reason", reason)],
+            );
+        }
+        let first = unwatched.first()?;
+        self.program.tally.fell_behind();
+        Some(match unwatched.len().saturating_sub(1) {
+            0 => first.clone(),
+            others => format!("{first}; and {others} more, as the log tells"),
+        })
     }
 }
 
@@ -223,8 +259,9 @@ mod tests {
     use std::sync::{Arc, atomic::Ordering};
 
     use super::{Claims, Threads};
+    use crate::account::Adjusted;
     use crate::config;
-    use crate::imap::mailbox_name::MailboxName;
+    use crate::imap::session::list_mailboxes::Listing;
     use crate::mailbox::Until;
     use crate::supervisor::{Program, Supervisor, Tally};
 
@@ -254,37 +291,86 @@ mod tests {
         (Threads::new(watch, Arc::new(program), ended), ends)
     }
 
-    fn names(names: &[&str]) -> Vec<MailboxName> {
-        names.iter().map(|name| MailboxName::new(name)).collect()
+    fn listing(names: &[&str]) -> Listing {
+        Listing::from(names)
     }
+
+    /// Those that are not told to end.
+    fn running(threads: &Threads) -> Vec<&str> {
+        let running = threads.running.iter();
+        let lasting = running.filter(|(_, running)| !running.lifetime.over.load(Ordering::SeqCst));
+        lasting.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// All threads end, and nothing is claimed any more.
+    fn ends(threads: Vec<Threads>, ends: &mpsc::Receiver<()>) {
+        let program = Arc::clone(&threads[0].program);
+        program.stop.ask();
+        threads[0].watch.turns.close();
+        drop(threads);
+        assert!(ends.recv().is_err(), "every thread ends");
+        assert!(program.claims.lock().unwrap().is_empty());
+    }
+
+    const SOON: Adjusted = Adjusted {
+        soon: true,
+        unwatched: None,
+    };
 
     #[test]
     fn mailboxes_come_and_go_as_they_are_listed() {
-        let (mut threads, ends) = threads();
-        let program = Arc::clone(&threads.program);
-        let running = |threads: &Threads| threads.running.keys().cloned().collect::<Vec<_>>();
-        assert!(!threads.adjust(&names(&["a", "b"])));
-        assert!(!threads.adjust(&names(&["b", "a", "c", "Done"])));
+        let (mut threads, end) = threads();
+        assert_eq!(threads.adjust(&listing(&["a", "b"])), Adjusted::default());
+        assert_eq!(threads.adjust(&listing(&["b", "a", "c", "Done"])), Adjusted::default());
         assert_eq!(
             running(&threads),
-            names(&["a", "b", "c"]),
+            ["a", "b", "c"],
             "where mails are moved to is left out"
         );
-        let lifetime = Arc::clone(&threads.running[&names(&["b"])[0]].lifetime);
-        assert!(threads.adjust(&names(&["a", "c"])));
-        assert!(lifetime.over.load(Ordering::SeqCst), "it was told to end");
-        assert_eq!(running(&threads), names(&["a", "c"]));
-        assert!(!threads.adjust(&names(&["a", "c"])), "it is missed once");
+        assert_eq!(threads.adjust(&listing(&["a", "c"])), SOON);
+        assert_eq!(running(&threads), ["a", "c"], "it was told to end");
+        assert_eq!(
+            threads.adjust(&listing(&["a", "c"])),
+            Adjusted::default(),
+            "it is missed once"
+        );
+        // It waits for its server yet, and is not taken for another section's.
+        assert_eq!(threads.adjust(&listing(&["a", "b", "c"])), SOON);
+        ends(vec![threads], &end);
+    }
 
-        // Another section of the same account finds them taken.
-        let mut others = Threads::new(Arc::clone(&threads.watch), Arc::clone(&program), threads.ended.clone());
-        others.adjust(&names(&["a", "d"]));
-        assert_eq!(running(&others), names(&["d"]));
+    #[test]
+    fn what_another_section_watches_is_told_for_as_long_as_it_does() {
+        let (mut threads, end) = threads();
+        threads.adjust(&listing(&["a"]));
+        let mut others = Threads::new(
+            Arc::clone(&threads.watch),
+            Arc::clone(&threads.program),
+            threads.ended.clone(),
+        );
+        for _ in 0..2 {
+            let Adjusted { soon, unwatched } = others.adjust(&listing(&["a", "d"]));
+            assert!(!soon && unwatched.unwrap().starts_with("a: another section"));
+            assert_eq!(running(&others), ["d"]);
+        }
+        assert_eq!(others.adjust(&listing(&["d"])), Adjusted::default());
+        ends(vec![threads, others], &end);
+    }
 
-        program.stop.ask();
-        threads.watch.turns.close();
-        drop((threads, others));
-        assert!(ends.recv().is_err(), "every thread ends");
-        assert!(program.claims.lock().unwrap().is_empty());
+    #[test]
+    fn a_thread_that_cannot_start_is_told_and_tried_again_soon() {
+        let (mut threads, end) = threads();
+        threads.stack = 1 << 47;
+        let Adjusted { soon, unwatched } = threads.adjust(&listing(&["a", "b"]));
+        let unwatched = unwatched.unwrap();
+        assert!(
+            soon && unwatched.starts_with("a: cannot start a thread: "),
+            "{unwatched}"
+        );
+        assert!(unwatched.ends_with("; and 1 more, as the log tells"), "{unwatched}");
+        threads.stack = crate::limits::WATCHING_STACK;
+        assert_eq!(threads.adjust(&listing(&["a", "b"])), Adjusted::default());
+        assert_eq!(running(&threads), ["a", "b"]);
+        ends(vec![threads], &end);
     }
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::once::{mailtap, said};
 use crate::support::collector::Collector;
 use crate::{Stage, ended_well, ends_well};
 
@@ -132,4 +133,122 @@ fn with_json_the_last_line_is_json_as_well() {
         lines[0]["message"].as_str().unwrap().contains("no_such_key"),
         "{lines:?}"
     );
+}
+
+/// What a terminal must not get of a server's words.
+fn is_steering(character: char) -> bool {
+    (character.is_control() && character != '\n') || matches!(character, '\u{202e}' | '\u{2060}' | '\u{61c}')
+}
+
+#[test]
+fn a_mailbox_that_a_hostile_server_lists_steers_no_terminal_whatever_the_command() {
+    let mut stage = Stage::new();
+    let hostile = "box \u{1b}[2J\u{9b}2J\u{7f}\u{202e}\u{2060}\u{61c}";
+    let wire = mailtap::imap::mailbox_name::encode(hostile);
+    stage.server.create(&wire, "");
+    stage.server.deliver_to(&wire, &crate::mail(1));
+    stage.configuration.inbox_names = vec!["box*".to_owned()];
+    let once = mailtap(&stage, &["imap", "--once"]);
+    assert_eq!(once.status.code(), Some(0), "{}", said(&once));
+    // A letter without an event is told by its mailbox's name.
+    let letter = serde_json::json!({"id": "0".repeat(32), "account": "u@s:993", "mailbox": hostile, "uidvalidity": 1, "uid": 7,
+        "time": "2024-01-01T00:00:00.000Z", "reason": hostile});
+    let letters = stage.folder.write("letters.ndjson", format!("{letter}\n"));
+    let file = stage.folder.path().join("mailtap.yaml");
+    let replay = Command::new(PROGRAM)
+        .arg("replay")
+        .args([&file, &letters])
+        .output()
+        .unwrap();
+    assert_eq!(replay.status.code(), Some(1));
+    let outputs = [
+        once,
+        mailtap(&stage, &["check"]),
+        mailtap(&stage, &["check", "--json"]),
+        mailtap(&stage, &["state"]),
+        mailtap(&stage, &["state", "--json"]),
+        replay,
+    ];
+    for output in &outputs {
+        for stream in [&output.stdout, &output.stderr] {
+            let text = str::from_utf8(stream).unwrap();
+            assert!(!text.contains(is_steering), "{text:?}");
+        }
+    }
+    let told = |output: &std::process::Output| {
+        String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap()
+    };
+    for output in [&outputs[0], &outputs[1], &outputs[3], &outputs[5]] {
+        assert!(
+            told(output).contains("box \\u{1b}[2J\\u{9b}2J\\u{7f}\\u{202e}\\u{2060}\\u{61c}"),
+            "{}",
+            told(output)
+        );
+    }
+    // A program gets the name as it is.
+    for output in [&outputs[2], &outputs[4]] {
+        let text = str::from_utf8(&output.stdout).unwrap();
+        let mut objects = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let named = |object: Value| object["mailbox"] == hostile || object["name"] == hostile;
+        assert!(objects.any(named), "{text}");
+    }
+}
+
+#[test]
+fn what_a_command_complains_about_is_a_line_of_the_log_where_programs_read_it() {
+    let stage = Stage::new();
+    let letters = stage.folder.write("letters.ndjson", "{\n");
+    let configuration = stage.folder.write("mailtap.yaml", stage.configuration.yaml());
+    stage.deliver(1);
+    assert_eq!(mailtap(&stage, &["imap", "--once"]).status.code(), Some(0));
+    let mut files = std::fs::read_dir(&stage.configuration.state_dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let checkpoint = files
+        .find(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .unwrap();
+    std::fs::write(checkpoint, "{").unwrap();
+    let missing = stage.folder.path().join("missing.eml");
+    for arguments in [
+        vec!["state".as_ref(), configuration.as_os_str()],
+        vec!["replay".as_ref(), configuration.as_os_str(), letters.as_os_str()],
+        vec!["parse".as_ref(), missing.as_os_str()],
+    ] {
+        let run = |program: &mut Command| said(&program.args(&arguments).output().unwrap());
+        let json = run(Command::new(PROGRAM).arg("--log-format=json"));
+        let lines: Vec<String> = json.lines().map(str::to_owned).collect();
+        assert!(read(&lines).iter().any(|line| line["level"] == "error"), "{json}");
+        let script = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/$$/fd/2) exec \"$0\" \"$@\"";
+        let journal = run(Command::new("sh").args(["-c", script, PROGRAM]));
+        assert!(journal.lines().any(|line| line.starts_with("<3>error ")), "{journal}");
+        assert!(journal.lines().all(|line| line.starts_with('<')), "{journal}");
+        let people = run(&mut Command::new(PROGRAM));
+        assert!(people.lines().any(|line| line.starts_with("mailtap: ")), "{people}");
+    }
+}
+
+#[test]
+fn events_on_a_terminal_steer_nothing_and_a_line_of_the_log_has_no_codes_without_progress() {
+    if !std::path::Path::new("/usr/bin/script").exists() {
+        println!("skipped: there is no script(1) to make a terminal");
+        return;
+    }
+    let stage = Stage::new();
+    stage
+        .server
+        .deliver("Subject: \u{9b}2J\u{202e}\u{2060} é\r\n\r\n\u{1b}[2J\u{9b}2J\r\n".as_bytes());
+    let file = stage.folder.write("mailtap.yaml", stage.configuration.yaml());
+    for terminal in ["dumb", "xterm"] {
+        let program = format!("'{PROGRAM}' imap --once --dry-run '{}'", file.display());
+        let mut command = Command::new("/usr/bin/script");
+        command.args(["-qefc", &program, "/dev/null"]).env("TERM", terminal);
+        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let steering = |character: char| is_steering(character) && character != '\r';
+        assert!(!text.contains(steering), "{terminal}: {text:?}");
+        assert!(
+            text.contains("\\u009b2J\\u202e\\u2060 é") && text.contains("caught up"),
+            "{text}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mailtap::account::Account;
+use mailtap::account::{Account, Adjusted};
 use mailtap::attempts::Attempts;
 use mailtap::checkpoint::{Checkpoint, CheckpointError};
 use mailtap::clock::{Clock, Phase, Stop};
@@ -18,7 +18,7 @@ use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
 use mailtap::mailbox::{Credentials, Mailbox, Until};
-use mailtap::metrics::{Counters, Doing};
+use mailtap::metrics::{Concern, Counters, Doing};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -424,10 +424,14 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     let thread = thread::spawn({
         let (listings, missed) = (Arc::clone(&listings), Arc::clone(&missed));
         move || {
-            account.follow(|mailboxes| {
-                let names = mailboxes.iter().map(ToString::to_string).collect();
+            account.follow(|listing| {
+                let names = listing.names.iter().map(ToString::to_string).collect();
                 listings.lock().unwrap().push(names);
-                missed.load(Ordering::SeqCst)
+                let missed = missed.load(Ordering::SeqCst);
+                Adjusted {
+                    soon: missed,
+                    unwatched: missed.then(|| "J1: no thread".to_owned()),
+                }
             });
         }
     });
@@ -442,6 +446,9 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     missed.store(true, Ordering::SeqCst);
     glass.turn();
     assert_eq!(glass.waiting(), limits::RELIST_SOON);
+    let unwatched = counters.vitals().troubles.remove(&Concern::Watching).unwrap();
+    assert!(unwatched.grave && unwatched.reason == "J1: no thread", "{unwatched:?}");
+    missed.store(false, Ordering::SeqCst);
     server.misbehave(Fault::ByeOn("LIST"));
     glass.turn();
     assert!(
@@ -450,6 +457,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     );
     glass.turn();
     glass.waiting();
+    assert!(counters.vitals().troubles.is_empty());
     glass.stop();
     thread.join().unwrap();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What a file name in a mail becomes in an event: nothing that a receiver could take for a path, nothing that shows
 //! another extension than the one that counts.
 
+use crate::hidden::is_hidden;
 use crate::limits;
 use crate::mime::Entity;
 
@@ -74,14 +75,9 @@ fn is_bidi_control(character: char) -> bool {
     matches!(character, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Control characters, and those that turn the direction of text, end lines or take no room.
+/// What a reader does not see; the joiners stay, which are letters' business in Persian and Hindi.
 fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || is_bidi_control(character)
-        || matches!(
-            character,
-            '\u{2028}' | '\u{2029}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}'
-        )
+    is_hidden(character) && !matches!(character, '\u{200c}' | '\u{200d}')
 }
 
 /// Whatever a mail calls a file: no path, nothing that does not show, not too long, and clean the second time.

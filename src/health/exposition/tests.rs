@@ -115,6 +115,17 @@ fn a_mailbox_s_name_cannot_leave_its_quotes() {
     let hostile = "a\"} 1\nmailtap_up 0\\\u{1b}\r";
     let page = page(&[hostile]);
     assert_eq!(page.lines().filter(|line| line.starts_with("mailtap_up ")).count(), 1);
-    let escaped = "mailbox=\"a\\\"} 1\\nmailtap_up 0\\\\\u{1b}\r\"} 7\n";
+    let escaped = "mailbox=\"a\\\"} 1\\\\u{a}mailtap_up 0\\\\\\\\u{1b}\\\\u{d}\"} 7\n";
     assert!(page.contains(escaped), "{page}");
+}
+
+#[test]
+fn names_that_look_the_same_or_imitate_an_escape_stay_two() {
+    let names = ["a\u{1b}", "a\\u{1b}", "a\\u{5c}u{1b}", "a\\\\u{1b}", "a\u{200b}", "a"];
+    let page = page(&names);
+    let samples = page
+        .lines()
+        .filter(|line| line.starts_with("mailtap_delivered_events_total{"));
+    assert_eq!(samples.collect::<HashSet<_>>().len(), names.len(), "{page}");
+    assert!(!page.contains(['\u{1b}', '\u{200b}']));
 }

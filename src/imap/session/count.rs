@@ -27,6 +27,6 @@ impl Session {
 
     /// Every mailbox of the account that can be opened.
     pub fn every_mailbox(&mut self) -> Result<Vec<MailboxName>, SessionError> {
-        self.mailboxes(&[Wanted::Pattern(MailboxName::new("*"))])
+        Ok(self.mailboxes(&[Wanted::Pattern(MailboxName::new("*"))])?.names)
     }
 }

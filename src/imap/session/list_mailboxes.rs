@@ -9,33 +9,65 @@ use crate::imap::response::{ListedMailbox, Response};
 use crate::imap::wanted::Wanted;
 use crate::{limits, log};
 
+/// The mailboxes that are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Those that can be watched, each once.
+    pub names: Vec<MailboxName>,
+    /// More were meant than [`limits::MAILBOXES`].
+    too_many: bool,
+    /// So many have names that are too long.
+    too_long: u64,
+}
+
+impl Listing {
+    /// Why others are left out; `None` where none is.
+    pub fn left_out(&self) -> Option<String> {
+        let too_many = format!("inbox_names comes to more than {} mailboxes", limits::MAILBOXES);
+        let too_long = format!("{} names are longer than {} bytes", self.too_long, limits::MAILBOX_NAME);
+        match (self.too_many, self.too_long) {
+            (false, 0) => None,
+            (true, 0) => Some(too_many),
+            (false, _) => Some(too_long),
+            (true, _) => Some(format!("{too_many}, and {too_long}")),
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<&[&str]> for Listing {
+    fn from(names: &[&str]) -> Listing {
+        Listing {
+            names: names.iter().map(|name| MailboxName::new(name)).collect(),
+            ..Listing::default()
+        }
+    }
+}
+
 impl Session {
-    /// The mailboxes that `wanted` means at this moment, each once. One that is asked for by its name is among them
-    /// whether it is there or not. An entry that means none is logged.
-    pub fn mailboxes(&mut self, wanted: &[Wanted]) -> Result<Vec<MailboxName>, SessionError> {
+    /// The mailboxes that `wanted` means at this moment. One that is asked for by its name is among them whether it is
+    /// there or not. An entry that means none is logged.
+    pub fn mailboxes(&mut self, wanted: &[Wanted]) -> Result<Listing, SessionError> {
+        let mut listing = Listing::default();
         let mut seen = BTreeSet::new();
-        let mut mailboxes = Vec::new();
         for wanted in wanted {
             let found = match wanted {
                 Wanted::Name(name) => vec![name.clone()],
-                Wanted::Pattern(pattern) => self.matching(pattern)?,
-                Wanted::Use(name) => self.used_as(name)?,
+                Wanted::Pattern(pattern) => self.matching(pattern, &mut listing)?,
+                Wanted::Use(name) => self.used_as(name, &mut listing)?,
             };
             // Two spellings that read the same would share a checkpoint.
-            mailboxes.extend(found.into_iter().filter(|name| seen.insert(name.as_str().to_owned())));
+            listing
+                .names
+                .extend(found.into_iter().filter(|name| seen.insert(name.as_str().to_owned())));
         }
-        if mailboxes.len() > limits::MAILBOXES {
-            log::error(
-                "more mailboxes than can be watched: the others are not",
-                &[("server", &self.peer()), ("watched", &limits::MAILBOXES)],
-            );
-            mailboxes.truncate(limits::MAILBOXES);
-        }
-        Ok(mailboxes)
+        listing.too_many |= listing.names.len() > limits::MAILBOXES;
+        listing.names.truncate(limits::MAILBOXES);
+        Ok(listing)
     }
 
-    fn matching(&mut self, pattern: &MailboxName) -> Result<Vec<MailboxName>, SessionError> {
-        let listed = self.list_with(&Command::ListMailboxes(pattern.clone()))?;
+    fn matching(&mut self, pattern: &MailboxName, listing: &mut Listing) -> Result<Vec<MailboxName>, SessionError> {
+        let listed = self.list_with(&Command::ListMailboxes(pattern.clone()), listing)?;
         let names = selectable(listed, |_| true);
         if names.is_empty() {
             let delimiter = self.delimiter()?.unwrap_or_else(|| "none".to_owned());
@@ -52,11 +84,11 @@ impl Session {
     }
 
     /// Servers tell uses when asked, or always. One that refuses the question may still be one that always tells.
-    fn used_as(&mut self, name: &str) -> Result<Vec<MailboxName>, SessionError> {
+    fn used_as(&mut self, name: &str, listing: &mut Listing) -> Result<Vec<MailboxName>, SessionError> {
         let has_use = |listed: &ListedMailbox| listed.has(name);
         let mut names = Vec::new();
         if self.knows_special_use() {
-            match self.list_with(&Command::ListSpecialUse) {
+            match self.list_with(&Command::ListSpecialUse, listing) {
                 Ok(listed) => names = selectable(listed, has_use),
                 Err(SessionError::Refused { .. }) => {}
                 Err(error) => return Err(error),
@@ -64,7 +96,7 @@ impl Session {
         }
         if names.is_empty() {
             let everything = Command::ListMailboxes(MailboxName::new("*"));
-            names = selectable(self.list_with(&everything)?, has_use);
+            names = selectable(self.list_with(&everything, listing)?, has_use);
         }
         if names.is_empty() {
             log::warn(
@@ -77,18 +109,20 @@ impl Session {
 
     /// What stands between the levels of names, by the empty pattern (RFC 3501 section 6.3.8).
     fn delimiter(&mut self) -> Result<Option<String>, SessionError> {
-        let listed = self.list_with(&Command::ListMailboxes(MailboxName::new("")))?;
+        let listed = self.list_with(&Command::ListMailboxes(MailboxName::new("")), &mut Listing::default())?;
         Ok(listed.into_iter().find_map(|listed| listed.delimiter))
     }
 
-    fn list_with(&mut self, command: &Command) -> Result<Vec<ListedMailbox>, SessionError> {
+    /// What is left out of the answer is noted in `listing`.
+    fn list_with(&mut self, command: &Command, listing: &mut Listing) -> Result<Vec<ListedMailbox>, SessionError> {
         let mut listed = Vec::new();
         let condition = self.run(command, slow(), |response| {
-            if let Response::List(mailbox) = response
-                // One more than are watched tells that there are more.
-                && listed.len() <= limits::MAILBOXES
-                && mailbox.name.wire().len() <= limits::MAILBOX_NAME
-            {
+            let Response::List(mailbox) = response else { return };
+            if mailbox.name.wire().len() > limits::MAILBOX_NAME {
+                listing.too_long = listing.too_long.saturating_add(1);
+            } else if listed.len() >= limits::MAILBOXES {
+                listing.too_many = true;
+            } else {
                 listed.push(mailbox);
             }
         })?;

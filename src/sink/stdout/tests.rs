@@ -41,12 +41,15 @@ fn batch(lines: &[&str]) -> Batch {
 }
 
 fn faulty(before: usize, error: ErrorKind) -> Stdout<Faulty> {
-    Stdout::new(Faulty {
-        taken: Vec::new(),
-        before,
-        error: Some(error),
-        flushed: 0,
-    })
+    Stdout::new(
+        Faulty {
+            taken: Vec::new(),
+            before,
+            error: Some(error),
+            flushed: 0,
+        },
+        false,
+    )
 }
 
 fn written(sink: &Stdout<Faulty>) -> Vec<u8> {
@@ -134,4 +137,17 @@ fn a_full_disk_is_tried_again_and_named() {
         error.contains("dest_url is stdout:") && error.contains("no storage space"),
         "{error}"
     );
+}
+
+#[test]
+fn on_a_terminal_a_mail_steers_nothing_and_elsewhere_it_stays_as_it_is() {
+    let event = "{\"subject\":\"\u{9b}2J\u{202e}\"}";
+    for (on_terminal, expected) in [
+        (true, "{\"subject\":\"\\u009b2J\\u202e\"}\n"),
+        (false, &format!("{event}\n")),
+    ] {
+        let mut sink = Stdout::new(Vec::new(), on_terminal);
+        assert_eq!(sink.deliver(&batch(&[event])), Ok(()));
+        assert_eq!(sink.0.lock().expect("unharmed").writer, expected.as_bytes());
+    }
 }
