@@ -7,9 +7,10 @@
 
 mod read;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,13 +18,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::limits;
+
 #[doc(hidden)]
 pub use read::fuzz;
 pub use read::{Reader, Unread};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct Letter<'e> {
     /// `id`: the event's, `routing.event_id`.
     pub id: String,
     /// `account`: `user@host:port`.
@@ -39,21 +42,22 @@ pub struct Letter {
     /// `reason`: what the receiver, or the server, said.
     pub reason: String,
     /// `event` or `message`; `None` where the mail could not be read.
-    pub content: Option<Content>,
+    pub content: Option<Content<'e>>,
 }
 
 /// What the receiver refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum Content<'e> {
     /// `event`: one JSON object, without line ends.
-    Event(Vec<u8>),
+    Event(Cow<'e, [u8]>),
     /// `message`: in base64, what LimaCharlie's protocol sends; nobody else can take it.
-    Message(Vec<u8>),
+    Message(Cow<'e, [u8]>),
 }
 
-impl Letter {
-    /// The line, with its line end.
-    pub fn line(&self) -> Vec<u8> {
+impl Letter<'_> {
+    /// Writes the line, with its line end. It is nowhere whole: a mail of some megabytes that kills the program here would
+    /// kill it whenever it comes again.
+    pub fn write(&self, output: &mut impl Write) -> io::Result<()> {
         let head = json!({
             "id": self.id,
             "account": self.account,
@@ -62,26 +66,25 @@ impl Letter {
             "uid": self.uid,
             "time": self.time,
             "reason": self.reason,
-        });
-        let mut line = head.to_string().into_bytes();
+        })
+        .to_string();
         // The event as it was refused, byte for byte: behind the other keys, before the closing brace.
-        if let Some(content) = &self.content {
-            line.pop();
-            match content {
-                Content::Event(event) => {
-                    line.extend_from_slice(b",\"event\":");
-                    line.extend_from_slice(event);
-                }
-                Content::Message(message) => {
-                    line.extend_from_slice(b",\"message\":\"");
-                    line.extend_from_slice(STANDARD.encode(message).as_bytes());
-                    line.push(b'"');
-                }
+        output.write_all(head.strip_suffix('}').unwrap_or(&head).as_bytes())?;
+        match &self.content {
+            None => {}
+            Some(Content::Event(event)) => {
+                output.write_all(b",\"event\":")?;
+                output.write_all(event)?;
             }
-            line.push(b'}');
+            Some(Content::Message(message)) => {
+                output.write_all(b",\"message\":\"")?;
+                for piece in message.chunks(limits::DEAD_LETTER_PIECE) {
+                    output.write_all(STANDARD.encode(piece).as_bytes())?;
+                }
+                output.write_all(b"\"")?;
+            }
         }
-        line.push(b'\n');
-        line
+        output.write_all(b"}\n")
     }
 }
 
@@ -155,14 +158,14 @@ impl DeadLetters {
     }
 
     /// Appends `letter`: when this returns, it survives a crash.
-    pub fn append(&self, letter: &Letter) -> Result<(), DeadLetterError> {
+    pub fn append(&self, letter: &Letter<'_>) -> Result<(), DeadLetterError> {
         if self.read_only {
             return Ok(());
         }
         self.write(letter).map_err(|error| self.failed(&error))
     }
 
-    fn write(&self, letter: &Letter) -> io::Result<()> {
+    fn write(&self, letter: &Letter<'_>) -> io::Result<()> {
         // It holds mail: nobody else reads it.
         let mut options = OpenOptions::new();
         let mut file = options
@@ -172,9 +175,8 @@ impl DeadLetters {
             .mode(0o600)
             .open(&self.path)?;
         let before = file.metadata()?.len();
-        let mut line = if is_torn(&mut file)? { vec![b'\n'] } else { Vec::new() };
-        line.extend(letter.line());
-        if let Err(error) = file.write_all(&line).and_then(|()| file.sync_all()) {
+        let torn = is_torn(&mut file)?;
+        if let Err(error) = write_behind(&file, torn, letter) {
             // On a full disk each attempt would leave another piece of the line.
             let _ = file.set_len(before);
             return Err(error);
@@ -190,6 +192,17 @@ impl DeadLetters {
             reason: error.to_string(),
         }
     }
+}
+
+/// Writes the line to the end of the file, and to the disk.
+fn write_behind(file: &File, torn: bool, letter: &Letter<'_>) -> io::Result<()> {
+    let mut output = BufWriter::new(file);
+    if torn {
+        output.write_all(b"\n")?;
+    }
+    letter.write(&mut output)?;
+    output.flush()?;
+    file.sync_all()
 }
 
 /// Whether the file ends within a line.

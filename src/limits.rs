@@ -174,6 +174,8 @@ pub const RTF_STEP: usize = 2048;
 
 /// One line of a dead-letter file that is read; the largest event has 24 MiB. Reached: the line is told and passed over.
 pub const DEAD_LETTER_LINE: usize = 64 << 20;
+/// Bytes of a message that a dead letter's line gets at a time: a multiple of three, so that only the last has padding.
+pub const DEAD_LETTER_PIECE: usize = 3 * 1024;
 
 /// Times that `mailtap replay` tries a receiver that is away. Reached: it ends, and says what was not acknowledged.
 pub const REPLAY_ATTEMPTS: u32 = 5;

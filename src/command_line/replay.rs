@@ -10,7 +10,7 @@ use super::configuration::load_file;
 use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::dead_letter::{Letter, Reader};
-use crate::sink::{Batch, DeliveryError, Sink};
+use crate::sink::{Batch, DeliveryError, Fate, Sink};
 use crate::supervisor::{Supervisor, random};
 use crate::{backoff, limits, log};
 
@@ -80,7 +80,7 @@ impl Replay {
     }
 
     /// The letter's event joins the batch.
-    fn add(&mut self, line: u64, letter: Letter) -> Result<(), Failure> {
+    fn add(&mut self, line: u64, letter: Letter<'_>) -> Result<(), Failure> {
         let Some(content) = &letter.content else {
             let reason = format!(
                 "no event to send: mailbox {}, UID {}: {}",
@@ -145,6 +145,7 @@ impl Replay {
                     later.push((batch.split_off(half), lines.split_off(half)));
                     later.push((batch, lines));
                 }
+                Err(DeliveryError::Each { fates, .. }) => later.extend(self.sort(&batch, lines, &fates)),
                 Err(error @ DeliveryError::Reject { .. }) => {
                     for line in lines {
                         self.leave(line, &error.to_string());
@@ -160,6 +161,24 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    /// Counts what was taken. The rest is sent again: what was refused alone, so that the receiver says why.
+    fn sort(&mut self, batch: &Batch, lines: Vec<u64>, fates: &[Fate]) -> Vec<(Batch, Vec<u64>)> {
+        let mut again = Vec::new();
+        let (mut later, mut later_lines) = (Batch::default(), Vec::new());
+        for (place, line) in lines.into_iter().enumerate() {
+            match fates.get(place) {
+                Some(Fate::Taken) => self.acknowledged = self.acknowledged.saturating_add(1),
+                Some(Fate::Refused) => again.push((batch.part(|other| other == place), vec![line])),
+                Some(Fate::Later) | None => {
+                    later.push(|output| output.extend_from_slice(batch.event(place).unwrap_or_default()));
+                    later_lines.push(line);
+                }
+            }
+        }
+        again.push((later, later_lines));
+        again
     }
 
     /// Tries a few times where that may help: somebody waits for the outcome.

@@ -49,7 +49,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next line that is not empty, and its number from 1; `None` at the end.
-    pub fn next_letter(&mut self) -> io::Result<Option<(u64, Result<Letter, Unread>)>> {
+    pub fn next_letter(&mut self) -> io::Result<Option<(u64, Result<Letter<'static>, Unread>)>> {
         loop {
             if !self.next_line()? {
                 return Ok(None);
@@ -84,7 +84,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn read(line: &[u8]) -> Result<Letter, Unread> {
+fn read(line: &[u8]) -> Result<Letter<'static>, Unread> {
     let value: Value = serde_json::from_slice(line).map_err(|_| Unread::Damaged)?;
     let object = value.as_object().ok_or(Unread::Damaged)?;
     let text = |key| {
@@ -105,12 +105,14 @@ fn read(line: &[u8]) -> Result<Letter, Unread> {
                 read.as_ref() == Some(event)
             });
             Some(Content::Event(
-                as_written.map_or_else(|| event.to_string().into_bytes(), <[u8]>::to_vec),
+                as_written
+                    .map_or_else(|| event.to_string().into_bytes(), <[u8]>::to_vec)
+                    .into(),
             ))
         }
         (None, Some(message)) => {
             let message = message.as_str().and_then(|text| STANDARD.decode(text).ok());
-            Some(Content::Message(message.ok_or(Unread::Key("message"))?))
+            Some(Content::Message(message.ok_or(Unread::Key("message"))?.into()))
         }
         (Some(_), _) => return Err(Unread::Key("event")),
     };
@@ -151,7 +153,9 @@ pub fn fuzz(data: &[u8]) {
     assert!(letters.len() <= ends);
     for (_, letter) in letters {
         let Ok(letter) = letter else { continue };
-        let line = letter.line();
+        let mut line = Vec::new();
+        let written = letter.write(&mut line);
+        assert!(written.is_ok());
         assert_eq!(memchr::memchr(b'\n', &line), line.len().checked_sub(1));
         assert_eq!(all(&mut line.as_slice()), [(1, Ok(letter))]);
     }

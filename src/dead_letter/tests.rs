@@ -1,4 +1,6 @@
+use std::borrow::Cow;
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
@@ -27,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-fn letter(uid: u32, content: Option<Content>) -> Letter {
+fn letter(uid: u32, content: Option<Content<'_>>) -> Letter<'_> {
     Letter {
         id: "00000000-0000-8000-8000-000000000000".to_owned(),
         account: "journal@mail.example.org:993".to_owned(),
@@ -40,14 +42,17 @@ fn letter(uid: u32, content: Option<Content>) -> Letter {
     }
 }
 
-fn event(uid: u32) -> Letter {
-    letter(
-        uid,
-        Some(Content::Event(br#"{"event":{},"routing":{"uid":1}}"#.to_vec())),
-    )
+fn event(uid: u32) -> Letter<'static> {
+    letter(uid, Some(Content::Event(br#"{"event":{},"routing":{"uid":1}}"#.into())))
 }
 
-fn read(bytes: &[u8]) -> Vec<(u64, Result<Letter, Unread>)> {
+fn line(letter: &Letter<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    letter.write(&mut line).unwrap();
+    line
+}
+
+fn read(bytes: &[u8]) -> Vec<(u64, Result<Letter<'static>, Unread>)> {
     let mut reader = Reader::new(bytes);
     std::iter::from_fn(|| reader.next_letter().unwrap()).collect()
 }
@@ -58,7 +63,7 @@ fn what_is_appended_is_read_again_and_is_nobody_else_s() {
     let letters = folder.letters();
     let written = [
         event(1),
-        letter(2, Some(Content::Message(vec![1, 0xff, b'\n']))),
+        letter(2, Some(Content::Message(vec![1, 0xff, b'\n'].into()))),
         letter(3, None),
     ];
     for letter in &written {
@@ -76,7 +81,7 @@ fn what_is_appended_is_read_again_and_is_nobody_else_s() {
 fn matrix_1_a_kill_in_the_middle_of_a_line_spoils_that_line_only_wherever_it_struck() {
     let folder = Folder::new("torn");
     let letters = folder.letters();
-    let line = event(1).line();
+    let line = line(&event(1));
     for cut in 1..line.len() {
         fs::write(letters.path(), &line[..cut]).unwrap();
         // By the check at the start, or by the next line where that check was impossible.
@@ -135,11 +140,11 @@ fn an_event_comes_back_to_the_byte_even_if_it_looks_like_a_letter() {
         "{}",
         r#"{"\u0061":"\u2028"}"#,
     ] {
-        let letter = letter(1, Some(Content::Event(text.as_bytes().to_vec())));
-        assert_eq!(read(&letter.line()), [(1, Ok(letter))]);
+        let letter = letter(1, Some(Content::Event(text.as_bytes().into())));
+        assert_eq!(read(&line(&letter)), [(1, Ok(letter))]);
     }
     // Written anew by another program, with its keys in another order.
-    let line = String::from_utf8(event(1).line()).unwrap();
+    let line = String::from_utf8(line(&event(1))).unwrap();
     let (head, event_itself) = line.trim_end().split_once(",\"event\":").unwrap();
     let other = format!(
         "{{\"event\":{},{}}}",
@@ -151,7 +156,7 @@ fn an_event_comes_back_to_the_byte_even_if_it_looks_like_a_letter() {
 
 #[test]
 fn what_is_no_letter_is_told_by_its_line_and_the_next_one_is_read() {
-    let good = event(7).line();
+    let good = line(&event(7));
     let text = |from: &str, to: &str| {
         let line = String::from_utf8(good.clone()).unwrap();
         assert!(line.contains(from));
@@ -175,7 +180,7 @@ fn what_is_no_letter_is_told_by_its_line_and_the_next_one_is_read() {
 
 #[test]
 fn a_line_of_the_limit_is_read_and_one_byte_more_is_not() {
-    let good = event(7).line();
+    let good = line(&event(7));
     let padded = |length: usize| {
         let mut line = vec![b' '; length + 1 - good.len()];
         line.extend_from_slice(&good);
@@ -192,5 +197,37 @@ fn a_line_of_the_limit_is_read_and_one_byte_more_is_not() {
         let found = read(&lines);
         let first = if fits { Ok(event(7)) } else { Err(Unread::TooLong) };
         assert!(found == [(1, first), (2, Ok(event(7)))], "{length}");
+    }
+}
+
+/// Notes what is written at a time.
+#[derive(Default)]
+struct Pieces {
+    longest: usize,
+    written: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.longest = self.longest.max(bytes.len());
+        self.written.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_message_of_any_size_is_written_in_small_pieces_and_read_again() {
+    for length in [0, 1, 2, 3, 4, 767, 768, 769, 3072, 3073, 1 << 20] {
+        let message = vec![0xfe; length];
+        let letter = letter(1, Some(Content::Message(Cow::Borrowed(&message))));
+        let mut pieces = Pieces::default();
+        letter.write(&mut pieces).unwrap();
+        assert!(pieces.longest <= 4096, "{} at a time", pieces.longest);
+        let found = read(&pieces.written);
+        assert!(found == [(1, Ok(letter))], "{length}");
     }
 }

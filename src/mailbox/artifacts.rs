@@ -60,7 +60,9 @@ impl Life {
                 return Ok(true);
             };
             let (backoff, at_least) = match &error {
-                DeliveryError::Retry { after, .. } => (backoff::DELIVERY, after.unwrap_or_default()),
+                DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
+                    (backoff::DELIVERY, after.unwrap_or_default())
+                }
                 DeliveryError::Reject { .. } => {
                     refusals = refusals.saturating_add(1);
                     if refusals >= limits::REFUSED_EVENT {

@@ -8,7 +8,6 @@ use super::{Life, whole_seconds};
 use crate::backoff;
 use crate::dead_letter::{Content, Letter};
 use crate::event::{Origin, build};
-use crate::limits;
 use crate::log::Level;
 use crate::metrics::{Concern, Counter};
 use crate::mime::date;
@@ -32,24 +31,21 @@ impl Life {
 
     /// The one event of the batch goes to the dead-letter file, and counts as done.
     pub(super) fn give_up_event(&mut self, error: &DeliveryError) -> Result<(), Failure> {
-        let event = self.batch.event(0).unwrap_or_default();
-        let content = self.mailbox.sink.letter(event);
+        let mut batch = std::mem::take(&mut self.batch);
+        let content = self.mailbox.sink.letter(batch.event(0).unwrap_or_default());
         for known in std::mem::take(&mut self.batched) {
             self.bury(known.uid, error, Some(content.clone()))?;
             self.count(Counter::DeadLettered);
             self.recent.push(known);
             self.done(known.uid);
         }
-        self.batch.clear();
-        // One event is its own trouble; a receiver that refuses another one as well takes nothing.
-        if self.refused_in_a_row < limits::REFUSED_EVENT {
-            self.note(|vitals, _| vitals.well(Concern::Delivering));
-        }
+        batch.clear();
+        self.batch = batch;
         self.move_on()
     }
 
     /// Writes a line about the mail, and tells it. A disk that is full stops the mailbox here: nothing is dropped for it.
-    pub(super) fn bury(&mut self, uid: u32, reason: &dyn Display, content: Option<Content>) -> Result<(), Failure> {
+    pub(super) fn bury(&mut self, uid: u32, reason: &dyn Display, content: Option<Content<'_>>) -> Result<(), Failure> {
         let letter = self.letter(uid, reason.to_string(), content);
         self.until_written("dead letter not written, trying again", |life| {
             life.mailbox.dead_letters.append(&letter)
@@ -66,7 +62,7 @@ impl Life {
         Ok(())
     }
 
-    fn letter(&self, uid: u32, reason: String, content: Option<Content>) -> Letter {
+    fn letter<'e>(&self, uid: u32, reason: String, content: Option<Content<'e>>) -> Letter<'e> {
         let arrival = self.arrival(uid, None);
         Letter {
             // For a mail of a mailbox the content does not matter.

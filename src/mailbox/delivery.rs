@@ -10,14 +10,14 @@ use crate::imap::resume::{Known, Memory, Position};
 use crate::limits;
 use crate::log::Level;
 use crate::metrics::{Concern, Counter, Doing, Vitals};
-use crate::sink::{Batch, DeliveryError};
+use crate::sink::{Batch, DeliveryError, Fate};
 
 impl Life {
     /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement. What the
-    /// receiver refuses as too large or malformed is halved, down to the one event that is meant; that one is tried again a
-    /// few times, then goes to the dead-letter file and holds up no other.
+    /// receiver refuses as too large or malformed is halved, down to the one event that is meant, unless the receiver tells
+    /// which events it means; such a one is tried again a few times, then goes to the dead-letter file and holds up no other.
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
-        // Halves that wait for their turn, the last one first.
+        // Halves and refused events that wait for their turn, the last one first.
         let mut later = Vec::new();
         self.nothing_in_hand();
         if self.batch.is_empty() {
@@ -30,7 +30,11 @@ impl Life {
                 (self.batch, self.batched) = half;
             }
         }
-        self.note(|vitals, now| vitals.begin(Doing::Server, now));
+        self.note(|vitals, now| {
+            // Nothing waits for the receiver. What it refused is in the dead-letter file, and was the events' trouble.
+            vitals.well(Concern::Delivering);
+            vitals.begin(Doing::Server, now);
+        });
         Ok(())
     }
 
@@ -38,6 +42,10 @@ impl Life {
         let mut attempt: u32 = 0;
         let mut refusals: u32 = 0;
         while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
+            let got_on = self.sort(&error, later)? || self.mailbox.sink.got_on();
+            if self.batch.is_empty() {
+                return Ok(());
+            }
             if self.stopping() {
                 return Err(Failure::Stopping);
             }
@@ -49,11 +57,13 @@ impl Life {
                 later.push((self.batch.split_off(half), self.batched.split_off(half)));
                 continue;
             }
-            if self.mailbox.sink.got_on() {
+            if got_on {
                 attempt = 0;
             }
             let (backoff, attempts, at_least) = match &error {
-                DeliveryError::Retry { after, .. } => (self.mailbox.sink.backoff(), attempt, after.unwrap_or_default()),
+                DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
+                    (self.mailbox.sink.backoff(), attempt, after.unwrap_or_default())
+                }
                 DeliveryError::Reject { .. } => {
                     refusals = refusals.saturating_add(1);
                     if refusals >= limits::REFUSED_EVENT {
@@ -87,23 +97,59 @@ impl Life {
                 return Err(Failure::Stopping);
             }
         }
-        self.note(Vitals::acknowledged);
         if attempt > 0 {
             self.log(Level::Info, "delivering again", &[]);
         }
-        let (events, bytes) = (self.batch.count(), self.batch.bytes().len());
+        let batched = std::mem::take(&mut self.batched);
+        let bytes = self.batch.bytes().len();
+        self.batch.clear();
+        self.acknowledged(batched, bytes)
+    }
+
+    /// Where the receiver tells what became of each event: what it took is done, what it refuses is tried alone, later, and
+    /// the rest is the batch. Says whether it took any.
+    fn sort(&mut self, error: &DeliveryError, later: &mut Vec<(Batch, Vec<Known>)>) -> Result<bool, Failure> {
+        let DeliveryError::Each { fates, .. } = error else {
+            return Ok(false);
+        };
+        let batch = std::mem::take(&mut self.batch);
+        let (mut taken, mut taken_bytes) = (Vec::new(), 0_usize);
+        for (place, known) in std::mem::take(&mut self.batched).into_iter().enumerate() {
+            let event = batch.event(place).unwrap_or_default();
+            match fates.get(place) {
+                Some(Fate::Taken) => {
+                    taken.push(known);
+                    taken_bytes = taken_bytes.saturating_add(event.len());
+                }
+                Some(Fate::Refused) => later.push((batch.part(|other| other == place), vec![known])),
+                Some(Fate::Later) | None => {
+                    self.batch.push(|output| output.extend_from_slice(event));
+                    self.batched.push(known);
+                }
+            }
+        }
+        let got_on = !taken.is_empty();
+        if got_on {
+            self.acknowledged(taken, taken_bytes)?;
+        }
+        Ok(got_on)
+    }
+
+    /// The receiver has these events, of so many bytes.
+    fn acknowledged(&mut self, batched: Vec<Known>, bytes: usize) -> Result<(), Failure> {
+        self.note(Vitals::acknowledged);
+        let events = batched.len();
         self.log(
             Level::Debug,
             "acknowledged",
             &[("events", &events), ("batch_bytes", &bytes)],
         );
         self.refused_in_a_row = 0;
-        self.progress.delivered(self.batch.count());
-        self.mailbox.counters.add(Counter::Delivered, self.batch.count() as u64);
-        for known in std::mem::take(&mut self.batched) {
+        self.progress.delivered(events);
+        self.mailbox.counters.add(Counter::Delivered, events as u64);
+        for known in batched {
             self.delivered(known);
         }
-        self.batch.clear();
         self.move_on()?;
         self.tell_progress();
         Ok(())

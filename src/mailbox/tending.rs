@@ -31,7 +31,9 @@ impl Life {
         }
         let attempts = before.map_or(0, |untended| untended.attempts);
         let (backoff, at_least) = match &error {
-            DeliveryError::Retry { after, .. } => (self.mailbox.sink.backoff(), after.unwrap_or_default()),
+            DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
+                (self.mailbox.sink.backoff(), after.unwrap_or_default())
+            }
             DeliveryError::Reject { .. } | DeliveryError::Configuration { .. } => {
                 (backoff::CONFIGURATION, Duration::ZERO)
             }

@@ -108,11 +108,11 @@ impl Sink for LimaCharlie {
         }
     }
 
-    fn letter(&self, encoded: &[u8]) -> Content {
-        Content::Message(encoded.to_vec())
+    fn letter<'e>(&self, encoded: &'e [u8]) -> Content<'e> {
+        Content::Message(encoded.into())
     }
 
-    fn encode_letter(&self, content: &Content, output: &mut Vec<u8>) -> bool {
+    fn encode_letter(&self, content: &Content<'_>, output: &mut Vec<u8>) -> bool {
         match content {
             Content::Message(message) => output.extend_from_slice(message),
             Content::Event(event) => {

@@ -59,6 +59,17 @@ impl Batch {
         self.bytes.get(begin..*self.ends.get(place)?)
     }
 
+    /// The events whose place is `wanted`.
+    #[must_use]
+    pub fn part(&self, wanted: impl Fn(usize) -> bool) -> Batch {
+        let mut part = Batch::default();
+        let places = (0..self.count()).filter(|place| wanted(*place));
+        for event in places.filter_map(|place| self.event(place)) {
+            part.push(|output| output.extend_from_slice(event));
+        }
+        part
+    }
+
     /// How many events.
     pub fn count(&self) -> usize {
         self.ends.len()
@@ -96,12 +107,12 @@ pub trait Sink: Send {
     }
 
     /// What a dead-letter file keeps of an event that [`Sink::encode`] wrote.
-    fn letter(&self, encoded: &[u8]) -> Content {
-        Content::Event(encoded.trim_ascii_end().to_vec())
+    fn letter<'e>(&self, encoded: &'e [u8]) -> Content<'e> {
+        Content::Event(encoded.trim_ascii_end().into())
     }
 
     /// Appends what a dead-letter file kept, as this receiver takes it; `false` where that is nothing for it.
-    fn encode_letter(&self, content: &Content, output: &mut Vec<u8>) -> bool {
+    fn encode_letter(&self, content: &Content<'_>, output: &mut Vec<u8>) -> bool {
         let Content::Event(event) = content else {
             return false;
         };
@@ -151,7 +162,18 @@ pub struct Reached {
     pub untried: &'static str,
 }
 
-/// A batch that was not acknowledged. Nothing is ever dropped: each kind says when to try again.
+/// What became of one event of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is acknowledged.
+    Taken,
+    /// It is not, and may be later.
+    Later,
+    /// The receiver refuses it.
+    Refused,
+}
+
+/// A batch that was not acknowledged, or not all of it. Nothing is ever dropped: each kind says when to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryError {
     /// Network, timeout, TLS, 408, 425, 429, 5xx: try again with backoff, not before `after`.
@@ -166,6 +188,15 @@ pub enum DeliveryError {
         /// What the receiver said, for the log.
         reason: String,
     },
+    /// The receiver tells what became of each event.
+    Each {
+        /// By their places in the batch.
+        fates: Vec<Fate>,
+        /// What the receiver said, for the log.
+        reason: String,
+        /// The receiver's `Retry-After`, clamped.
+        after: Option<Duration>,
+    },
     /// 401, 403, 404, 407, 410, 3xx: a setting is wrong; probe slowly and say which.
     Configuration {
         /// What the receiver said and which setting to look at, for the log.
@@ -178,6 +209,7 @@ impl fmt::Display for DeliveryError {
         match self {
             DeliveryError::Retry { reason, .. }
             | DeliveryError::Reject { reason }
+            | DeliveryError::Each { reason, .. }
             | DeliveryError::Configuration { reason } => formatter.write_str(reason),
         }
     }
@@ -213,6 +245,15 @@ mod tests {
                 assert_eq!(found, Some(event.as_bytes()), "{count} {place}");
             }
             assert_eq!((first.event(kept), second.event(3 - kept)), (None, None));
+        }
+        for chosen in 0..8_u8 {
+            let wanted = |place: usize| chosen >> place & 1 == 1;
+            let part = whole().part(wanted);
+            let expected = (0..3)
+                .filter(|place| wanted(*place))
+                .map(|place| events[place].as_bytes());
+            let found = (0..part.count()).map(|place| part.event(place).unwrap());
+            assert!(found.eq(expected), "{chosen}");
         }
     }
 }

@@ -92,7 +92,7 @@ impl Sink for Webhook {
             reason: error.to_string(),
         })?;
         match self.exchange.send(&*self.dial, &*self.clock, &request, body) {
-            Ok(response) => self.judge(&response),
+            Ok(response) => self.judge(&response, batch.count()),
             Err(error) if error.is_configuration() => Err(DeliveryError::Configuration {
                 reason: error.to_string(),
             }),
@@ -136,11 +136,11 @@ fn request(prepared: &Prepared, id: &str, seconds: i64, body: &[u8]) -> Result<R
 }
 
 impl Webhook {
-    /// What a response means for the batch.
-    fn judge(&self, response: &Response) -> Result<(), DeliveryError> {
+    /// What a response means for a batch of `count` events.
+    fn judge(&self, response: &Response, count: usize) -> Result<(), DeliveryError> {
         let reason = |advice| self.reason(response, advice);
         match response.status {
-            200..=299 => match answer::taken(&response.body) {
+            200..=299 => match answer::taken(&response.body, count) {
                 Taken::All => Ok(()),
                 Taken::Later => Err(DeliveryError::Retry {
                     reason: reason("but did not take all events; trying again"),
@@ -148,6 +148,11 @@ impl Webhook {
                 }),
                 Taken::Refused => Err(DeliveryError::Reject {
                     reason: reason("but refuses events of this batch"),
+                }),
+                Taken::Each(fates) => Err(DeliveryError::Each {
+                    fates,
+                    reason: reason("but did not take all events"),
+                    after: response.retry_after(self.clock.unix_milliseconds()),
                 }),
             },
             // Before 5xx and the other 4xx: "later" is not a verdict on batch or settings.

@@ -27,8 +27,8 @@ impl Sink for Receiver {
         output.extend(routing.sha256);
     }
 
-    fn letter(&self, encoded: &[u8]) -> Content {
-        Content::Message(encoded.to_vec())
+    fn letter<'e>(&self, encoded: &'e [u8]) -> Content<'e> {
+        Content::Message(encoded.into())
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {

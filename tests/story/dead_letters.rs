@@ -20,7 +20,7 @@ fn one_of_ten_is_refused(code: u16) -> Watch {
 }
 
 /// What is in the dead-letter file.
-pub fn letters(watch: &Watch) -> Vec<Letter> {
+pub fn letters(watch: &Watch) -> Vec<Letter<'static>> {
     let bytes = fs::read(watch.dead_letters().path()).unwrap_or_default();
     let mut reader = Reader::new(bytes.as_slice());
     std::iter::from_fn(|| reader.next_letter().unwrap())
@@ -39,7 +39,7 @@ fn all_but_7() -> Vec<u64> {
     (1..=10).filter(|uid| *uid != 7).collect()
 }
 
-fn event_of(letter: &Letter) -> serde_json::Value {
+fn event_of(letter: &Letter<'_>) -> serde_json::Value {
     let Some(Content::Event(event)) = &letter.content else {
         panic!("no event: {letter:?}")
     };
@@ -79,6 +79,54 @@ fn matrix_4_one_event_of_a_batch_is_refused_and_goes_to_the_dead_letter_file_aft
 }
 
 #[test]
+fn matrix_4_where_the_receiver_answers_for_each_event_only_those_it_did_not_take_are_sent_again() {
+    let mut watch = Watch::new(10);
+    watch.receiver.misbehave_once(Fault::Each {
+        others: vec![(3, 400), (5, 429), (7, 503), (9, 422)],
+    });
+    // Once more, but that one is there meanwhile.
+    watch.receiver.misbehave(Fault::Each {
+        others: vec![(3, 400), (7, 409), (9, 422)],
+    });
+    watch.begin_well();
+    assert!(watch.glass.waiting() <= Duration::from_secs(2));
+    assert_eq!(stored(&watch), [1, 2, 4, 6, 8, 10]);
+    assert_eq!(watch.counted(Counter::Delivered), 6, "they are done");
+    for _ in 0..5 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.wait_for_idle();
+    assert_eq!(stored(&watch), [1, 2, 4, 5, 6, 8, 10]);
+    let mut letters: Vec<u32> = letters(&watch).iter().map(|letter| letter.uid).collect();
+    letters.sort_unstable();
+    assert_eq!((letters, watch.next_uid()), (vec![3, 9], Some(11)));
+    let record = watch.receiver.record();
+    assert_eq!(
+        (record.duplicates, record.requests),
+        (0, 8),
+        "two of all, three of each refused"
+    );
+    let counted = [Counter::Delivered, Counter::DeadLettered].map(|counter| watch.counted(counter));
+    assert_eq!(counted, [8, 2]);
+}
+
+#[test]
+fn matrix_6_an_answer_for_each_event_that_is_cut_off_acknowledges_none() {
+    for after in [1, 12, 40, 100] {
+        let mut watch = Watch::new(10);
+        let others = vec![(3, 429)];
+        watch.receiver.misbehave_once(Fault::EachCut { others, after });
+        watch.begin_well();
+        watch.glass.waiting();
+        assert_eq!(watch.counted(Counter::Delivered), 0, "{after}");
+        watch.glass.turn();
+        watch.wait_for_idle();
+        assert_eq!((stored(&watch).len(), letters(&watch).len()), (10, 0), "{after}");
+    }
+}
+
+#[test]
 fn matrix_5_a_wrong_setting_sends_nothing_to_the_dead_letter_file() {
     for code in [401, 403, 404, 410, 301, 307] {
         let mut watch = one_of_ten_is_refused(code);
@@ -93,6 +141,24 @@ fn matrix_5_a_wrong_setting_sends_nothing_to_the_dead_letter_file() {
         watch.glass.turn();
         watch.wait_for_events(10);
     }
+}
+
+#[test]
+fn a_mailbox_is_not_red_for_its_dead_letters_however_many_are_the_last_ones() {
+    let mut watch = Watch::new(3);
+    watch.receiver.misbehave(Fault::Status {
+        code: 400,
+        retry_after: None,
+    });
+    watch.begin_well();
+    for _ in 0..6 {
+        watch.glass.waiting();
+        assert!(!watch.counters.vitals().troubles.is_empty(), "it may be the receiver");
+        watch.glass.turn();
+    }
+    watch.wait_for_idle();
+    assert_eq!(letters(&watch).len(), 3);
+    assert!(watch.counters.vitals().troubles.is_empty());
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn matrix_3_every_status_has_its_class() {
             Ok(()) => "acknowledged",
             Err(DeliveryError::Retry { .. }) => "retry",
             Err(DeliveryError::Reject { .. }) => "reject",
+            Err(DeliveryError::Each { .. }) => "each",
             Err(DeliveryError::Configuration { .. }) => "configuration",
         };
         let expected = match status {
@@ -282,7 +283,12 @@ fn a_success_that_tells_of_events_not_taken_acknowledges_nothing() {
         ("{\"errors\":false,\"items\":[]}", "acknowledged"),
         ("{\"errors\":true,\"items\":[{\"create\":{\"status\":400}}]}", "reject"),
         ("{\"errors\":true,\"items\":[{\"create\":{\"status\":429}}]}", "retry"),
+        (
+            "{\"errors\":true,\"items\":[{\"create\":{\"status\":400}},{\"create\":{\"status\":201}}]}",
+            "each",
+        ),
         ("{\"text\":\"Server is busy\",\"code\":9}", "retry"),
+        ("{\"errors\":tr", "retry"),
         ("{\"ingested\":1,\"failed\":1}", "reject"),
         ("{\"text\":\"Success\",\"code\":0}", "acknowledged"),
     ] {
@@ -290,6 +296,7 @@ fn a_success_that_tells_of_events_not_taken_acknowledges_nothing() {
             Ok(()) => "acknowledged",
             Err(DeliveryError::Retry { .. }) => "retry",
             Err(DeliveryError::Reject { .. }) => "reject",
+            Err(DeliveryError::Each { .. }) => "each",
             Err(DeliveryError::Configuration { .. }) => "configuration",
         };
         assert_eq!(found, class, "{body}");

@@ -50,6 +50,11 @@ pub enum Fault {
     },
     /// Stores nothing of a request with this mail's event, and answers with this status; others are served well.
     Refuses { uid: u64, code: u16 },
+    /// Answers as Elasticsearch's `_bulk` does: each event has its own status, those of these mails the one that is said, and 409
+    /// what is stored already. Stores those with 201.
+    Each { others: Vec<(u64, u16)> },
+    /// As [`Fault::Each`], and the connection ends after so many bytes of the answer, whose length nobody said.
+    EachCut { others: Vec<(u64, u16)>, after: usize },
     /// Stores nothing, answers nothing, keeps the connection open.
     NoAnswer,
     /// Stores nothing and closes without an answer.
@@ -253,7 +258,7 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         None => Cow::Borrowed(&request.body),
         Some(_) => Cow::Owned(inflated(&request.body)),
     };
-    let (fault, status, heals) = state.change(|state| {
+    let (fault, status, heals, items) = state.change(|state| {
         let record = &mut state.record;
         record.requests += 1;
         record.bytes += request.body.len();
@@ -279,18 +284,41 @@ fn answer(connection: &Connection, state: &Watched<State>, request: &Request) ->
         };
         let stores = !matches!(
             fault,
-            Some(Fault::Status { .. } | Fault::NoAnswer | Fault::CloseBeforeStoring)
+            Some(
+                Fault::Status { .. }
+                    | Fault::Each { .. }
+                    | Fault::EachCut { .. }
+                    | Fault::NoAnswer
+                    | Fault::CloseBeforeStoring
+            )
         );
         if stores && status == 200 {
             store(state, &events);
         }
-        (fault, status, state.heals)
+        let items = match &fault {
+            Some(Fault::Each { others } | Fault::EachCut { others, .. }) => store_each(state, &events, others),
+            _ => String::new(),
+        };
+        (fault, status, state.heals, items)
     });
     let good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let sent = match fault {
         None | Some(Fault::Refuses { .. }) if status == 200 => connection.write_all(good.as_bytes()),
         None | Some(Fault::Refuses { .. }) => connection.write_all(refusal(status, None).as_bytes()),
         Some(Fault::Status { code, retry_after }) => connection.write_all(refusal(code, retry_after).as_bytes()),
+        Some(Fault::Each { .. }) => {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", items.len());
+            connection.write_all([head.as_bytes(), items.as_bytes()].concat().as_slice())
+        }
+        Some(Fault::EachCut { after, .. }) => {
+            let _ = connection.write_all(
+                [b"HTTP/1.1 200 OK\r\n\r\n", &items.as_bytes()[..after]]
+                    .concat()
+                    .as_slice(),
+            );
+            connection.close();
+            return false;
+        }
         Some(Fault::NoAnswer) => {
             let mut rest = [0; 512];
             while connection.read(&mut rest).is_ok_and(|length| length > 0) {}
@@ -333,6 +361,28 @@ fn has_event_of(body: &[u8], uid: u64) -> bool {
 fn refusal(code: u16, retry_after: Option<&str>) -> String {
     let retry_after = retry_after.map_or_else(String::new, |value| format!("Retry-After: {value}\r\n"));
     format!("HTTP/1.1 {code} no\r\n{retry_after}Content-Length: 9\r\n\r\nnot today")
+}
+
+/// Stores the events whose mails have no other status, and gives the answer of `_bulk`.
+fn store_each(state: &mut State, body: &[u8], others: &[(u64, u16)]) -> String {
+    let mut items = Vec::new();
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let other = others.iter().find(|(uid, _)| event["routing"]["uid"] == *uid);
+        let duplicates = state.record.duplicates;
+        let status = other.map_or(201, |(_, status)| *status);
+        if status == 201 {
+            store(state, line);
+        }
+        let status = if state.record.duplicates > duplicates {
+            409
+        } else {
+            status
+        };
+        items.push(serde_json::json!({"create": {"status": status}}));
+    }
+    let errors = items.iter().any(|item| item["create"]["status"] != 201);
+    serde_json::json!({"errors": errors, "items": items}).to_string()
 }
 
 /// Newline-separated JSON, every line one event.

@@ -20,7 +20,7 @@ use crate::http::script::{Network, Step, say};
 use crate::net::dial::TcpDialer;
 use crate::net::tls::{Protocol, Trust};
 use crate::sink::webhook::Webhook;
-use crate::sink::{Batch, DeliveryError, Sink as _};
+use crate::sink::{Batch, DeliveryError, Fate, Sink as _};
 
 /// What a batch comes to. Words stand in the reason.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ enum Expected {
     /// After so many seconds, or whenever it suits.
     After(Option<u64>),
     Reject,
+    Each(&'static [Fate]),
     Configuration(&'static str),
 }
 
@@ -59,6 +60,7 @@ fn fault(name: &str, delivered: &Result<(), DeliveryError>, found: Then, expecte
         (Ok(()), Expected::Acknowledged) | (Err(DeliveryError::Reject { .. }), Expected::Reject) => true,
         (Err(DeliveryError::Retry { reason, after: None }), Expected::Retry(words))
         | (Err(DeliveryError::Configuration { reason }), Expected::Configuration(words)) => reason.contains(words),
+        (Err(DeliveryError::Each { fates, .. }), Expected::Each(expected)) => fates == expected,
         (Err(DeliveryError::Retry { after, .. }), Expected::After(seconds)) => {
             after.map(|after| after.as_secs()) == seconds
         }

@@ -1,7 +1,8 @@
 //! What a receiver says to a whole request.
 
 use super::End::{Close, Open};
-use super::Expected::{Acknowledged, After, Configuration, Reject, Retry};
+use super::Expected::{Acknowledged, After, Configuration, Each, Reject, Retry};
+use crate::sink::Fate::{Later, Refused, Taken};
 use super::Then::{Fresh, Kept};
 use super::{Answer, Expected, Then};
 use crate::limits;
@@ -96,8 +97,11 @@ fn bodies() -> Vec<Answer> {
     let of = |name: &'static str, expected: Expected| (4, name, sized("200 OK", "", name), Open, expected, Kept);
     vec![
         of(r#"{"errors":false,"items":[{"create":{"status":201}}]}"#, Acknowledged),
-        of(r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":400}}]}"#, Reject),
-        of(r#"{"errors":true,"items":[{"create":{"status":400}},{"create":{"status":429}}]}"#, Retry("did not take all")),
+        of(r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":400}}]}"#, Each(&[Taken, Refused])),
+        of(r#"{"errors":true,"items":[{"create":{"status":400}},{"create":{"status":429}}]}"#, Each(&[Refused, Later])),
+        of(r#"{"errors":true,"items":[{"create":{"status":409}},{"create":{"status":201}}]}"#, Acknowledged),
+        of(r#"{"errors":true,"items":[{"create":{"status":400}}]}"#, Reject),
+        of(r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"st"#, Retry("did not take all")),
         of(r#"{"text":"Server is busy","code":9}"#, Retry("did not take all")),
         of(r#"{"text":"Success","code":0}"#, Acknowledged),
         of(r#"{"ingested":1,"failed":1}"#, Reject),
