@@ -18,6 +18,8 @@ mod after_delivery;
 mod check;
 #[path = "story/cloud.rs"]
 mod cloud;
+#[path = "story/confined.rs"]
+mod confined;
 #[path = "story/dead_letters.rs"]
 mod dead_letters;
 #[path = "story/gateways.rs"]

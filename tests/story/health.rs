@@ -14,15 +14,20 @@ use crate::support::receiver;
 use crate::watch::Watch;
 use crate::{ReceiverFault, ServerFault, Stage, ends_well, imap_server};
 
-/// A stage whose program tells how it is, and the program.
-pub fn begin(stage: &mut Stage) -> (Collector, u16) {
-    // The system's choice, which no other test gets within a second.
+/// A port for the program that is started next. The system's choice, which no other test gets within a second.
+pub fn configure(stage: &mut Stage) -> u16 {
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
     stage.configuration.more.push(format!("healthcheck: {port}"));
+    port
+}
+
+/// A stage whose program tells how it is, and the program.
+pub fn begin(stage: &mut Stage) -> (Collector, u16) {
+    let port = configure(stage);
     let collector = stage.start();
     collector.wait_for_line(&["healthcheck", &format!("address=127.0.0.1:{port}")]);
     (collector, port)
