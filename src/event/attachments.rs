@@ -184,7 +184,7 @@ impl Visitor for Attachments {
             Enclosed::Name(name) => {
                 if let Some(under_way) = &mut self.enclosed {
                     let mut text = String::new();
-                    encoded_word::decode(name, self.charset.as_deref(), &mut text);
+                    encoded_word::decode_with_controls(name, self.charset.as_deref(), &mut text);
                     under_way.attachment.name = FileName::of(text).filename.unwrap_or_default();
                 }
             }

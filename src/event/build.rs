@@ -221,10 +221,8 @@ struct Content {
 enum Open {
     Leaf,
     Multipart,
-    /// A part that carries a mail, and whether the event describes it.
-    Message {
-        described: bool,
-    },
+    /// A part that carries a mail, and where it is, if the event describes it.
+    Message(Option<Vec<u32>>),
     /// An S/MIME object, unless there are too many parts, and which part of its message it is. What it encloses comes
     /// after it in the list, and before its end.
     Cms(Option<(Box<Leaf>, usize)>),
@@ -251,20 +249,27 @@ impl Content {
         (self.messages.pop().unwrap_or_default(), self.anomalies)
     }
 
-    fn headers(&mut self, entity: &Entity<'_>) -> Headers {
+    /// The fields of `entity`, and what is odd in them. What is not `shown` takes no room.
+    fn headers(&mut self, entity: &Entity<'_>, shown: bool) -> Headers {
         let mut headers = Headers::default();
         let charset = entity.content_type.parameter("charset");
         for field in entity.fields {
-            let cost = field.name.len().saturating_add(field.value.len());
+            let cost = if shown {
+                field.name.len().saturating_add(field.value.len())
+            } else {
+                0
+            };
             let Some(left) = self.headers_left.checked_sub(cost) else {
-                self.anomalies.add(Flag::LimitHeader, entity.header_path(), 0);
+                let offset = entity.offset_of(&field);
+                self.anomalies.add(Flag::LimitHeader, entity.header_path(), offset);
                 break;
             };
             self.headers_left = left;
             let name = String::from_utf8_lossy(field.name);
             let notes = headers.add(&name, |text| field.text(charset, &mut self.unfolded, text));
             for note in notes.iter() {
-                self.anomalies.add(Flag::from(note), entity.header_path(), 0);
+                let offset = entity.offset_of(&field);
+                self.anomalies.add(Flag::from(note), entity.header_path(), offset);
             }
         }
         headers
@@ -272,12 +277,13 @@ impl Content {
 
     fn file_name(&mut self, entity: &Entity<'_>) -> FileName {
         let name = FileName::read(entity, self.charset.as_deref());
+        let offset = entity.offset_of_first(FileName::field(entity));
         if name.cut {
-            self.anomalies.add(Flag::LimitHeader, entity.header_path(), 0);
+            self.anomalies.add(Flag::LimitHeader, entity.header_path(), offset);
         }
         // The field that it stands in may have said so; not where RFC 2231 escapes it.
         if name.bidi && !self.anomalies.has(Flag::BidiControl, entity.header_path()) {
-            self.anomalies.add(Flag::BidiControl, entity.header_path(), 0);
+            self.anomalies.add(Flag::BidiControl, entity.header_path(), offset);
         }
         name
     }
@@ -292,13 +298,15 @@ impl Content {
         let text = essence.starts_with("text/") || essence.is_empty();
         let decoder = text.then(|| TextDecoder::new(entity.content_type.parameter("charset")));
         if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
-            self.anomalies.add(Flag::CharsetUnknown, entity.path, 0);
+            let offset = entity.offset_of_first("content-type");
+            self.anomalies.add(Flag::CharsetUnknown, entity.path, offset);
         }
         if decoder.as_ref().is_some_and(|decoder| decoder.charset().is_stateful()) {
-            self.anomalies.add(Flag::CharsetStateful, entity.path, 0);
+            let offset = entity.offset_of_first("content-type");
+            self.anomalies.add(Flag::CharsetStateful, entity.path, offset);
         }
         let attachment = attached || name != FileName::default() || !plain;
-        let mut leaf = Leaf::new(headers, entity.path, decoder, attachment, &self.budget);
+        let mut leaf = Leaf::new(headers, entity.path, entity.offset, decoder, attachment, &self.budget);
         leaf.set_name(name);
         leaf
     }
@@ -309,12 +317,17 @@ impl Visitor for Content {
         if let Some(charset) = entity.content_type.charset() {
             self.charset = Some(charset.to_vec());
         }
+        // What a multipart says of itself is structure; its leaves are what the event shows.
+        let structure = entity.kind == Kind::Multipart;
         let described = self.parts_left > 0;
-        if !described {
-            self.anomalies.add(Flag::LimitParts, &[], 0);
+        if !described && !structure {
+            self.anomalies.add(Flag::LimitParts, &[], entity.offset);
         }
-        let headers = if described || entity.root {
-            self.headers(entity)
+        // Without a boundary, its header is that of the leaf that it is read as, too.
+        let undivided = || entity.content_type.parameter("boundary").is_none_or(<[u8]>::is_empty);
+        let said_below = structure && !entity.root && undivided();
+        let headers = if entity.root || (described && !said_below) {
+            self.headers(entity, entity.root || !structure)
         } else {
             Headers::default()
         };
@@ -337,7 +350,6 @@ impl Visitor for Content {
                 self.give_up_enclosing_content();
                 Open::Cms(leaf.map(|leaf| (Box::new(leaf), self.add(Part::default()))))
             }
-            // What a multipart says of itself is structure; its leaves are what the event shows.
             Kind::Multipart => Open::Multipart,
             Kind::Message => {
                 if described {
@@ -349,7 +361,7 @@ impl Visitor for Content {
                         ..Part::default()
                     });
                 }
-                Open::Message { described }
+                Open::Message(described.then(|| entity.path.to_vec()))
             }
         };
         self.open.push(open);
@@ -373,7 +385,7 @@ impl Visitor for Content {
             let room = self.parts_left.saturating_sub(1);
             let charset = self.charset.as_deref();
             self.files
-                .take(found, leaf.path(), room, charset, &mut self.budget, &mut self.anomalies);
+                .take(found, leaf, room, charset, &mut self.budget, &mut self.anomalies);
         }
     }
 
@@ -395,12 +407,13 @@ impl Visitor for Content {
                     *place = part;
                 }
             }
-            Some(Open::Message { described }) => {
+            Some(Open::Message(carrier)) => {
                 // The mail inside the mail is whole: it goes to the part that carries it.
-                let message = self.messages.pop().map(Box::new);
+                let message = self.messages.pop();
                 let part = self.messages.last_mut().and_then(|outer| outer.parts.last_mut());
-                if let Some(part) = part.filter(|_| described) {
-                    part.message = message;
+                if let (Some(path), Some(mut message), Some(part)) = (carrier, message, part) {
+                    message.anomalies = self.anomalies.within(&path);
+                    part.message = Some(Box::new(message));
                 }
             }
             Some(Open::Multipart | Open::Cms(None)) | None => {}
@@ -434,5 +447,7 @@ impl Content {
     }
 }
 
+#[cfg(test)]
+mod every_flag;
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,11 @@ fn journal(journal: &Journal, output: &mut Vec<u8>) {
         }
     }
     object.value("recipients", |output| list(&journal.recipients, output, recipient));
+    for (name, verdict) in [("spam", journal.spam), ("phishy", journal.phishy)] {
+        if let Some(verdict) = verdict {
+            object.value(name, |output| output.extend_from_slice(verdict.to_string().as_bytes()));
+        }
+    }
     if journal.decrypted {
         object.value("decrypted", |output| output.extend_from_slice(b"true"));
     }
@@ -359,10 +364,21 @@ mod tests {
         }
     }
 
+    fn anomaly(flag: &str, severity: &'static str, part: &str) -> Anomaly {
+        Anomaly {
+            flag: flag.into(),
+            severity,
+            part: part.into(),
+            offset: 3,
+            count: 4,
+        }
+    }
+
     #[test]
     fn every_key_is_where_the_contract_says() {
         let inner = Message {
             headers: Headers::from_iter([("subject", "in")]),
+            anomalies: vec![anomaly("g", "info", "2")],
             ..Message::default()
         };
         let part = Part {
@@ -399,18 +415,13 @@ mod tests {
                 recipient(RecipientKind::Bcc, &[], &[]),
                 recipient(RecipientKind::Recipient, &[], &[]),
             ],
+            spam: Some(true),
+            phishy: Some(false),
             decrypted: true,
             report: Some(JournalReport {
                 headers: Headers::from_iter([("to", "journal")]),
                 parts: vec![Part::default()],
             }),
-        };
-        let anomaly = Anomaly {
-            flag: "f".into(),
-            severity: "high",
-            part: "1.2".into(),
-            offset: 3,
-            count: 4,
         };
         let event = EmailEvent {
             routing: Routing {
@@ -428,7 +439,7 @@ mod tests {
             message: Message {
                 headers: Headers::default(),
                 parts: vec![part, Part::default()],
-                anomalies: vec![anomaly],
+                anomalies: vec![anomaly("f", "high", "1.2")],
                 journal: Some(Box::new(journal)),
             },
         };
@@ -442,7 +453,8 @@ mod tests {
                 {"headers": {"content-type": ["text/plain", "a\"b"]}, "body_text": "line\r\n\u{2028}é",
                  "hashes": {"md5": "01".repeat(16), "sha1": "02".repeat(20), "sha256": "ab".repeat(32)},
                  "filename": "x.txt", "filename_raw": "../x.txt", "size": 7, "content": "aGVsbG8=", "artifact": "ab".repeat(32), "truncated": true,
-                 "message": {"headers": {"subject": ["in"]}, "parts": []}},
+                 "message": {"headers": {"subject": ["in"]}, "parts": [],
+                    "anomalies": [{"flag": "g", "severity": "info", "part": "2", "offset": 3, "count": 4}]}},
                 {"headers": {}}],
              "journal": {"kind": "exchange", "sender": "", "on_behalf_of": "b@x", "subject": "s", "message_id": "<1@x>",
                 "recipients": [
@@ -450,7 +462,7 @@ mod tests {
                     {"address": "a@x", "kind": "cc", "forwarded": ["f@x", "g@x"]},
                     {"address": "a@x", "kind": "bcc"},
                     {"address": "a@x", "kind": "recipient"}],
-                "decrypted": true,
+                "spam": true, "phishy": false, "decrypted": true,
                 "report": {"headers": {"to": ["journal"]}, "parts": [{"headers": {}}]}},
              "anomalies": [{"flag": "f", "severity": "high", "part": "1.2", "offset": 3, "count": 4}]}
         });

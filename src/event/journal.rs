@@ -175,6 +175,8 @@ fn journal(envelope: Envelope, decrypted: bool) -> Box<Journal> {
         subject: envelope.subject,
         message_id: envelope.message_id,
         recipients: envelope.recipients,
+        spam: None,
+        phishy: None,
         decrypted,
         report: None,
     })

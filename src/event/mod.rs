@@ -77,7 +77,9 @@ pub struct Message {
     pub headers: Headers,
     /// `parts`: the leaves of the MIME tree, flat, in order.
     pub parts: Vec<Part>,
-    /// `anomalies`: what could be read two ways or was cut, of this message and everything in it; on the outermost message only.
+    /// `anomalies`: what could be read two ways or was cut, of this message and everything in it. The outermost message has
+    /// all of them, so nobody need look further; a mail inside the mail has those of the part that carries it and of all in
+    /// it, numbered as in the whole mail.
     pub anomalies: Vec<Anomaly>,
     /// `journal`: the envelope, if the mail is a journal report; on the outermost message only.
     pub journal: Option<Box<Journal>>,
@@ -124,6 +126,10 @@ pub struct Journal {
     pub message_id: Option<String>,
     /// `recipients`: whom it went to, Bcc included.
     pub recipients: Vec<JournalRecipient>,
+    /// `spam`: whether Google's filter took it for spam (`X-Gm-Spam`), where it says so.
+    pub spam: Option<bool>,
+    /// `phishy`: whether Google's filter took it for phishing (`X-Gm-Phishy`), where it says so.
+    pub phishy: Option<bool>,
     /// `decrypted`: `true` where the report carries a rights-protected original and its readable copy. The copy is the
     /// one on top.
     pub decrypted: bool,

@@ -4,7 +4,7 @@
 
 use super::anomaly::Flag;
 use super::encoded_word;
-use super::header::{Fields, unfold};
+use super::header::{Field, Fields, unfold};
 use super::parameter::{Note, Parameterized};
 use super::pkcs7;
 use super::survey::Data;
@@ -26,8 +26,8 @@ pub(super) struct Declared {
     pub(super) nature: Nature,
     /// Whether there is a Content-Type.
     pub(super) typed: bool,
-    /// What was found; in no order, some perhaps twice.
-    pub(super) flags: Vec<Flag>,
+    /// What was found, and where in the block the field is; in no order, some perhaps twice.
+    pub(super) flags: Vec<(Flag, usize)>,
     /// Fields that are there again: each flag once.
     pub(super) repeated: Vec<Repeated>,
 }
@@ -69,6 +69,7 @@ impl Declared {
         let mut repeated = Vec::new();
         let [content_type, disposition, encodings] = conflicts(fields, &mut repeated);
         let typed = content_type.is_some();
+        let [type_at, disposition_at] = [content_type, disposition].map(|field| field.map_or(0, |field| field.at));
         let mut parse = |value: &[u8]| {
             // `Content-Type:: a/b`: the second colon is flagged with the header and read over here.
             let value = value.trim_ascii_start();
@@ -76,26 +77,20 @@ impl Declared {
             Parameterized::parse(unfold(value, &mut unfolded))
         };
         let content_type = match content_type {
-            Some(value) => parse(value),
+            Some(field) => parse(field.value),
             None if place == Place::InDigest => Parameterized::parse(b"message/rfc822"),
             None => Parameterized::parse(b"text/plain; charset=us-ascii"),
         };
-        let disposition = disposition.map(parse);
-        for parameterized in std::iter::once(&content_type).chain(&disposition) {
-            flags.extend(
-                parameterized
-                    .notes()
-                    .iter()
-                    .filter_map(|note| flag_of(note, parameterized)),
-            );
+        let disposition = disposition.map(|field| parse(field.value));
+        for (value, at) in [(Some(&content_type), type_at), (disposition.as_ref(), disposition_at)] {
+            let Some(value) = value else { continue };
+            let noted = value.notes().iter().filter_map(|note| flag_of(note, value));
+            let quoted = has_apostrophes(value).then_some(Flag::ParameterQuote);
+            flags.extend(noted.chain(quoted).map(|flag| (flag, at)));
         }
-        flags.extend(pkcs7::protection(&content_type));
-        if std::iter::once(&content_type).chain(&disposition).any(has_apostrophes) {
-            flags.push(Flag::ParameterQuote);
-        }
-        if typed && !content_type.value.contains('/') {
-            flags.push(Flag::TypeMalformed);
-        }
+        let protection = pkcs7::protection(&content_type);
+        let malformed = (typed && !content_type.value.contains('/')).then_some(Flag::TypeMalformed);
+        flags.extend(protection.into_iter().chain(malformed).map(|flag| (flag, type_at)));
         let charset = content_type.charset().or(charset);
         let names = [
             disposition.as_ref().and_then(|value| value.text("filename", charset)),
@@ -104,10 +99,12 @@ impl Declared {
         if let [Some(filename), Some(name)] = names
             && filename != name
         {
-            flags.push(Flag::ConflictFilename);
+            flags.push((Flag::ConflictFilename, disposition_at));
         }
         let (encoding, data) = encoding(encodings, fields, &mut flags);
-        let nature = nature(&content_type, disposition.as_ref(), &mut flags);
+        let nature = nature(&content_type, disposition.as_ref(), &mut |flag| {
+            flags.push((flag, type_at));
+        });
         Declared {
             content_type,
             disposition,
@@ -158,6 +155,7 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
             "charset" => Flag::ConflictCharset,
             "name" => Flag::ConflictName,
             "filename" => Flag::ConflictFilename,
+            "start" => Flag::ConflictStart,
             _ => Flag::ConflictParameter,
         },
         Note::Limit => Flag::LimitHeader,
@@ -167,8 +165,8 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
 /// The first Content-Type, Content-Disposition and Content-Transfer-Encoding; and those that are there again of these and
 /// of the fields that RFC 5322, section 3.6 allows once. It is a conflict where people or programs go by the field and the
 /// values differ.
-fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<Repeated>) -> [Option<&'b [u8]>; 3] {
-    let mut first: [Option<&[u8]>; 14] = [None; 14];
+fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<Repeated>) -> [Option<Field<'b>>; 3] {
+    let mut first: [Option<Field<'_>>; 14] = [None; 14];
     for field in fields {
         let Some((position, flag)) = once(field.name) else {
             continue;
@@ -177,10 +175,10 @@ fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<Repeated>) -> [Option<&'
             continue;
         };
         let Some(first) = first else {
-            *first = Some(field.value);
+            *first = Some(field);
             continue;
         };
-        let same = first.trim_ascii() == field.value.trim_ascii();
+        let same = first.value.trim_ascii() == field.value.trim_ascii();
         let flag = if same { Flag::HeaderRepeated } else { flag };
         match repeated.iter_mut().find(|known| known.flag == flag) {
             Some(known) => known.count = known.count.saturating_add(1),
@@ -222,52 +220,55 @@ fn once(name: &[u8]) -> Option<(usize, Flag)> {
 
 /// The first Content-Transfer-Encoding that is one; else the first from which one can be made out. `first` is the first
 /// field, which in ordinary mail is the only one.
-fn encoding(first: Option<&[u8]>, fields: Fields<'_>, flags: &mut Vec<Flag>) -> (Encoding, Data) {
+fn encoding(first: Option<Field<'_>>, fields: Fields<'_>, flags: &mut Vec<(Flag, usize)>) -> (Encoding, Data) {
     let Some(first) = first else {
         return (Encoding::Identity, Data::SevenBit);
     };
-    let said = |value: &&[u8]| !value.trim_ascii().is_empty();
+    let said = |field: &Field<'_>| !field.value.trim_ascii().is_empty();
     let others = || {
         let named = fields.into_iter().filter(|field| field.is("content-transfer-encoding"));
-        named.map(|field| field.value).filter(said)
+        named.filter(said)
     };
-    let parse = |value| Some((Encoding::parse(value)?, value));
-    let exact = Some(first).filter(said).and_then(parse);
-    if let Some((encoding, value)) = exact.or_else(|| others().find_map(parse)) {
+    let is_one = |field: &Field<'_>| Encoding::parse(field.value).is_some();
+    let exact = Some(first)
+        .filter(said)
+        .filter(is_one)
+        .or_else(|| others().find(is_one));
+    if let Some((encoding, field)) = exact.and_then(|field| Some((Encoding::parse(field.value)?, field))) {
         if matches!(encoding, Encoding::Uuencode | Encoding::Yenc) {
-            flags.push(Flag::EmbeddedEncoding);
+            flags.push((Flag::EmbeddedEncoding, field.at));
         }
-        return (encoding, Data::of(encoding, value));
+        return (encoding, Data::of(encoding, field.value));
     }
-    let Some(value) = others().next() else {
+    let Some(Field { value, at, .. }) = others().next() else {
         return (Encoding::Identity, Data::SevenBit);
     };
-    flags.push(Flag::TransferUnknown);
+    flags.push((Flag::TransferUnknown, at));
     if value.contains(&b'(') {
-        flags.push(Flag::ValueComment);
+        flags.push((Flag::ValueComment, at));
     }
     if value.trim_ascii().contains(&b'\n') {
-        flags.push(Flag::TransferSplit);
+        flags.push((Flag::TransferSplit, at));
     }
     let mut unfolded = Vec::new();
     let mut text = String::new();
     encoded_word::decode(unfold(value, &mut unfolded), None, &mut text);
     if text.to_ascii_lowercase().contains("binhex") {
-        flags.push(Flag::EmbeddedEncoding);
+        flags.push((Flag::EmbeddedEncoding, at));
     }
     (Encoding::make_out(&text), Data::EightBit)
 }
 
-fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, flags: &mut Vec<Flag>) -> Nature {
+fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, found: &mut dyn FnMut(Flag)) -> Nature {
     let value = content_type.value.as_str();
     let boundary = content_type
         .parameter("boundary")
         .filter(|boundary| !boundary.is_empty());
     if value.starts_with("multipart/") {
         match boundary {
-            Some(boundary) if is_odd(boundary) => flags.push(Flag::BoundaryOdd),
+            Some(boundary) if is_odd(boundary) => found(Flag::BoundaryOdd),
             Some(_) => {}
-            None => flags.push(Flag::MultipartNoBoundary),
+            None => found(Flag::MultipartNoBoundary),
         }
         // No line that could have it is a boundary line.
         let boundary = boundary.filter(|boundary| boundary.len().saturating_add(2) <= limits::BOUNDARY_LINE);
@@ -276,16 +277,16 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fla
     match value {
         // `message/news` (RFC 5537, 4.2) is obsolete, but for readers that know it still a mail.
         "message/rfc822" | "message/global" | "message/news" => return Nature::Message,
-        "message/partial" => flags.push(Flag::MessagePartial),
-        "message/external-body" => flags.push(Flag::ExternalBody),
-        "application/mac-binhex40" | "application/mac-binhex" => flags.push(Flag::EmbeddedEncoding),
+        "message/partial" => found(Flag::MessagePartial),
+        "message/external-body" => found(Flag::ExternalBody),
+        "application/mac-binhex40" | "application/mac-binhex" => found(Flag::EmbeddedEncoding),
         _ => {}
     }
     if pkcs7::announced(content_type, disposition) {
         return Nature::Cms;
     }
     let Some(boundary) = boundary else { return Nature::Leaf };
-    flags.push(Flag::BoundaryElsewhere);
+    found(Flag::BoundaryElsewhere);
     if is_known(value) || boundary.len().saturating_add(2) > limits::BOUNDARY_LINE {
         Nature::Leaf
     } else {

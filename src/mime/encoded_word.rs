@@ -91,6 +91,18 @@ fn bit(note: Note) -> u16 {
 /// Raw 8-bit text is read by [`decode_header_bytes`] with `part_charset`. No control character but TAB comes out: those
 /// that end or separate lines become a space, others U+FFFD. The output is at most three times `value`, plus a little.
 pub fn decode(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) -> Notes {
+    decode_and(push_without_controls, value, part_charset, output)
+}
+
+/// As [`decode`], but control characters come out as they are.
+pub fn decode_with_controls(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) -> Notes {
+    decode_and(push_with_controls, value, part_charset, output)
+}
+
+/// Appends a text, and tells whether a control character is in it.
+type Push = fn(&str, &mut String) -> bool;
+
+fn decode_and(push: Push, value: &[u8], part_charset: Option<&[u8]>, output: &mut String) -> Notes {
     let has_word = has_word_mark(value);
     if !has_word
         && is_plain(value)
@@ -102,6 +114,7 @@ pub fn decode(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) ->
     let start = output.len();
     let mut decoding = Decoding {
         part_charset,
+        push,
         output,
         notes: Notes::default(),
         run: None,
@@ -122,6 +135,7 @@ pub fn decode(value: &[u8], part_charset: Option<&[u8]>, output: &mut String) ->
 /// Turns the pieces of one value into text.
 struct Decoding<'a> {
     part_charset: Option<&'a [u8]>,
+    push: Push,
     output: &'a mut String,
     notes: Notes,
     run: Option<Run>,
@@ -173,7 +187,7 @@ impl Decoding<'_> {
         }
         let mut decoded = String::with_capacity(text.len());
         decode_header_bytes(text, self.part_charset, &mut decoded);
-        if push_without_controls(&decoded, self.output) {
+        if (self.push)(&decoded, self.output) {
             self.notes.add(Note::RawControl);
         }
         let mut bytes = text.iter();
@@ -247,7 +261,7 @@ impl Decoding<'_> {
         if decoder.replaced() {
             self.notes.add(Note::Replaced);
         }
-        if push_without_controls(&text, self.output) {
+        if (self.push)(&text, self.output) {
             self.notes.add(Note::YieldsControl);
         }
     }
@@ -290,6 +304,11 @@ pub(super) fn push_without_controls(text: &str, output: &mut String) -> bool {
         }
     }
     found
+}
+
+fn push_with_controls(text: &str, output: &mut String) -> bool {
+    output.push_str(text);
+    text.contains(|character: char| character.is_ascii_control() && character != '\t')
 }
 
 fn turns_direction(character: char) -> bool {

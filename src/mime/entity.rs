@@ -22,7 +22,7 @@ use super::header::{ordinary_lines, split_line};
 use super::layer::{Content, Layer, Multipart, Source, State, Watch};
 use super::pkcs7::Outcome;
 use super::survey::Rules;
-use super::{Kind, Visitor};
+use super::{Finding, Kind, Visitor};
 use crate::limits;
 
 /// Reads one mail. `feed` as its bytes come, then `finish`.
@@ -209,10 +209,18 @@ impl<V: Visitor> Machine<V> {
         if matches!(line, b"\n" | b"\r\n") {
             self.header_ends(level, layer, line);
         } else if let Some((position, found)) = layer.delimiter(line) {
-            if !layer.header.is_empty() {
-                self.find(Flag::BoundaryInsideHeaders, layer.header_offset);
-            }
+            let (inside, offset) = (!layer.header.is_empty(), layer.header_offset);
+            // A part takes its number when its header ends.
+            let depth = self.path.len().saturating_add(usize::from(!layer.root));
             self.header_ends(level, layer, b"");
+            if inside {
+                self.visitor.finding(Finding {
+                    flag: Flag::BoundaryInsideHeaders,
+                    path: self.path.get(..depth).unwrap_or(&self.path),
+                    offset,
+                    count: 1,
+                });
+            }
             self.delimited(level, layer, position, found, line);
         } else {
             layer.keep_header(line);

@@ -50,7 +50,7 @@ pub mod yenc;
 
 use anomaly::Flag;
 use embedded::Enclosed;
-use header::Fields;
+use header::{Field, Fields};
 use parameter::Parameterized;
 
 /// Is told what a mail consists of, in the order of its bytes. Calls nest: every `begin` has its `end`.
@@ -158,9 +158,23 @@ pub struct Entity<'e> {
     pub disposition: Option<&'e Parameterized>,
     /// Where its header begins in the mail; for what was encoded, where the outermost encoded entity's header does.
     pub offset: u64,
+    /// Whether its header stands in the mail as it is, so that a place in it is one in the mail.
+    pub verbatim: bool,
 }
 
 impl Entity<'_> {
+    /// Where one of its fields begins in the mail.
+    pub fn offset_of(&self, field: &Field<'_>) -> u64 {
+        let at = if self.verbatim { field.at } else { 0 };
+        self.offset.saturating_add(u64::try_from(at).unwrap_or_default())
+    }
+
+    /// Where its first field called `name` (in lower case) begins in the mail; its header, if it has none.
+    pub fn offset_of_first(&self, name: &str) -> u64 {
+        let field = self.fields.into_iter().find(|field| field.is(name));
+        field.map_or(self.offset, |field| self.offset_of(&field))
+    }
+
     /// Where its header is, as IMAP numbers it: the header of a mail belongs to the mail, not to its only body.
     pub fn header_path(&self) -> &[u32] {
         match self.path {

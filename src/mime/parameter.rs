@@ -119,6 +119,11 @@ impl Parameterized {
         self.parameters.get(name)?.text(charset)
     }
 
+    /// The text of a parameter as [`Parameterized::text`] reads it, with its control characters.
+    pub fn raw_text(&self, name: &str, charset: Option<&[u8]>) -> Option<String> {
+        self.parameters.get(name)?.raw_text(charset)
+    }
+
     /// The `charset` parameter, unless it is the default, which says nothing of 8-bit bytes.
     pub fn charset(&self) -> Option<&[u8]> {
         let charset = self.parameter("charset")?;

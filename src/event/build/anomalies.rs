@@ -7,8 +7,9 @@ use crate::mime::anomaly::{Flag, Severity};
 #[derive(Debug, Default)]
 pub(super) struct Anomalies {
     entries: Vec<Entry>,
-    /// Whether there were more than the limit.
+    /// How many more there were than the limit, and where the first of them is.
     more: u64,
+    more_from: u64,
 }
 
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Anomalies {
         self.add_all(flag, path, offset, 1);
     }
 
-    /// Adds `count` occurrences, of which the first is at `offset`.
+    /// Adds `count` occurrences, of which the first is at `offset`. What is read late may stand before what was read early.
     pub(super) fn add_all(&mut self, flag: Flag, path: &[u32], offset: u64, count: u64) {
         if let Some(entry) = self
             .entries
@@ -32,6 +33,7 @@ impl Anomalies {
             .find(|entry| entry.flag == flag && entry.path == path)
         {
             entry.count = entry.count.saturating_add(count);
+            entry.offset = entry.offset.min(offset);
         } else if self.entries.len().saturating_add(1) < limits::ANOMALIES {
             self.entries.push(Entry {
                 flag,
@@ -40,6 +42,9 @@ impl Anomalies {
                 count,
             });
         } else {
+            if self.more == 0 {
+                self.more_from = offset;
+            }
             self.more = self.more.saturating_add(1);
             self.make_room(Entry {
                 flag,
@@ -73,16 +78,22 @@ impl Anomalies {
             self.entries.push(Entry {
                 flag: Flag::LimitAnomalies,
                 path: Vec::new(),
-                offset: 0,
+                offset: self.more_from,
                 count: self.more,
             });
         }
-        self.entries.into_iter().map(Entry::shown).collect()
+        self.entries.iter().map(Entry::shown).collect()
+    }
+
+    /// Those of the part at `path` and of all in it.
+    pub(super) fn within(&self, path: &[u32]) -> Vec<Anomaly> {
+        let within = self.entries.iter().filter(|entry| entry.path.starts_with(path));
+        within.map(Entry::shown).collect()
     }
 }
 
 impl Entry {
-    fn shown(self) -> Anomaly {
+    fn shown(&self) -> Anomaly {
         let numbers: Vec<String> = self.path.iter().map(u32::to_string).collect();
         Anomaly {
             flag: self.flag.name().to_owned(),

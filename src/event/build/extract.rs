@@ -20,32 +20,33 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes what was found in the leaf at `path`. There is `room` for so many parts; `charset` is for raw 8-bit names.
+    /// Takes what was found in `leaf`. There is `room` for so many parts; `charset` is for raw 8-bit names.
     pub(super) fn take(
         &mut self,
         found: Enclosed<'_>,
-        path: &[u32],
+        leaf: &Leaf,
         room: usize,
         charset: Option<&[u8]>,
         budget: &mut Budget,
         anomalies: &mut Anomalies,
     ) {
+        let (path, offset) = (leaf.path(), leaf.offset());
         match found {
-            Enclosed::Begin(_) if self.whole.len() >= room => anomalies.add(Flag::LimitParts, &[], 0),
+            Enclosed::Begin(_) if self.whole.len() >= room => anomalies.add(Flag::LimitParts, &[], offset),
             Enclosed::Begin(body) => {
                 let (headers, decoder) = body_headers(body);
-                self.under_way = Some(Leaf::new(headers, path, decoder, true, budget));
+                self.under_way = Some(Leaf::new(headers, path, offset, decoder, true, budget));
             }
             Enclosed::Name(name) => {
                 if let Some(file) = &mut self.under_way {
                     let mut text = String::new();
-                    encoded_word::decode(name, charset, &mut text);
+                    encoded_word::decode_with_controls(name, charset, &mut text);
                     let name = FileName::of(text);
                     if name.cut {
-                        anomalies.add(Flag::LimitHeader, path, 0);
+                        anomalies.add(Flag::LimitHeader, path, offset);
                     }
                     if name.bidi {
-                        anomalies.add(Flag::BidiControl, path, 0);
+                        anomalies.add(Flag::BidiControl, path, offset);
                     }
                     file.set_name(name);
                 }

@@ -21,12 +21,18 @@ pub(in crate::event) struct FileName {
 impl FileName {
     /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3). `charset` is for raw 8-bit bytes.
     pub(in crate::event) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
-        let disposition = entity.disposition.and_then(|value| value.text("filename", charset));
-        let name = disposition.or_else(|| entity.content_type.text("name", charset));
+        let disposition = entity.disposition.and_then(|value| value.raw_text("filename", charset));
+        let name = disposition.or_else(|| entity.content_type.raw_text("name", charset));
         name.map(FileName::of).unwrap_or_default()
     }
 
-    /// From a decoded name.
+    /// The field that it is read from, if there is one.
+    pub(in crate::event) fn field(entity: &Entity<'_>) -> &'static str {
+        let disposed = entity.disposition.and_then(|value| value.parameter("filename"));
+        disposed.map_or("content-type", |_| "content-disposition")
+    }
+
+    /// From a decoded name, with its control characters.
     pub(in crate::event) fn of(decoded: String) -> FileName {
         let mut raw = decoded;
         let excess = raw.len().saturating_sub(limits::FILE_NAME);

@@ -11,6 +11,8 @@ use crate::mime::charset::TextDecoder;
 pub(super) struct Leaf {
     part: Part,
     path: Vec<u32>,
+    /// Of the part's header, in the mail.
+    offset: u64,
     size: u64,
     hasher: Hasher,
     /// Of text parts.
@@ -27,6 +29,7 @@ impl Leaf {
     pub(super) fn new(
         headers: Headers,
         path: &[u32],
+        offset: u64,
         decoder: Option<TextDecoder>,
         attachment: bool,
         budget: &Budget,
@@ -41,6 +44,7 @@ impl Leaf {
                 ..Part::default()
             },
             path: path.to_vec(),
+            offset,
             size: 0,
             hasher: Hasher::default(),
             decoder,
@@ -57,6 +61,10 @@ impl Leaf {
 
     pub(super) fn path(&self) -> &[u32] {
         &self.path
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Its bytes will not be `content`.
@@ -98,10 +106,10 @@ impl Leaf {
     pub(super) fn finish(mut self, budget: &mut Budget, anomalies: &mut Anomalies) -> Part {
         self.text(budget, TextDecoder::finish);
         if self.decoder.as_ref().is_some_and(TextDecoder::replaced) {
-            anomalies.add(Flag::ReplacementCharacters, &self.path, 0);
+            anomalies.add(Flag::ReplacementCharacters, &self.path, self.offset);
         }
         if self.text_cut {
-            anomalies.add(Flag::LimitText, &self.path, 0);
+            anomalies.add(Flag::LimitText, &self.path, self.offset);
         }
         // What it encloses has ended before it, and has taken its share.
         if !budget.allows_content(self.size) {

@@ -284,6 +284,102 @@ fn a_mail_in_a_mail_has_the_same_shape() {
 }
 
 #[test]
+fn a_mail_in_a_mail_has_the_anomalies_of_its_own_and_the_outermost_all_of_them() {
+    let event = build(
+        "Subject: caf\u{e9}\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\n!!!!\n\
+         --b\nContent-Type: message/rfc822\n\nSubject: caf\u{e9}\nContent-Type: multipart/mixed; boundary=c\n\n\
+         --c\nContent-Transfer-Encoding: base64\n\n!!!!\n--c\nContent-Type: message/rfc822\n\n\
+         Subject: caf\u{e9}\n\nx\n--c--\n--b\nX: caf\u{e9}\n\nx\n--b--\n",
+    );
+    let named = |anomalies: &[super::super::Anomaly]| -> Vec<String> {
+        let one = |anomaly: &super::super::Anomaly| format!("{} {}", anomaly.flag, anomaly.part);
+        anomalies.iter().map(one).collect()
+    };
+    let inner = event.message.parts[1].message.as_ref().unwrap();
+    let innermost = inner.parts[1].message.as_ref().unwrap();
+    let own = [
+        "raw_8bit_header 2",
+        "b64_junk 2.1",
+        "b64_bad_padding 2.1",
+        "raw_8bit_header 2.2",
+    ]
+    .map(|name| name.replace("padding", "pad"));
+    let found = named(&inner.anomalies);
+    assert!(
+        found.iter().all(|name| own.contains(name)) && found.contains(&own[1]),
+        "{found:?}"
+    );
+    assert_eq!(named(&innermost.anomalies), ["raw_8bit_header 2.2"]);
+    let all = named(&event.message.anomalies);
+    for name in found
+        .iter()
+        .map(String::as_str)
+        .chain(["raw_8bit_header ", "b64_junk 1", "raw_8bit_header 3"])
+    {
+        assert!(all.iter().any(|found| found == name), "{name}: {all:?}");
+    }
+    assert_eq!(event.message.parts[1].message.as_ref().unwrap().anomalies[0].offset, {
+        let before = "Subject: caf\u{e9}\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\n!!!!\n\
+         --b\nContent-Type: message/rfc822\n\n";
+        before.len() as u64
+    });
+}
+
+#[test]
+fn headers_of_multiparts_take_no_room_from_those_that_are_shown_and_are_flagged() {
+    let inner = format!(
+        "--b\nContent-Type: multipart/mixed; boundary=c\nX-Long: {}\nX: \u{e9}\n\n--c\n\nx\n--c--\n",
+        "y".repeat(200_000)
+    );
+    let last = "--b\nX-Last: z\n\nx\n--b--\n";
+    let mail = format!("Content-Type: multipart/mixed; boundary=b\n\n{}{last}", inner.repeat(4));
+    let event = build_with(&settings(), arrival(1), mail.as_bytes());
+    assert_eq!(event.message.parts[4].headers.first("x-last"), Some("z"));
+    let found: Vec<_> = event
+        .message
+        .anomalies
+        .iter()
+        .map(|anomaly| (anomaly.flag.as_str(), anomaly.part.as_str()))
+        .collect();
+    let expected: Vec<_> = ["1", "2", "3", "4"]
+        .into_iter()
+        .flat_map(|part| [("line_over_998", part), ("raw_8bit_header", part)])
+        .collect();
+    assert_eq!(found, expected);
+    // Without a boundary its header is that of its only leaf, and is looked at once.
+    let mail =
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/mixed\nX: \u{e9}\n\nx\n--b--\n";
+    let event = build_with(&settings(), arrival(1), mail.as_bytes());
+    let raw = event
+        .message
+        .anomalies
+        .iter()
+        .find(|anomaly| anomaly.flag == "raw_8bit_header");
+    assert_eq!(raw.unwrap().count, 1);
+}
+
+#[test]
+fn of_a_name_with_control_characters_the_raw_form_keeps_them() {
+    for (field, name, raw) in [
+        ("filename*=utf-8''a%0D%0Ab%00.exe", "ab.exe", "a\r\nb\0.exe"),
+        ("filename=\"a\u{1}b.exe\"", "ab.exe", "a\u{1}b.exe"),
+        ("filename=\"=?utf-8?Q?a=0Ab=07.exe?=\"", "ab.exe", "a\nb\u{7}.exe"),
+        ("filename*0*=utf-8''a%7F; filename*1=.exe", "a.exe", "a\u{7f}.exe"),
+    ] {
+        let event = build(&format!("Content-Disposition: attachment; {field}\n\nx\n"));
+        let part = &event.message.parts[0];
+        assert_eq!(
+            (part.filename.as_deref(), part.filename_raw.as_deref()),
+            (Some(name), Some(raw))
+        );
+    }
+    let event = build("\nbegin 644 a\u{1}b.exe\n#0V%T\n`\nend\n");
+    let part = &event.message.parts[1];
+    let names = (part.filename.as_deref(), part.filename_raw.as_deref());
+    assert_eq!(names, (Some("ab.exe"), Some("a\u{1}b.exe")));
+}
+
+#[test]
 fn a_mail_cut_where_another_begins_keeps_its_headers_and_parts() {
     let event = build(
         "Subject: out\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: message/rfc822\n",

@@ -114,8 +114,9 @@ impl Envelope {
     }
 }
 
-/// What the header of a mail says that Google Workspace copied to another mailbox (the routing option that adds
-/// `X-Gm-Original-To`, the envelope recipient, to the copy). The sender is the final delivery's: Return-Path, RFC 5321, 4.4.
+/// What the header of a mail says that Google Workspace copied to another mailbox (the routing options that add
+/// `X-Gm-Original-To`, the envelope recipient, and `X-Gm-Spam` and `X-Gm-Phishy`, the verdicts of its filter, to the copy). The
+/// sender is the final delivery's: Return-Path, RFC 5321, 4.4.
 pub(super) fn google(headers: &Headers, mut flag: impl FnMut(Flag)) -> Option<Journal> {
     let mut envelope = Envelope::default();
     headers.first("x-gm-original-to")?;
@@ -124,6 +125,7 @@ pub(super) fn google(headers: &Headers, mut flag: impl FnMut(Flag)) -> Option<Jo
             flag(Flag::JournalOtherLine);
         }
     }
+    let [spam, phishy] = ["x-gm-spam", "x-gm-phishy"].map(|name| verdict(headers.all(name), &mut flag));
     envelope.flags.into_iter().for_each(flag);
     Some(Journal {
         kind: JournalKind::Google,
@@ -132,9 +134,28 @@ pub(super) fn google(headers: &Headers, mut flag: impl FnMut(Flag)) -> Option<Jo
         subject: None,
         message_id: headers.first("message-id").map(str::to_owned),
         recipients: envelope.recipients,
+        spam,
+        phishy,
         decrypted: false,
         report: None,
     })
+}
+
+/// `1` or `0`. A sender who writes such a field does not turn Google's: of two the worse one counts, and they are flagged.
+fn verdict<'v>(values: impl Iterator<Item = &'v str>, flag: &mut impl FnMut(Flag)) -> Option<bool> {
+    let mut verdict: Option<bool> = None;
+    for value in values {
+        let said = match value.trim() {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        };
+        if said.is_none() || verdict.is_some() {
+            flag(Flag::JournalOtherLine);
+        }
+        verdict = verdict.max(said);
+    }
+    verdict
 }
 
 /// Keeps the first value; false for a further one.

@@ -428,6 +428,19 @@ fn google_says_the_envelope_in_the_header() {
     assert_eq!(message("X-Google-Original-From: a@x\n\nbody\n").journal, None);
     let odd = message("X-Gm-Original-To: not an address\n\nbody\n");
     assert_eq!(flags(&odd), [("journal_other_line", 1)]);
+    assert_eq!((journal.spam, journal.phishy), (None, None));
+    for (verdicts, spam, phishy, twice) in [
+        ("X-Gm-Spam: 0\nX-Gm-Phishy: 1\n", Some(false), Some(true), 0),
+        ("X-Gm-Spam: 1\n", Some(true), None, 0),
+        ("X-Gm-Spam: 1\nX-Gm-Spam: 0\n", Some(true), None, 1),
+        ("X-Gm-Phishy: 0\nX-Gm-Phishy: 1\n", None, Some(true), 1),
+        ("X-Gm-Phishy: no\n", None, None, 1),
+    ] {
+        let found = message(&format!("{header}{verdicts}\nbody\n"));
+        let journal = found.journal.as_ref().unwrap();
+        assert_eq!((journal.spam, journal.phishy), (spam, phishy), "{verdicts}");
+        assert_eq!(flags(&found), [("journal_other_line", 1)][..twice], "{verdicts}");
+    }
     // A report that came by way of Google is Exchange's.
     let both = report(&format!("{MARK}X-Gm-Original-To: j@x\n"), ENVELOPE, &[ORIGINAL]);
     assert_eq!(message(&both).journal.unwrap().kind, JournalKind::Exchange);

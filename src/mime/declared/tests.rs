@@ -8,7 +8,13 @@ fn read(block: &str) -> (Declared, Vec<&'static str>) {
     let outline = Outline::new(block, &mut None);
     let declared = Declared::read(outline.fields(block), Place::Ordinary, None);
     let repeated = declared.repeated.iter().map(|repeated| &repeated.flag);
-    let mut flags: Vec<_> = declared.flags.iter().chain(repeated).map(|flag| flag.name()).collect();
+    let mut flags: Vec<_> = declared
+        .flags
+        .iter()
+        .map(|(flag, _)| flag)
+        .chain(repeated)
+        .map(|flag| flag.name())
+        .collect();
     flags.sort_unstable();
     flags.dedup();
     (declared, flags)
@@ -112,7 +118,7 @@ fn names_in_two_forms_are_compared_in_their_charset() {
         declared
             .flags
             .iter()
-            .any(|flag| flag.name() == "conflict_param:filename")
+            .any(|(flag, _)| flag.name() == "conflict_param:filename")
     };
     assert!(!koi8(b"filename=\xc6\xc1\xca\xcc", Some(b"koi8-r")));
     assert!(koi8(b"filename=\xc6\xc1\xca\xcd", Some(b"koi8-r")));

@@ -26,10 +26,8 @@ impl<V: Visitor> Machine<V> {
         let mut block = mem::take(&mut layer.header);
         let root = mem::replace(&mut layer.root, false);
         let offset = layer.header_offset;
-        if block.len() > limits::HEADER_BLOCK {
-            block.truncate(limits::HEADER_BLOCK);
-            self.find(Flag::LimitHeader, offset);
-        }
+        let cut = block.len() > limits::HEADER_BLOCK;
+        block.truncate(limits::HEADER_BLOCK);
         let place = match layer.open.last() {
             Some(Open {
                 content: Content::Multipart(Multipart { digest: true, .. }),
@@ -48,6 +46,9 @@ impl<V: Visitor> Machine<V> {
         };
         let body = block.split_off(end);
         let numbered = self.number(layer);
+        if cut {
+            self.find(Flag::LimitHeader, offset);
+        }
         if within.is_some() {
             self.find(Flag::BoundaryInsideHeaders, offset);
         }
@@ -73,14 +74,14 @@ impl<V: Visitor> Machine<V> {
             layer.survey.feed(blank);
         }
         self.report_survey(layer);
-        for flag in &declared.flags {
-            self.find(*flag, offset);
+        for (flag, at) in &declared.flags {
+            self.find(*flag, offset_of(*at));
         }
         for repeated in &declared.repeated {
             self.find_all(repeated.flag, offset_of(repeated.at), repeated.count);
         }
         if !body.is_empty() {
-            self.find(Flag::HeaderNoSeparator, offset);
+            self.find(Flag::HeaderNoSeparator, offset_of(block.len()));
         }
         let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
         self.begin(level, layer, root, numbered, outline.fields(&block), declared);
@@ -129,6 +130,7 @@ impl<V: Visitor> Machine<V> {
             content_type: &content_type,
             disposition,
             offset,
+            verbatim: layer.outermost() && !self.counted,
         };
         self.visitor.begin(&entity);
         let rules = match content {
@@ -194,6 +196,7 @@ impl<V: Visitor> Machine<V> {
             content_type,
             disposition: None,
             offset: layer.header_offset,
+            verbatim: layer.outermost() && !self.counted,
         });
         self.begun = self.begun.saturating_add(1);
         layer.open.push(Open {

@@ -98,7 +98,7 @@ impl<V: Visitor> Machine<V> {
             Watch::FirstOfEncoded | Watch::FirstOfUntyped if blank => layer.watch = watch,
             Watch::FirstOfEncoded => self.first_of_encoded(layer, line),
             Watch::FirstOfUntyped if line.starts_with(b"--") => layer.watch = Watch::SecondOfUntyped,
-            Watch::SecondOfUntyped if begins_like_field(line) => self.find(Flag::MimeWithoutType, 0),
+            Watch::SecondOfUntyped if begins_like_field(line) => self.find(Flag::MimeWithoutType, layer.header_offset),
             _ => {}
         }
         if layer.watch == Watch::Nothing && layer.before_first_part() {

@@ -170,6 +170,14 @@ impl Parameter {
 
     /// The value as text; RFC 2231's forms win. `raw_charset` is for 8-bit bytes that nothing else explains.
     pub fn text(&self, raw_charset: Option<&[u8]>) -> Option<String> {
+        let raw = self.raw_text(raw_charset)?;
+        let mut text = String::with_capacity(raw.len());
+        push_without_controls(&raw, &mut text);
+        Some(text)
+    }
+
+    /// The same with its control characters.
+    pub fn raw_text(&self, raw_charset: Option<&[u8]>) -> Option<String> {
         match &self.assembled {
             Some(assembled) => Some(assembled.text(raw_charset)),
             None => self.plain.as_deref().map(|plain| header_text(plain, raw_charset)),
@@ -187,18 +195,16 @@ impl Assembled {
             return header_text(&self.bytes, raw_charset);
         };
         let mut decoder = TextDecoder::of(Charset::from_label(charset).unwrap_or(Charset::Guess));
-        let mut raw = String::with_capacity(self.bytes.len());
-        decoder.feed(&self.bytes, &mut raw);
-        decoder.finish(&mut raw);
-        let mut text = String::with_capacity(raw.len());
-        push_without_controls(&raw, &mut text);
+        let mut text = String::with_capacity(self.bytes.len());
+        decoder.feed(&self.bytes, &mut text);
+        decoder.finish(&mut text);
         text
     }
 }
 
 fn header_text(value: &[u8], raw_charset: Option<&[u8]>) -> String {
     let mut text = String::with_capacity(value.len());
-    encoded_word::decode(value, raw_charset, &mut text);
+    encoded_word::decode_with_controls(value, raw_charset, &mut text);
     text
 }
 

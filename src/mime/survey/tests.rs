@@ -223,7 +223,7 @@ fn a_body_without_a_blank_line_before_it_is_looked_at_once() {
     assert_findings(
         "Subject: x\r\nno field\r\nat all\r\nb\nc\0\r\n",
         &[
-            "hdr_no_separator [] 0 x1",
+            "hdr_no_separator [] 12 x1",
             "mixed_eol [1] 31 x1",
             "nul_in_body [1] 33 x1",
         ],
