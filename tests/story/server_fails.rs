@@ -1,5 +1,6 @@
 //! The IMAP server fails: connections break, answers are strange, the mailbox changes under us.
 
+use crate::support::receiver::sha256;
 use crate::support::{imap_server, receiver};
 use crate::{ServerFault, Stage, ends_well, mail};
 
@@ -23,6 +24,26 @@ fn matrix_14_a_disconnect_inside_a_literal_costs_nothing_but_time() {
         );
         let event = &stage.receiver.record().events[10];
         assert_eq!(event.header("subject"), "mail 10");
+    }
+}
+
+#[test]
+fn matrix_14_a_literal_that_lies_about_its_length_never_makes_another_mail() {
+    for by in [1, 7, 2000, -1, -7, -200, 1 << 32] {
+        let stage = Stage::new();
+        let uids = stage.deliver(10);
+        stage.server.misbehave(ServerFault::LiteralLies { uid: 45, by });
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        collector.wait_for_line(&["trying again"]);
+        ends_well(collector);
+        for (number, uid) in uids.iter().enumerate() {
+            let record = stage.receiver.record();
+            let event = record.events.iter().find(|event| event.uid == u64::from(*uid)).unwrap();
+            let expected = sha256(&mail(u32::try_from(number).unwrap()));
+            assert_eq!(event.event["routing"]["sha256"], expected, "uid {uid}, {by} bytes");
+        }
+        assert_eq!(stage.server.record().faults_struck, 1);
     }
 }
 

@@ -7,6 +7,8 @@ use super::session::{Next, Session};
 
 /// Responses leave in pieces of about this many bytes.
 const PIECE: usize = 64 * 1024;
+/// More than 32 bits can count.
+const FOUR_GIB: i64 = 1 << 32;
 
 impl Session<'_> {
     pub(super) fn fetch(&mut self, command: &Command) -> Next {
@@ -141,8 +143,16 @@ impl Session<'_> {
             state.record.faults_struck += 1;
             Some(after)
         });
-        let announced = format!("BODY[] {{{}}}\r\n", mail.bytes.len());
-        self.out.extend_from_slice(announced.as_bytes());
+        let lie = self.state.change(|state| {
+            state.strike(true, |fault| match fault {
+                Fault::LiteralLies { uid, by } if *uid == mail.uid => Some(*by),
+                _ => None,
+            })
+        });
+        let length = i64::try_from(mail.bytes.len()).unwrap() + lie.unwrap_or_default();
+        self.out
+            .extend_from_slice(format!("BODY[] {{{length}}}\r\n").as_bytes());
+        let cut = cut.or_else(|| lie.filter(|by| *by >= FOUR_GIB).map(|_| mail.bytes.len()));
         let Some(after) = cut else {
             self.out.extend_from_slice(&mail.bytes);
             return Ok(true);

@@ -90,6 +90,9 @@ pub enum Fault {
     LoginUnavailable,
     /// Once: of the `body`th body from now (1 is the next), only `after` bytes are sent before the connection ends.
     DisconnectInsideLiteral { body: usize, after: usize },
+    /// Once: the literal of this mail's body is announced by so many bytes more or fewer than it has. Of 4 GiB more, the
+    /// connection ends where they would begin.
+    LiteralLies { uid: u32, by: i64 },
     /// The body of this mail is `NIL` and SEARCH does not find it, as after an EXPUNGE by another session.
     BodyNil { uid: u32 },
     /// Every FETCH of bodies that asks for this mail fails as a whole.
