@@ -4,7 +4,7 @@
 //! After every schedule, when everything is in order again: each mail at or after the start point is with the receiver, in
 //! the dead-letter file, or expunged (point 1); no checkpoint ever passed a mail that was none of these (point 2); a mail
 //! has the same event id however often it comes, and no other mail has it (point 6). Nothing is removed from the mailbox that
-//! the receiver does not have (point 7).
+//! the receiver does not have (point 7). An event names only attachments that the artifact store has acknowledged before it.
 //!
 //! `MODEL_SCHEDULES=100000 cargo test --release --test model` tries more of them; `MODEL_SEED=7` tries that one.
 #![allow(
@@ -23,6 +23,8 @@ mod process;
 mod receiver;
 #[path = "model/server.rs"]
 mod server;
+#[path = "model/store.rs"]
+mod store;
 #[path = "model/tally.rs"]
 mod tally;
 #[path = "model/world.rs"]

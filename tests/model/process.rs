@@ -13,10 +13,13 @@ use mailtap::mailbox::{Credentials, Mailbox};
 use mailtap::metrics::Counters;
 use mailtap::net::{Endpoint, Security};
 use mailtap::secret::Secret;
+use mailtap::sink::artifact::{self, Artifacts};
+use mailtap::sink::limacharlie::discovery;
 use mailtap::turns::Turns;
 
 use super::receiver::{Disk, Receiver};
 use super::server::Server;
+use super::store::Store;
 use super::world::{Process, World, jitter};
 
 /// Lives from start to start until nothing is left to happen.
@@ -45,6 +48,14 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
         world: Arc::clone(world),
         began,
     });
+    let settings = artifact::Settings {
+        oid: "oid".to_owned(),
+        ingest_key: Secret::new("key".to_owned()),
+        retention_days: None,
+        hostname: "model".to_owned(),
+        directory: discovery::address("oid").unwrap(),
+    };
+    let artifacts = Artifacts::new(settings, Arc::new(Store(Arc::clone(world))), Arc::clone(&clock));
     let truth = world.truth();
     Mailbox {
         imap: mailtap::imap::Settings {
@@ -64,7 +75,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
             max_body_size: 0,
             unwrap_journal: false,
             raw: None,
-            artifacts: None,
+            artifacts: truth.stores_attachments.then(|| truth.folder.clone()),
             hostname: String::new(),
             oid: String::new(),
         },
@@ -75,7 +86,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
             clock: Arc::clone(&clock),
         }),
         sink: Box::new(Receiver(Arc::clone(world))),
-        artifacts: None,
+        artifacts: truth.stores_attachments.then_some(artifacts),
         checkpoint: Box::new(Disk(Arc::clone(world))),
         dead_letters: DeadLetters::new(truth.dead_letter_file()),
         attempts: Attempts::new(truth.attempts_file()),

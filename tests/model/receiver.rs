@@ -12,7 +12,7 @@ use mailtap::sink::{Batch, DeliveryError, Sink};
 
 use super::world::{Fault, Process, World};
 
-/// Event id, UIDVALIDITY, UID and hash stand for the event: what the model must know of it.
+/// Event id, UIDVALIDITY, UID, hash and the names of artifacts stand for the event: what the model must know of it.
 pub struct Receiver(pub Arc<World>);
 
 impl Sink for Receiver {
@@ -25,6 +25,10 @@ impl Sink for Receiver {
         output.extend(uid_validity.to_be_bytes());
         output.extend(uid.to_be_bytes());
         output.extend(routing.sha256);
+        let named = mail.event.message.parts.iter().filter(|part| part.artifact);
+        for part in named {
+            output.extend(part.hashes.as_ref().expect("the name of an artifact").sha256);
+        }
     }
 
     fn letter<'e>(&self, encoded: &'e [u8]) -> Content<'e> {
@@ -68,8 +72,9 @@ impl Sink for Receiver {
         } else {
             events.len()
         };
-        for (id, name, sha256) in &events[..taken] {
-            truth.store(*id, *name, sha256);
+        for (id, name, hashes) in &events[..taken] {
+            let (sha256, artifacts) = hashes.split_at(32);
+            truth.store(*id, *name, sha256, artifacts);
         }
         truth.step();
         if some || truth.goes_wrong(Fault::AnswerLost) || truth.process == Process::Killed {

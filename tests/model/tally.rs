@@ -18,6 +18,7 @@ pub struct Tally {
     pub removed: usize,
     pub clock_set: usize,
     pub torn: usize,
+    pub artifacts: usize,
     pub faults: BTreeMap<Fault, usize>,
 }
 
@@ -33,6 +34,7 @@ impl Tally {
         self.removed += other.removed;
         self.clock_set += other.clock_set;
         self.torn += other.torn;
+        self.artifacts += other.artifacts;
         for (fault, times) in &other.faults {
             *self.faults.entry(*fault).or_default() += times;
         }
@@ -51,6 +53,7 @@ impl Tally {
             self.removed,
             self.clock_set,
             self.torn,
+            self.artifacts,
         ] {
             assert!(times > 0, "{self}");
         }
@@ -63,7 +66,7 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} mails, {} with the receiver, {} of them repeats, {} dead letters, 0 lost; {faults} faults, {} kills, {} \
-             changes of UIDVALIDITY, {} of the wall clock, {} torn files; {} removed after delivery",
+             changes of UIDVALIDITY, {} of the wall clock, {} torn files; {} removed after delivery, {} artifacts named",
             self.mails,
             self.stored,
             self.again,
@@ -72,7 +75,8 @@ impl fmt::Display for Tally {
             self.renumbered,
             self.clock_set,
             self.torn,
-            self.removed
+            self.removed,
+            self.artifacts
         )
     }
 }

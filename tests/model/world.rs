@@ -1,6 +1,6 @@
 //! What is true, whatever the program believes: mails, time, the disk, what is still to go wrong, and what the receiver has.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -97,10 +97,14 @@ pub enum Fault {
     // The disk.
     NotWritten,
     WrittenAndNotSaid,
+    // The artifact store.
+    StoreNotThere,
+    StoreTakesNothing,
+    StoreAnswerLost,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 17] = [
+    pub const ALL: [Fault; 20] = [
         Fault::NotThere,
         Fault::GreetsWithBye,
         Fault::LoginUnavailable,
@@ -118,6 +122,9 @@ impl Fault {
         Fault::RefusesBatch,
         Fault::NotWritten,
         Fault::WrittenAndNotSaid,
+        Fault::StoreNotThere,
+        Fault::StoreTakesNothing,
+        Fault::StoreAnswerLost,
     ];
 }
 
@@ -172,7 +179,10 @@ pub struct Truth {
     pub process: Process,
     pub from_zero: bool,
     pub after_delivery: Option<Action>,
+    pub stores_attachments: bool,
     pub disk: Option<Memory>,
+    /// What the artifact store has acknowledged.
+    pub artifacts: HashSet<[u8; 32]>,
     /// The process' other files live here.
     pub folder: PathBuf,
     /// They are as they were when it was killed.
@@ -226,7 +236,9 @@ impl World {
                 1 => Some(Action::Move(MailboxName::new("Collected"))),
                 _ => None,
             },
+            stores_attachments: random.once_in(5),
             disk: None,
+            artifacts: HashSet::new(),
             folder,
             files_at_death: Vec::new(),
             busy: Duration::ZERO,
@@ -293,12 +305,23 @@ fn schedule(random: &mut Random) -> VecDeque<Happening> {
     schedule
 }
 
-/// The bytes of a mail: its number, and what would be the server's own words if the program took them for such.
+/// The bytes of a mail: its number, what would be the server's own words if the program took them for such, and in every
+/// third an attachment.
 pub fn content(number: usize) -> Vec<u8> {
-    format!(
-        "Subject: mail {number}\r\n\r\n* BYE\r\nA3 OK done\r\n* 1 FETCH (UID {number} BODY[] {{3}}\r\nabc)\r\n* 9 EXISTS\r\n"
-    )
-    .into_bytes()
+    let text = format!("* BYE\r\nA3 OK done\r\n* 1 FETCH (UID {number} BODY[] {{3}}\r\nabc)\r\n* 9 EXISTS\r\n");
+    let mail = match attachment(number) {
+        None => format!("Subject: mail {number}\r\n\r\n{text}"),
+        Some(attachment) => format!(
+            "Subject: mail {number}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+             --b\r\n\r\n{text}--b\r\nContent-Disposition: attachment; filename=a\r\n\r\n{attachment}\r\n--b--\r\n"
+        ),
+    };
+    mail.into_bytes()
+}
+
+/// The same in several mails: it is stored once, or again.
+fn attachment(number: usize) -> Option<String> {
+    number.is_multiple_of(3).then(|| format!("attachment {}", number / 6))
 }
 
 impl Truth {
@@ -481,10 +504,26 @@ impl Truth {
     }
 
     /// The receiver has an event.
-    pub fn store(&mut self, id: EventId, name: (u32, u32), sha256: &[u8]) {
+    pub fn store(&mut self, id: EventId, name: (u32, u32), sha256: &[u8], artifacts: &[u8]) {
         let number = *self.names.get(&name).expect("a mail of the mailbox");
         let expected = Sha256::digest(content(number));
         assert_eq!(sha256, &expected[..], "seed {}: mail {number} is another", self.seed);
+        for artifact in artifacts.chunks(32) {
+            let expected: Option<[u8; 32]> = attachment(number).map(|text| Sha256::digest(text).into());
+            assert_eq!(
+                Some(artifact),
+                expected.as_ref().map(|hash| &hash[..]),
+                "seed {}",
+                self.seed
+            );
+            let there = self.artifacts.contains(artifact);
+            assert!(
+                there,
+                "seed {}: mail {number} names what the store does not have",
+                self.seed
+            );
+            self.tally.artifacts += 1;
+        }
         let before = self.ids.insert(id, name);
         assert!(
             before.is_none_or(|before| before == name),
