@@ -125,7 +125,8 @@ impl Life {
         let Some(rescan) = self.rescan.as_ref().filter(|rescan| rescan.since_ms.is_some()) else {
             return Ok(listed);
         };
-        let uids: Vec<u32> = listed.iter().map(|listed| listed.uid).collect();
+        let uids = listed.iter().map(|listed| listed.uid);
+        let uids: Vec<u32> = uids.filter(|uid| !self.frontier.has_seen(*uid)).collect();
         if uids.is_empty() {
             return Ok(listed);
         }

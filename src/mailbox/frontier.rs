@@ -26,7 +26,7 @@ pub struct Frontier {
     ahead: Vec<Range<u64>>,
     /// The highest UIDs that were listed.
     latest: BTreeSet<u32>,
-    /// What is below was listed, in part or whole, by another process.
+    /// What is below was listed by another process, or so long ago that it is not known which of it.
     foreign: u64,
     /// UIDNEXT when the mailbox was opened, until all of it is listed; and how many mails of it are not.
     reach: u64,
@@ -129,29 +129,22 @@ impl Frontier {
     /// Mails from [`Frontier::look_back`] on: gives those that are new, of which the first `usize` are late, which means
     /// that a mail with a higher UID was listed before them.
     pub fn listed_at_end(&mut self, listed: Vec<Listed>) -> (Vec<Listed>, usize) {
-        let fresh: Vec<Listed> = listed
-            .into_iter()
-            .filter(|listed| !self.latest.contains(&listed.uid))
-            .collect();
+        let fresh: Vec<Listed> = listed.into_iter().filter(|listed| !self.has_seen(listed.uid)).collect();
         let late = fresh.iter().filter(|listed| u64::from(listed.uid) < self.end).count();
         self.listed(&fresh);
         (fresh, late)
     }
 
-    /// Where a listing begins that sees what is new, and mails that became visible after later ones. Never below what was
-    /// listed in this process: older mails are none of our business.
+    /// Where a listing begins that sees what is new, and mails that became visible after later ones, be they the first of all.
+    /// Never below where this process began: older mails are none of our business.
     pub fn look_back(&self) -> u64 {
-        let first = self.latest.first().map_or(self.end, |uid| u64::from(*uid));
-        first.max(self.foreign).min(self.end)
+        self.foreign.min(self.end).max(1)
     }
 
     fn open(&mut self, listed: Listed) {
         self.open.insert(listed.uid, listed.size);
         self.unseen = self.unseen.saturating_sub(1);
-        self.latest.insert(listed.uid);
-        if self.latest.len() > limits::LOOK_BACK {
-            self.latest.pop_first();
-        }
+        self.was_listed(listed.uid);
         // A late mail in a run that was thought whole.
         if let Some((first, last)) = self.run_before(listed.uid.saturating_add(1))
             && last >= listed.uid
@@ -163,6 +156,15 @@ impl Frontier {
             if last > listed.uid {
                 self.done.insert(listed.uid.saturating_add(1), last);
             }
+        }
+    }
+
+    fn was_listed(&mut self, uid: u32) {
+        self.latest.insert(uid);
+        if self.latest.len() > limits::LOOK_BACK
+            && let Some(forgotten) = self.latest.pop_first()
+        {
+            self.foreign = self.foreign.max(behind(forgotten));
         }
     }
 
@@ -204,6 +206,11 @@ impl Frontier {
         self.open.range(low..high).next().is_none() && listed_with(low) == listed_with(high)
     }
 
+    /// Whether `uid` is one of those that were listed lately.
+    pub fn has_seen(&self, uid: u32) -> bool {
+        self.latest.contains(&uid)
+    }
+
     /// Whether `uid` was listed and is not done.
     pub fn is_open(&self, uid: u32) -> bool {
         self.open.contains_key(&uid)
@@ -237,7 +244,11 @@ impl Frontier {
 
     /// These need not be done, nor listed again.
     pub fn pass(&mut self, uids: impl Iterator<Item = u32>) {
-        self.end = uids.map(behind).fold(self.end, u64::max);
+        for uid in uids {
+            // Or the next listing would take it for a late one.
+            self.was_listed(uid);
+            self.end = self.end.max(behind(uid));
+        }
         self.forget_what_is_below();
     }
 

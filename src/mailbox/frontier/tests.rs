@@ -189,11 +189,17 @@ fn a_mail_behind_a_later_one_is_seen_and_no_other_twice() {
     let mut frontier = Frontier::new(100, &[]);
     assert_eq!(frontier.look_back(), 100, "what was there before is never asked for");
     let (fresh, late) = frontier.listed_at_end(listed(&[103, 105]));
-    assert_eq!((fresh.len(), late, frontier.look_back()), (2, 0, 103));
+    assert_eq!((fresh.len(), late, frontier.look_back()), (2, 0, 100));
     frontier.done(103);
     frontier.done(105);
-    let (fresh, late) = frontier.listed_at_end(listed(&[103, 104, 105, 106]));
-    assert_eq!((fresh, late), (listed(&[104, 106]), 1));
+    let (fresh, late) = frontier.listed_at_end(listed(&[101, 103, 104, 105, 106]));
+    assert_eq!(
+        (fresh, late),
+        (listed(&[101, 104, 106]), 2),
+        "one of them before the first of all"
+    );
+    assert_eq!(frontier.position(), 101);
+    frontier.done(101);
     assert_eq!(frontier.position(), 104);
     frontier.done(106);
     assert_eq!(done(&frontier), [(106, 107)]);
@@ -207,6 +213,16 @@ fn a_mail_behind_a_later_one_is_seen_and_no_other_twice() {
     assert_eq!(frontier.look_back(), 200 - limits::LOOK_BACK as u64);
     assert_eq!(frontier.go_back(110).len(), 80);
     assert_eq!(frontier.look_back(), 110);
+}
+
+#[test]
+fn a_mail_that_is_passed_is_no_late_one_in_the_next_listing() {
+    let mut frontier = Frontier::new(1, &[]);
+    frontier.pass([7, 9].into_iter());
+    frontier.listed(&listed(&[8]));
+    frontier.done(8);
+    let (fresh, late) = frontier.listed_at_end(listed(&[7, 8, 9]));
+    assert_eq!((fresh, late), (vec![], 0));
 }
 
 #[test]
