@@ -55,6 +55,17 @@ impl MailboxName {
         &self.shown
     }
 
+    /// The same name as servers write it that take UTF-8 for what it is and have not heard of modified UTF-7; `None` where
+    /// that is no other way.
+    pub fn in_utf_8(&self) -> Option<MailboxName> {
+        let differs = self.wire != self.shown.as_bytes() && self.wire == encode(&self.shown).as_bytes();
+        let can_be_sent = !self.shown.contains(char::is_control);
+        (differs && can_be_sent).then(|| MailboxName {
+            shown: self.shown.clone(),
+            wire: self.shown.clone().into_bytes(),
+        })
+    }
+
     /// As the server writes it.
     pub fn wire(&self) -> &[u8] {
         &self.wire
@@ -153,6 +164,10 @@ pub fn fuzz(data: &[u8]) {
         name == MailboxName::new(name.as_str()),
         name.wire().is_ascii() && decode(&text).is_some()
     );
+    if let Some(raw) = MailboxName::new(&text).in_utf_8() {
+        assert_eq!((raw.as_str(), raw.wire()), (&*text, text.as_bytes()));
+        assert!(raw.in_utf_8().is_none(), "there is no third way");
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +230,23 @@ mod tests {
         }
         let name = MailboxName::from_wire(b"Entw&APw-rfe");
         assert_eq!((name.as_str(), &name), ("Entwürfe", &MailboxName::new("Entwürfe")));
+    }
+
+    #[test]
+    fn a_name_has_one_other_spelling_where_it_is_not_plain_ascii() {
+        for (name, raw) in [
+            ("Entwürfe", Some("Entwürfe")),
+            ("R&D", Some("R&D")),
+            ("INBOX", None),
+            ("a\r\né", None),
+        ] {
+            let other = MailboxName::new(name).in_utf_8();
+            assert_eq!(other.as_ref().map(MailboxName::wire), raw.map(str::as_bytes), "{name}");
+            assert!(other.is_none_or(|other| other.as_str() == name), "{name}");
+        }
+        for wire in [&b"Entw\xfcrfe"[..], "Entwürfe".as_bytes(), b"R&D"] {
+            assert_eq!(MailboxName::from_wire(wire).in_utf_8(), None, "as the server wrote it");
+        }
     }
 
     #[test]

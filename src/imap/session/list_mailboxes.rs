@@ -67,8 +67,20 @@ impl Session {
     }
 
     fn matching(&mut self, pattern: &MailboxName, listing: &mut Listing) -> Result<Vec<MailboxName>, SessionError> {
-        let listed = self.list_with(&Command::ListMailboxes(pattern.clone()), listing)?;
-        let names = selectable(listed, |_| true);
+        let spelt = self.spelt(pattern);
+        let listed = self.list_with(&Command::ListMailboxes(spelt.clone()), listing)?;
+        let mut names = selectable(listed, |_| true);
+        if names.is_empty()
+            && let Some(raw) = spelt.in_utf_8()
+        {
+            // Most servers have every right to refuse this spelling.
+            match self.list_with(&Command::ListMailboxes(raw), listing) {
+                Ok(listed) => names = selectable(listed, |_| true),
+                Err(SessionError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.names_in_utf_8 |= !names.is_empty();
+        }
         if names.is_empty() {
             let delimiter = self.delimiter()?.unwrap_or_else(|| "none".to_owned());
             log::warn(

@@ -24,15 +24,44 @@ pub struct Selected {
 impl Session {
     /// Opens `mailbox` for reading only. Also the way to learn a fresh UIDNEXT later.
     pub fn examine(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
-        self.open_mailbox(mailbox, &Command::Examine(mailbox.clone()))
+        self.open_mailbox(mailbox, Command::Examine)
     }
 
     /// Opens `mailbox` for writing as well: only `after_delivery` needs that, and one that can only be read is an error.
     pub fn select(&mut self, mailbox: &MailboxName) -> Result<Selected, SessionError> {
-        self.open_mailbox(mailbox, &Command::Select(mailbox.clone()))
+        self.open_mailbox(mailbox, Command::Select)
     }
 
-    fn open_mailbox(&mut self, mailbox: &MailboxName, command: &Command) -> Result<Selected, SessionError> {
+    /// By the name in modified UTF-7; and where that is not there, as servers write it that never heard of it.
+    fn open_mailbox(
+        &mut self,
+        mailbox: &MailboxName,
+        command: fn(MailboxName) -> Command,
+    ) -> Result<Selected, SessionError> {
+        let spelt = self.spelt(mailbox);
+        let opened = self.open_as(&spelt, &command(spelt.clone()));
+        let (Err(SessionError::NoSuchMailbox(_) | SessionError::Configuration(_)), Some(raw)) =
+            (&opened, spelt.in_utf_8())
+        else {
+            return opened;
+        };
+        match self.open_as(&raw, &command(raw.clone())) {
+            Ok(selected) => {
+                self.names_in_utf_8 = true;
+                Ok(selected)
+            }
+            Err(error @ (SessionError::Net(_) | SessionError::Protocol(_) | SessionError::Bye(_))) => Err(error),
+            Err(_) => opened,
+        }
+    }
+
+    /// A mailbox's name as this server writes it.
+    pub(super) fn spelt(&self, mailbox: &MailboxName) -> MailboxName {
+        let raw = mailbox.in_utf_8().filter(|_| self.names_in_utf_8);
+        raw.unwrap_or_else(|| mailbox.clone())
+    }
+
+    fn open_as(&mut self, mailbox: &MailboxName, command: &Command) -> Result<Selected, SessionError> {
         let (mut uid_validity, mut uid_next) = (None, None);
         let mut read_only = false;
         let mut take = |code: Option<Code>| match code {
@@ -104,7 +133,7 @@ impl Session {
 
     fn status(&mut self, mailbox: &MailboxName) -> Result<Status, SessionError> {
         let mut found = Status::default();
-        let condition = self.run(&Command::Status(mailbox.clone()), slow(), |response| {
+        let condition = self.run(&Command::Status(self.spelt(mailbox)), slow(), |response| {
             if let Response::Status(status) = response {
                 found = status;
             }

@@ -35,7 +35,7 @@ impl Session {
                 Ok(Carried::Out)
             }
             Action::Move(mailbox) if self.can("MOVE") => {
-                self.store(&Command::Move(uids.clone(), mailbox.clone()))?;
+                self.store(&Command::Move(uids.clone(), self.spelt(mailbox)))?;
                 Ok(Carried::Out)
             }
             Action::Move(mailbox) => {
@@ -54,7 +54,7 @@ impl Session {
             .filter(|uid| !copied.contains(uid))
             .collect();
         if !left.is_empty() {
-            self.store(&Command::Copy(left.clone(), mailbox.clone()))?;
+            self.store(&Command::Copy(left.clone(), self.spelt(mailbox)))?;
             copied.extend(left.uids());
         }
         Ok(())
