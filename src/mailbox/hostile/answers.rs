@@ -1,5 +1,6 @@
 //! What the server says about mails. Whatever it sends as a mail's body is told to the model first.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::State;
@@ -33,10 +34,9 @@ impl Conversation {
             }
             self.noise_between(state);
         }
-        for mail in &mut state.store.mails {
-            if uids.iter().any(|range| range.contains(&mail.uid)) && !given.contains(&mail.uid) {
-                mail.withheld = true;
-            }
+        for uid in uids.iter().cloned().flatten() {
+            let given = given.contains(&uid) && !self.garbled;
+            state.store.asked_for(self.told, self.uid_validity, uid, given);
         }
         self.end(state, tag);
     }
@@ -181,23 +181,24 @@ impl Conversation {
             asked.reverse();
         }
         for (number, uid) in asked {
-            let Some(mail) = state.store.mails.iter_mut().find(|mail| mail.uid == uid) else {
+            let Some(mail) = state.store.mails.iter().find(|mail| mail.uid == uid) else {
                 continue;
             };
             let (size, date) = (mail.body.len(), date(mail.hour));
             match state.script.choose(48) {
-                1 => mail.withheld = true,
+                1 => continue,
                 2 => self.say(&format!("* {number} FETCH (UID {uid} RFC822.SIZE {HUGE})")),
                 3 => self.say(&format!("* {number} FETCH (UID {uid})")),
                 4 => {
                     let other = u32::from(state.script.choose(64));
-                    state.store.confused = true;
+                    state.store.mention(other);
+                    self.look.unclear = true;
                     self.say(&format!("* {number} FETCH (RFC822.SIZE 0 UID {other})"));
                     self.say(&format!("* {number} FETCH (RFC822.SIZE {size} UID {uid})"));
                 }
                 5 => {
-                    mail.withheld = true;
                     self.say(&format!("* {number} FETCH (UID {uid} RFC822.SIZE"));
+                    continue;
                 }
                 6 => {
                     self.say(&format!(
@@ -212,28 +213,36 @@ impl Conversation {
                     "* {number} FETCH (UID {uid} RFC822.SIZE {size} INTERNALDATE \"{date}\")"
                 )),
             }
+            self.look.told.insert(uid, number);
         }
     }
 
-    pub(super) fn search(&mut self, state: &mut State, uids: &[RangeInclusive<u32>]) {
+    pub(super) fn search(&mut self, state: &mut State, uids: &[RangeInclusive<u32>]) -> BTreeSet<u32> {
         let mut found = self.seen(uids);
         if self.is_stale(state) {
             found.clear();
         }
         let mut line = vec!["* SEARCH".to_owned()];
+        let mut told = BTreeSet::new();
+        let mut readable = true;
         found.reverse();
         for (_, uid) in found {
             match state.script.choose(16) {
-                1 => {
-                    for mail in state.store.mails.iter_mut().filter(|mail| mail.uid == uid) {
-                        mail.withheld = true;
-                    }
+                1 => continue,
+                2 => {
+                    // What stands behind it may not be read.
+                    readable = false;
+                    line.push("0 x".to_owned());
+                    continue;
                 }
-                2 => line.push("0 x".to_owned()),
                 _ => line.push(uid.to_string()),
+            }
+            if readable {
+                told.insert(uid);
             }
         }
         self.say(&line.join(" "));
+        told
     }
 }
 

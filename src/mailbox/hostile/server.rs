@@ -1,7 +1,9 @@
 //! The server's side of one connection: it takes commands, and does with each what the script chooses.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use super::look::Look;
 use super::{State, World};
 use crate::clock::{Clock as _, Deadline};
 use crate::net::{NetError, NetErrorKind, Stream};
@@ -25,6 +27,12 @@ pub(super) struct Conversation {
     /// UIDVALIDITY when the mailbox was opened, and as it was told.
     pub uid_validity: u32,
     pub told: u32,
+    /// The listing of the moment.
+    pub look: Look,
+    /// The last EXISTS, less what was expunged since.
+    exists: usize,
+    /// Some of what belongs to this command was said so that it may not be read.
+    pub garbled: bool,
     waits_for: Awaited,
     closing: bool,
     /// It says no more, and does not close.
@@ -51,15 +59,26 @@ impl Conversation {
             view: Vec::new(),
             uid_validity: 0,
             told: 0,
+            look: Look::default(),
+            exists: 0,
+            garbled: false,
             waits_for: Awaited::Command,
             closing: false,
             deaf: false,
         };
-        conversation.greet(&mut world.lock());
+        let mut state = world.lock();
+        state.store.begin_session();
+        conversation.greet(&mut state);
+        drop(state);
         conversation
     }
 
     pub(super) fn say(&mut self, line: &str) {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["*", number, "EXISTS"] => self.exists = number.parse().unwrap_or_default(),
+            ["*", _, "EXPUNGE"] => self.exists = self.exists.saturating_sub(1),
+            _ => {}
+        }
         self.send(line.as_bytes());
         self.send(b"\r\n");
     }
@@ -101,15 +120,21 @@ impl Conversation {
         assert!(state.commands <= state.most_commands, "commands without end: {line}");
         self.happen(state);
         match std::mem::replace(&mut self.waits_for, Awaited::Command) {
-            Awaited::Proof(tag) => return self.end(state, &tag),
+            Awaited::Proof(tag) => {
+                self.end(state, &tag);
+                return;
+            }
             Awaited::Done(tag) => {
                 assert_eq!(line, "DONE");
                 self.tell_changes(state);
-                return self.end(state, &tag);
+                self.end(state, &tag);
+                return;
             }
             Awaited::Command => {}
         }
         let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
+        let searches = self.look.is_followed_by(state, command);
+        self.garbled = false;
         self.noise(state);
         match command.split(' ').collect::<Vec<_>>().as_slice() {
             ["CAPABILITY"] => self.capability(state),
@@ -136,8 +161,16 @@ impl Conversation {
                 let last = self.view.last().copied().unwrap_or_default();
                 self.list(state, &[last..=last]);
             }
+            ["UID", "FETCH", set, "(UID", "RFC822.SIZE)"] => return self.look(state, tag, &uids(set)),
             ["UID", "FETCH", set, ..] => self.list(state, &uids(set)),
-            ["UID", "SEARCH", "UID", set] => self.search(state, &uids(set)),
+            ["UID", "SEARCH", "UID", set] => {
+                let told = self.search(state, &uids(set));
+                if searches {
+                    self.look.found(&told);
+                } else {
+                    self.deny(state, &uids(set), &told);
+                }
+            }
             ["NOOP"] => {
                 self.tell_changes(state);
                 self.rest(state, REST_IN_NOOP);
@@ -151,6 +184,30 @@ impl Conversation {
         }
         self.noise(state);
         self.end(state, tag);
+    }
+
+    /// Which mails are there.
+    fn look(&mut self, state: &mut State, tag: &str, uids: &[RangeInclusive<u32>]) {
+        if let [range] = uids {
+            let unclear = self.look.unclear || self.is_stale(state);
+            self.look = Look::at(*range.start(), *range.end());
+            self.look.unclear = unclear;
+        }
+        self.list(state, uids);
+        self.noise(state);
+        self.look.unclear |= !self.end(state, tag);
+        self.look.ends(state, &self.view, self.exists);
+    }
+
+    /// SEARCH is asked whether mails are there that did not come.
+    fn deny(&self, state: &mut State, uids: &[RangeInclusive<u32>], told: &BTreeSet<u32>) {
+        for uid in uids.iter().cloned().flatten() {
+            if !told.contains(&uid)
+                && let Some(mail) = state.store.named(self.uid_validity, uid)
+            {
+                mail.fate.denied |= mail.fate.ungiven >= 2;
+            }
+        }
     }
 
     /// What others do to the mailbox.
@@ -222,10 +279,7 @@ impl Conversation {
             _ => self.say(&format!("* {exists} EXISTS")),
         }
         match state.script.choose(32) {
-            1 => {
-                self.told = 0;
-                state.store.confused = true;
-            }
+            1 => self.told = 0,
             _ => self.say(&format!("* OK [UIDVALIDITY {}] so it is", self.told)),
         }
         match state.script.choose(32) {
@@ -233,22 +287,33 @@ impl Conversation {
             2 => self.say("* OK [UIDNEXT 0] none"),
             3 => self.say(&format!("* OK [UIDNEXT {}] more", uid_next.saturating_add(5))),
             4 => {
-                state.store.confused = true;
+                state.store.uids_changed();
                 self.say(&format!("* OK [UIDNEXT {}] less", uid_next.saturating_sub(2)));
             }
             5 => self.say(&format!("* OK [UIDNEXT {uid_next}]")),
             _ => self.say(&format!("* OK [UIDNEXT {uid_next}] next")),
         }
+        if self.told > 0 {
+            self.opened(state);
+        }
         match state.script.choose(32) {
             1 => self.say(&format!("{tag} NO [NONEXISTENT] gone")),
-            _ => self.end(state, tag),
+            _ => {
+                self.end(state, tag);
+            }
         }
     }
 
     fn status(&mut self, state: &mut State) {
         let (uid_next, uid_validity) = (state.store.uid_next, state.store.uid_validity);
+        let untold = self.told == 0;
         match state.script.choose(8) {
-            1 => return,
+            1 => {
+                if untold {
+                    self.opened(state);
+                }
+                return;
+            }
             2 => self.say(&format!("* STATUS INBOX (UIDVALIDITY {uid_validity})")),
             3 => self.say(&format!(
                 "* STATUS {{5}}\r\nINBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
@@ -257,9 +322,15 @@ impl Conversation {
                 "* STATUS INBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
             )),
         }
-        if self.told == 0 {
+        if untold {
             self.told = uid_validity;
+            self.opened(state);
         }
+    }
+
+    fn opened(&self, state: &mut State) {
+        let known = state.remembered.as_ref().map(|memory| memory.position.uid_validity);
+        state.store.opened(self.told, known);
     }
 
     fn idle(&mut self, state: &mut State, tag: &str) {
@@ -305,6 +376,7 @@ impl Conversation {
     /// What may come at any time.
     fn noise(&mut self, state: &mut State) {
         let number = state.script.choose(128);
+        self.look.unclear |= number != 0;
         match number {
             1 => self.say(&format!("* {number} EXPUNGE")),
             2 => self.say("* OK [ALERT [x] y] your quota is {5}"),
@@ -330,15 +402,24 @@ impl Conversation {
             13 => self.say("A9999 OK done"),
             14 => self.say(&format!("* 1 FETCH {}", "(".repeat(50))),
             15 => self.send(b"* OK \xff\xfe\n\r\n"),
-            16 => self.say("* 1 FETCH (UID 1 X {3}"),
+            16 => {
+                self.garbled = true;
+                self.say("* 1 FETCH (UID 1 X {3}");
+            }
             17 => self.say("* LIST () \"/\" {4}\r\na)\r\n"),
             18 => self.say(&format!("* {} EXISTS", state.script.choose(64))),
             19 => self.say("* 1 FETCH (UID 1 BODY[] NIL)"),
             20 => self.say("* NO [UNAVAILABLE] soon"),
             21 => {
                 let raw = state.script.take(16);
-                // Who knows what it says.
-                state.store.confused = true;
+                self.garbled = true;
+                let text = String::from_utf8_lossy(&raw).to_ascii_lowercase();
+                if text.contains("search") || text.contains("fetch") {
+                    state.store.mention(u32::MAX);
+                }
+                if text.contains("uid") {
+                    state.store.uids_changed();
+                }
                 self.send(&raw);
                 self.send(b"\r\n");
             }
@@ -346,9 +427,10 @@ impl Conversation {
         }
     }
 
-    /// The end of a command.
-    pub(super) fn end(&mut self, state: &mut State, tag: &str) {
-        match state.script.choose(96) {
+    /// The end of a command. Says whether it is OK without more.
+    pub(super) fn end(&mut self, state: &mut State, tag: &str) -> bool {
+        let number = state.script.choose(96);
+        match number {
             1 => self.say(&format!("{tag} NO")),
             2 => self.say(&format!("{tag} BAD [CLIENTBUG] no {{3}}")),
             3 => self.say(&format!("{tag} NO Some of the requested messages no longer exist.")),
@@ -366,6 +448,7 @@ impl Conversation {
             13 => self.say("A0001 OK that was another"),
             _ => self.say(&format!("{tag} OK done")),
         }
+        matches!(number, 0 | 14..)
     }
 }
 

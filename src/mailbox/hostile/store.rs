@@ -1,26 +1,57 @@
 //! The mailbox as it is, what was said of it, and what came out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::script::Script;
 use crate::imap::resume::Memory;
+use crate::limits;
 
-/// Mails that there ever are: as many as one listing looks back at, so that none is beyond sight.
+/// Mails that there ever are: fewer than one listing looks back at, so that none is beyond sight.
 const MAILS: u32 = 24;
 /// The longest mail: more than the reader has in its hands at once.
 const LONG: usize = 70_000;
 
 /// A mail that is there.
 pub(super) struct Mail {
+    /// Who it is, whatever its UID: mails are numbered as they come.
+    pub number: u32,
     pub uid: u32,
+    /// UIDVALIDITY and UID, now and before.
+    names: Vec<(u32, u32)>,
     pub body: Vec<u8>,
     /// The hour of its INTERNALDATE.
     pub hour: u8,
     pub sha256: [u8; 32],
-    /// It was not given when it was asked for, or not told of: it may be missing in the end.
-    pub withheld: bool,
+    pub fate: Fate,
+}
+
+/// What was done to a mail that may keep it from coming.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    /// Neither the last listing nor the search behind it told of it. The next one that does brings it back.
+    pub hidden: bool,
+    /// It was hidden, and passed, when the process ended: the next one does not look back so far.
+    pub beyond: bool,
+    /// Times in this session that it was asked for and did not come.
+    pub ungiven: u32,
+    /// Sessions in which that happened.
+    pub refusals: u32,
+    /// The server said that it is not there when it had not given it twice, or spoke of its UID before it came.
+    pub denied: bool,
+    /// Times that the receiver refused it alone.
+    pub rejected: u32,
+}
+
+/// Mails that did not come, by the only reasons that there are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// To be counted as expunged, presumed or recognised.
+    pub counted: Vec<u32>,
+    /// No reason at all.
+    pub lost: Vec<u32>,
 }
 
 pub(super) struct Store {
@@ -30,28 +61,46 @@ pub(super) struct Store {
     pub mails: Vec<Mail>,
     /// Mails made.
     made: u32,
-    /// UIDVALIDITY, UID and hash of every body that was sent.
-    claims: BTreeSet<(u32, u32, [u8; 32])>,
-    came: BTreeSet<(u32, u32)>,
+    /// How far UIDs lie apart.
+    stride: u32,
+    /// Who was sent under this UIDVALIDITY and UID with this hash; `None` for what is no mail.
+    claims: BTreeMap<(u32, u32, [u8; 32]), Option<u32>>,
+    /// UIDVALIDITY, UID and number of every mail that was asked for.
+    asked: BTreeSet<(u32, u32, u32)>,
+    /// The numbers of the mails that came, and how often UIDs had changed their meaning then.
+    came: BTreeMap<u32, u32>,
     hashes: BTreeSet<[u8; 32]>,
     events: u64,
-    /// The server said something wrong about the end of the mailbox, or came back to an old UIDVALIDITY: UIDs have lost their
-    /// meaning.
-    pub confused: bool,
+    /// Times that UIDs changed their meaning, or the server said so: what came may come again.
+    changes: u32,
+    /// Mails below this UID were there when UIDVALIDITY changed.
+    renumbered_below: u32,
+    /// The latest INTERNALDATE there ever was.
+    pub latest: u8,
+    /// The server has spoken of this UID: if a mail gets it later, it was gone before it came.
+    mentioned: u32,
+    /// Where the process began. What it did not see below is not looked for.
+    foreign: u64,
 }
 
 impl Store {
-    pub(super) fn new(script: &mut Script) -> Store {
+    pub(super) fn new(script: &mut Script, stride: u32) -> Store {
         let mut store = Store {
             uid_validity: 1000,
             uid_next: 1,
             mails: Vec::new(),
             made: 0,
-            claims: BTreeSet::new(),
-            came: BTreeSet::new(),
+            stride,
+            claims: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            came: BTreeMap::new(),
             hashes: BTreeSet::new(),
             events: 0,
-            confused: false,
+            changes: 0,
+            renumbered_below: 0,
+            latest: 0,
+            mentioned: 0,
+            foreign: 0,
         };
         for _ in 0..script.choose(8).saturating_add(1) {
             store.receive(script);
@@ -67,7 +116,8 @@ impl Store {
         self.made = self.made.saturating_add(1);
         let number = self.made;
         // Holes between UIDs.
-        let uid = self.uid_next.saturating_add(u32::from(script.choose(4)));
+        let hole = u32::from(script.choose(4)).saturating_mul(self.stride);
+        let uid = self.uid_next.saturating_add(hole);
         self.uid_next = uid.saturating_add(1);
         let subject = format!("Subject: mail {number}\r\n\r\n");
         let text: &[u8] = match script.choose(10) {
@@ -86,12 +136,19 @@ impl Store {
             3 => [text, subject.as_bytes()].concat(),
             _ => [subject.as_bytes(), text].concat(),
         };
+        let hour = script.choose(24);
+        self.latest = self.latest.max(hour);
         self.mails.push(Mail {
+            number,
             uid,
+            names: vec![(self.uid_validity, uid)],
             sha256: Sha256::digest(&body).into(),
             body,
-            hour: script.choose(24),
-            withheld: false,
+            hour,
+            fate: Fate {
+                denied: uid <= self.mentioned,
+                ..Fate::default()
+            },
         });
     }
 
@@ -117,38 +174,103 @@ impl Store {
                 }
             }
         }
+        for mail in &mut self.mails {
+            mail.names.push((self.uid_validity, mail.uid));
+        }
     }
 
-    /// The server speaks of a mail with this UID, or a lower one. If it is given later only, it was gone before it came.
+    /// A session begins.
+    pub(super) fn begin_session(&mut self) {
+        for mail in &mut self.mails {
+            mail.fate.ungiven = 0;
+        }
+    }
+
+    /// The mailbox is opened, and this is said of it. `known` is the UIDVALIDITY that is remembered.
+    pub(super) fn opened(&mut self, told: u32, known: Option<u32>) {
+        if known.is_some_and(|known| known != told) {
+            self.uids_changed();
+            // A UIDNEXT that is too high lets more mails count as old.
+            self.renumbered_below = self.renumbered_below.max(self.uid_next.saturating_add(5));
+            self.foreign = 0;
+        }
+    }
+
+    /// UIDs have another meaning than before, by what the server says.
+    pub(super) fn uids_changed(&mut self) {
+        self.changes = self.changes.saturating_add(1);
+    }
+
+    /// The process ends, and this is remembered.
+    pub(super) fn process_ends(&mut self, memory: Option<&Memory>) {
+        if let Some(memory) = memory {
+            self.foreign = memory.top();
+        }
+        for mail in &mut self.mails {
+            mail.fate.beyond |= mail.fate.hidden && memory.is_some_and(|memory| is_done(memory, mail.uid));
+        }
+    }
+
+    /// The server speaks of a mail with this UID, or a lower one.
     pub(super) fn mention(&mut self, uid: u32) {
-        self.confused |= uid >= self.uid_next;
+        if uid >= self.uid_next {
+            self.mentioned = self.mentioned.max(uid);
+        }
+    }
+
+    /// The mail that has, or had, this UID.
+    pub(super) fn named(&mut self, uid_validity: u32, uid: u32) -> Option<&mut Mail> {
+        let mut mails = self.mails.iter_mut();
+        mails.find(|mail| mail.names.contains(&(uid_validity, uid)))
+    }
+
+    /// Asked for, given or not.
+    pub(super) fn asked_for(&mut self, told: u32, uid_validity: u32, uid: u32, given: bool) {
+        let Some(mail) = self.named(uid_validity, uid) else {
+            return;
+        };
+        if !given {
+            if mail.fate.ungiven == 0 {
+                mail.fate.refusals = mail.fate.refusals.saturating_add(1);
+            }
+            mail.fate.ungiven = mail.fate.ungiven.saturating_add(1);
+        }
+        let number = mail.number;
+        self.asked.insert((told, uid, number));
     }
 
     /// These bytes go out as the mail of this UID.
     pub(super) fn claim(&mut self, uid_validity: u32, uid: u32, body: &[u8]) {
-        self.claims.insert((uid_validity, uid, Sha256::digest(body).into()));
+        let sha256 = Sha256::digest(body).into();
+        let mut mails = self.mails.iter();
+        let mail = mails.find(|mail| mail.uid == uid && mail.sha256 == sha256);
+        let number = mail.map(|mail| mail.number);
+        self.claims.insert((uid_validity, uid, sha256), number);
     }
 
     /// An event arrives at the receiver.
     pub(super) fn deliver(&mut self, event: &[u8]) {
-        let Some((uid_validity, uid, sha256)) = read(event) else {
+        let claim = read(event).and_then(|key| Some((key, self.claims.get(&key)?)));
+        assert!(claim.is_some(), "an event that is no mail: {}", event.escape_ascii());
+        let Some(((_, uid, sha256), &number)) = claim else {
             return;
         };
-        assert!(
-            self.claims.contains(&(uid_validity, uid, sha256)),
-            "an event that is no mail: UID {uid}"
-        );
-        let first = self.came.insert((uid_validity, uid));
-        assert!(first || self.confused, "UID {uid} came twice");
+        if let Some(number) = number {
+            let before = self.came.insert(number, self.changes);
+            assert!(
+                before.is_none_or(|changes| changes < self.changes),
+                "UID {uid} came twice"
+            );
+        }
         self.hashes.insert(sha256);
         self.events = self.events.saturating_add(1);
     }
 
-    /// The receiver refuses an event: it may end in the dead-letter file.
-    pub(super) fn withhold(&mut self, event: &[u8]) {
-        let refused = read(event).map(|(_, _, sha256)| sha256);
-        for mail in self.mails.iter_mut().filter(|mail| Some(mail.sha256) == refused) {
-            mail.withheld = true;
+    /// The receiver refuses an event that came alone: it may end in the dead-letter file.
+    pub(super) fn reject(&mut self, event: &[u8]) {
+        let number = read(event).and_then(|key| *self.claims.get(&key)?);
+        for mail in self.mails.iter_mut().filter(|mail| Some(mail.number) == number) {
+            mail.fate.rejected = mail.fate.rejected.saturating_add(1);
         }
     }
 
@@ -156,37 +278,74 @@ impl Store {
         self.events
     }
 
-    /// Mails that are there, were never withheld, and did not come.
-    pub(super) fn lost(&self) -> Vec<u32> {
-        let lost = self.mails.iter().filter(|mail| !self.confused && self.is_due(mail));
-        lost.map(|mail| mail.uid).collect()
+    /// Whether this mail was acknowledged.
+    pub(super) fn has_come(&self, mail: &Mail) -> bool {
+        self.came.contains_key(&mail.number) || self.is_recognised(mail)
     }
 
-    /// The same, as far as they count as done.
+    /// What did not come of the mails that are there, and stands not in the dead-letter file under these UIDVALIDITYs and
+    /// UIDs.
+    pub(super) fn missing(&self, buried: &[(u32, u32)]) -> Missing {
+        let mut missing = Missing::default();
+        for mail in self.mails.iter().filter(|mail| !self.came.contains_key(&mail.number)) {
+            let name = |(told, uid): &(u32, u32)| self.asked.contains(&(*told, *uid, mail.number));
+            let unseen = mail.fate.hidden && u64::from(mail.uid) < self.foreign;
+            if unseen || mail.fate.beyond || may_be_buried(mail) && buried.iter().any(name) {
+                continue;
+            }
+            if mail.fate.denied || self.is_presumed(mail) || self.is_recognised(mail) {
+                missing.counted.push(mail.uid);
+            } else {
+                missing.lost.push(mail.uid);
+            }
+        }
+        missing
+    }
+
+    /// Mails that count as done and have no reason for it.
     pub(super) fn passed(&self, memory: &Memory) -> Vec<u32> {
-        if memory.position.uid_validity != self.uid_validity || self.confused {
+        if memory.position.uid_validity != self.uid_validity {
             return Vec::new();
         }
-        let is_done = |uid: u64| uid < memory.position.next_uid || memory.done.iter().any(|range| range.contains(&uid));
+        let has_reason = |mail: &Mail| {
+            let Fate {
+                hidden, beyond, denied, ..
+            } = mail.fate;
+            hidden || beyond || denied || may_be_buried(mail) || self.is_presumed(mail) || self.has_come(mail)
+        };
         let passed = self
             .mails
             .iter()
-            .filter(|mail| is_done(u64::from(mail.uid)) && self.is_due(mail));
+            .filter(|mail| is_done(memory, mail.uid) && !has_reason(mail));
         passed.map(|mail| mail.uid).collect()
     }
 
-    fn is_due(&self, mail: &Mail) -> bool {
-        !mail.withheld && !self.hashes.contains(&mail.sha256)
+    /// It was there when UIDVALIDITY changed, and is older than another by more than the margin.
+    fn is_presumed(&self, mail: &Mail) -> bool {
+        mail.uid < self.renumbered_below && mail.hour.saturating_add(1) < self.latest
+    }
+
+    /// The same was delivered before UIDVALIDITY changed.
+    fn is_recognised(&self, mail: &Mail) -> bool {
+        mail.uid < self.renumbered_below && self.hashes.contains(&mail.sha256)
     }
 }
 
-/// UIDVALIDITY, UID and hash.
+/// Only what was refused often enough may be given up.
+fn may_be_buried(mail: &Mail) -> bool {
+    mail.fate.refusals >= limits::REFUSALS || mail.fate.rejected >= limits::REFUSED_EVENT
+}
+
+fn is_done(memory: &Memory, uid: u32) -> bool {
+    let uid = u64::from(uid);
+    uid < memory.position.next_uid || memory.done.iter().any(|range| range.contains(&uid))
+}
+
+/// An event: UIDVALIDITY, UID and hash. It is JSON, as every event.
+pub(super) fn event(uid_validity: u32, uid: u32, sha256: &[u8; 32]) -> Vec<u8> {
+    json!([uid_validity, uid, sha256]).to_string().into_bytes()
+}
+
 fn read(event: &[u8]) -> Option<(u32, u32, [u8; 32])> {
-    let (uid_validity, rest) = event.split_first_chunk()?;
-    let (uid, sha256) = rest.split_first_chunk()?;
-    Some((
-        u32::from_be_bytes(*uid_validity),
-        u32::from_be_bytes(*uid),
-        sha256.try_into().ok()?,
-    ))
+    serde_json::from_slice(event).ok()
 }
