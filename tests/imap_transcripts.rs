@@ -3,7 +3,7 @@
 //! ```text
 //! # comment
 //! > call            of the session: open, log_in, start_tls_and_log_in, examine, select, uid_next, list, fetch, watch, log_out,
-//!                   or carry_out SETTING UID…, which remembers what was copied
+//!                   mailboxes ENTRY…, or carry_out SETTING UID…, which remembers what was copied
 //!                   log_in USERNAME PASSWORD [by=MECHANISM] [nonce=…] [compress]; the password is a token for a mechanism that
 //!                   takes one
 //! B: text           the connection can be bound to these 32 characters
@@ -43,6 +43,7 @@ use mailtap::imap::mailbox_name::MailboxName;
 use mailtap::imap::pace::Pace;
 use mailtap::imap::reader;
 use mailtap::imap::session::{Arrival, Listed, Selected, Session, SessionError, Watched};
+use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
 use mailtap::net::{Endpoint, NetError, NetErrorKind, Security, Stream};
 use mailtap::secret::Secret;
@@ -220,6 +221,12 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
                     session
                         .carry_out(&action, &uids, &mut copied)
                         .map(|carried| lines.push(format!("{carried:?}")))
+                }
+                (["mailboxes", entries @ ..], Some(session)) => {
+                    let wanted: Vec<Wanted> = entries.iter().map(|entry| Wanted::read(entry).unwrap()).collect();
+                    session
+                        .mailboxes(&wanted)
+                        .map(|names| lines.extend(names.iter().map(ToString::to_string)))
                 }
                 (["uid_next", mailbox], Some(session)) => session
                     .uid_next(&MailboxName::new(mailbox), &selected.unwrap())
@@ -638,6 +645,95 @@ fn a_listing_without_end_gives_its_lowest_uids() {
         let listed = session.list(1, u32::MAX).unwrap();
         assert_eq!(listed.len(), expected);
         assert_eq!((listed[0].uid, listed[expected - 1].uid as usize), (1, expected));
+    }
+}
+
+/// Five seconds for each piece of a mail: at the floor rate it may take for ever, at half of it the first minute is used up.
+#[test]
+fn the_floor_rate_divides_slow_from_hung() {
+    let rate = usize::try_from(limits::IMAP_FLOOR_RATE).unwrap();
+    let steps = 2 * limits::IMAP_LITERAL_SILENCE.as_secs() / 5;
+    for (piece, whole) in [(5 * rate, true), (5 * rate / 2, false)] {
+        let length = usize::try_from(steps).unwrap() * piece;
+        let mut text = format!(
+            "> open\nS: * PREAUTH [CAPABILITY IMAP4rev1] hello\n> fetch 7\n\
+             C: A0001 UID FETCH 7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\nS: * 1 FETCH (UID 7 BODY[] {{{length}}}\n"
+        );
+        for _ in 0..steps {
+            write!(text, "T: 5\nS| {}\n", "x".repeat(piece)).unwrap();
+        }
+        text.push_str("S: )\nS: A0001 OK done\n");
+        let (calls, script) = parse(&text);
+        let (played, _) = play(&calls, script, usize::MAX);
+        let found = played[1].last().unwrap();
+        if whole {
+            let begins = found.starts_with("message 7 \"xxx");
+            assert!(
+                begins && found.ends_with(&format!("\" ({} s)", 5 * steps)),
+                "at the floor rate"
+            );
+        } else {
+            // Half of each step is lost, so the minute is over after nearly two.
+            assert!(found.ends_with("IMAP mail body: nothing for 60 s (114 s)"), "{found}");
+        }
+    }
+}
+
+/// A server that answers every command with responses that nobody asked for, and never with its end.
+struct Endless(usize);
+
+impl Stream for Endless {
+    fn read(&mut self, buffer: &mut [u8], _deadline: Deadline) -> Result<usize, NetError> {
+        const LINE: &[u8] = b"* 1 RECENT\r\n";
+        for place in &mut *buffer {
+            *place = LINE[self.0 % LINE.len()];
+            self.0 += 1;
+        }
+        Ok(buffer.len())
+    }
+
+    fn write_all(&mut self, _bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
+        Ok(())
+    }
+
+    fn peer(&self) -> &'static str {
+        "imap.example.com:993"
+    }
+}
+
+#[test]
+fn a_server_that_never_stops_talking_is_left() {
+    let clock = Arc::new(FakeClock(Mutex::new(Instant::now())));
+    let greeting = VecDeque::from([Line::Server(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n".to_vec())]);
+    let greeting = Script {
+        lines: Arc::new(Mutex::new(greeting)),
+        clock: Arc::clone(&clock),
+        piece: usize::MAX,
+        channel_binding: None,
+    };
+    let mut session = Session::open(Box::new(Then(greeting, Endless(0))), clock).unwrap();
+    let error = session.list(1, u32::MAX).unwrap_err().to_string();
+    let expected = format!("more than {} responses to one command", limits::IMAP_RESPONSES);
+    assert!(error.contains(&expected), "{error}");
+}
+
+/// What the one has to say, then the other.
+struct Then(Script, Endless);
+
+impl Stream for Then {
+    fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, NetError> {
+        if self.0.lines.lock().unwrap().is_empty() {
+            return self.1.read(buffer, deadline);
+        }
+        self.0.read(buffer, deadline)
+    }
+
+    fn write_all(&mut self, _bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
+        Ok(())
+    }
+
+    fn peer(&self) -> &'static str {
+        "imap.example.com:993"
     }
 }
 

@@ -71,22 +71,42 @@ fn live_mail_does_not_wait_for_the_end_of_a_backlog_nor_come_twice_after_a_resta
     assert_eq!(watch.counted(Counter::Delivered), u64::from(BACKLOG) + 2);
 }
 
+/// What a listing and a FETCH response say of a mail beside it, what a session says before, and the answers to the NOOP,
+/// EXAMINE and listing of a minute; generously.
+const OF_A_MAIL: usize = 200;
+const OF_A_SESSION: usize = 2000;
+const OF_A_POLL: u64 = 500;
+
 #[test]
 fn an_unchanged_mailbox_downloads_no_mail_and_each_mail_was_downloaded_once() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::NoIdle);
     watch.begin_well();
     watch.wait_for_events(20);
-    for _ in 0..40 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
     watch.glass.waiting();
     let bytes: usize = (0..20).map(|number| crate::mail(number).len()).sum();
+    // Each mail once, and what an answer has besides.
+    let to_read_all = watch.server.sent_bytes();
+    let most = bytes + 20 * OF_A_MAIL + OF_A_SESSION;
+    assert!(
+        (bytes..most).contains(&usize::try_from(to_read_all).unwrap()),
+        "{to_read_all} bytes"
+    );
+    for _ in 0..40 {
+        watch.glass.turn();
+        watch.glass.waiting();
+    }
+    let to_poll = watch.server.sent_bytes() - to_read_all;
+    assert!(
+        to_poll < 40 * OF_A_POLL,
+        "{to_poll} bytes in 40 minutes in which nothing came"
+    );
     assert_eq!(watch.counted(Counter::FetchedMails), 20);
     assert_eq!(watch.counted(Counter::FetchedBytes), bytes as u64);
     assert_eq!(watch.server.record().bodies, (1..=20).collect::<Vec<u32>>());
-    println!("20 mails, {bytes} bytes, 40 minutes of polling: {bytes} bytes of mail downloaded");
+    println!(
+        "20 mails of {bytes} bytes: {to_read_all} bytes on the wire; 40 minutes of polling: {to_poll}, no mail in them"
+    );
 }
 
 #[test]

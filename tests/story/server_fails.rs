@@ -282,3 +282,36 @@ fn a_mailbox_with_a_name_beyond_ascii_is_found() {
         "Journal été"
     );
 }
+
+#[test]
+fn gmail_s_limit_is_told_at_the_start_of_a_long_history_and_of_no_other() {
+    const LIMIT: [&str; 3] = ["Gmail", "2,500 MB a day", "ten days"];
+    for (extensions, from_zero, told) in [
+        (vec!["X-GM-EXT-1"], true, true),
+        (vec!["X-GM-EXT-1"], false, false),
+        (vec![], true, false),
+    ] {
+        let settings = imap_server::Settings {
+            extensions,
+            ..imap_server::Settings::default()
+        };
+        let mut stage = Stage::with(settings, receiver::Settings::default());
+        stage.configuration.from_zero = from_zero;
+        stage.deliver(2);
+        let collector = stage.start();
+        stage.wait_for_idle();
+        stage.server.cut_connections();
+        let uids = stage.deliver(1);
+        stage.wait_for_exactly(&if from_zero { stage.server.uids() } else { uids });
+        let lines = collector.lines();
+        let limits = lines
+            .iter()
+            .filter(|line| LIMIT.iter().all(|words| line.contains(words)));
+        assert_eq!(
+            limits.count(),
+            usize::from(told),
+            "once, whatever comes after: {lines:#?}"
+        );
+        ends_well(collector);
+    }
+}

@@ -10,7 +10,7 @@ const KEY: &str = "TbgYrCT6LmhgttRhSjME+hOS2uHO8ypd0NVEZygwMW8=";
 /// That of nobody's key.
 const OTHER_KEY: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 /// `mailtap:through-the-wall`.
-const LOGIN: &str = "Basic bWFpbHRhcDp0aHJvdWdoLXRoZS13YWxs";
+pub const LOGIN: &str = "Basic bWFpbHRhcDp0aHJvdWdoLXRoZS13YWxs";
 const PROXY_PASSWORD: &str = "through-the-wall";
 
 fn stage(server: imap_server::Settings) -> Stage {
@@ -107,7 +107,7 @@ fn a_server_with_another_key_is_refused_and_its_key_shown() {
     complains(&stage, &["TLS handshake", "tls_pin_sha256", KEY]);
 }
 
-fn proxy_setting(scheme: &str, port: u16) -> String {
+pub fn proxy_setting(scheme: &str, port: u16) -> String {
     format!("proxy: {{url: '{scheme}://localhost:{port}', username: mailtap, password: {PROXY_PASSWORD}}}")
 }
 

@@ -2,9 +2,12 @@
 
 use std::process::Command;
 
+use crate::support::certificates::Certificate;
 use crate::support::collector::Collector;
+use crate::support::proxy::Proxy;
 use crate::support::token_endpoint::TokenEndpoint;
 use crate::support::{imap_server, receiver};
+use crate::the_way::{LOGIN, proxy_setting};
 use crate::{Stage, ends_well};
 
 const GOOD: &str = r#"{"access_token":"good-token","token_type":"Bearer","expires_in":3600}"#;
@@ -54,6 +57,38 @@ fn matrix_14_a_token_that_the_server_refuses_is_renewed_at_once() {
     let expected = "grant_type=refresh_token&client_id=c&client_secret=wrong-secret&refresh_token=wrong-secret-r";
     assert_eq!(endpoint.forms(), [expected; 2]);
     assert_eq!(stage.server.record().connections, 2);
+    ends_without_a_word_of_tokens(collector);
+}
+
+#[test]
+fn a_provider_in_tls_is_trusted_by_ca_file_and_reached_through_the_proxy() {
+    for proxied in [false, true] {
+        let mut stage = stage();
+        let uids = stage.deliver(2);
+        let endpoint = TokenEndpoint::secure(Certificate::Good, &[(200, GOOD)]);
+        let proxy = Proxy::start(None, Some(LOGIN), Vec::new());
+        if proxied {
+            stage.configuration.more.push(proxy_setting("http", proxy.port()));
+        }
+        let collector = start(&stage, &endpoint);
+        stage.wait_for_exactly(&uids);
+        assert_eq!(endpoint.forms().len(), 1);
+        let asked = format!("CONNECT localhost:{} HTTP/1.1\r\n", endpoint.port());
+        let through = proxy.heads().iter().filter(|head| head.starts_with(&asked)).count();
+        assert_eq!(through, usize::from(proxied), "{:?}", proxy.heads());
+        ends_without_a_word_of_tokens(collector);
+    }
+}
+
+#[test]
+fn a_provider_with_another_host_s_certificate_gets_no_secret() {
+    let stage = stage();
+    let endpoint = TokenEndpoint::secure(Certificate::WrongHost, &[(200, GOOD)]);
+    let collector = start(&stage, &endpoint);
+    let line = collector.wait_for_line(&["trying again", "TLS handshake"]);
+    assert!(line.contains(&format!("localhost:{}", endpoint.port())), "{line}");
+    assert_eq!(endpoint.forms(), Vec::<String>::new());
+    assert_eq!(stage.server.record().connections, 0, "nothing to log in with");
     ends_without_a_word_of_tokens(collector);
 }
 

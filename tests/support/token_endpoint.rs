@@ -1,14 +1,16 @@
-//! An OAuth token endpoint in this process, in clear on loopback. It answers as it is told, and keeps what it was asked.
+//! An OAuth token endpoint in this process, on loopback, in clear or in TLS. It answers as it is told, and keeps what it was asked.
 
 use std::sync::Arc;
 
 use super::Watched;
+use super::certificates::{self, Certificate};
 use super::receiver::request::Reader;
 use super::wire::{Connection, Listener};
 
 /// The endpoint; it stops when it is dropped.
 pub struct TokenEndpoint {
     listener: Listener,
+    scheme: &'static str,
     state: Arc<Watched<State>>,
 }
 
@@ -20,6 +22,15 @@ struct State {
 
 impl TokenEndpoint {
     pub fn start(answers: &[(u16, &str)]) -> TokenEndpoint {
+        TokenEndpoint::with(None, answers)
+    }
+
+    /// In TLS, with this certificate.
+    pub fn secure(certificate: Certificate, answers: &[(u16, &str)]) -> TokenEndpoint {
+        TokenEndpoint::with(Some(certificate), answers)
+    }
+
+    fn with(certificate: Option<Certificate>, answers: &[(u16, &str)]) -> TokenEndpoint {
         let state = Arc::new(Watched::new(State {
             answers: answers
                 .iter()
@@ -28,12 +39,22 @@ impl TokenEndpoint {
             forms: Vec::new(),
         }));
         let shared = Arc::clone(&state);
-        let listener = Listener::start(None, move |connection| serve(connection, &shared));
-        TokenEndpoint { listener, state }
+        let config = certificate.map(certificates::server_config);
+        let scheme = if config.is_some() { "https" } else { "http" };
+        let listener = Listener::start(config, move |connection| serve(connection, &shared));
+        TokenEndpoint {
+            listener,
+            scheme,
+            state,
+        }
     }
 
     pub fn url(&self) -> String {
-        format!("http://localhost:{}/token", self.listener.port())
+        format!("{}://localhost:{}/token", self.scheme, self.listener.port())
+    }
+
+    pub fn port(&self) -> u16 {
+        self.listener.port()
     }
 
     /// The forms of all requests.

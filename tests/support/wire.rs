@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
@@ -17,6 +17,8 @@ pub struct Connection {
     socket: TcpStream,
     tls: OnceLock<Mutex<Tls>>,
     compression: OnceLock<Compression>,
+    /// What all connections of a listener have sent.
+    sent: Arc<AtomicU64>,
 }
 
 /// RFC 4978, from some moment on.
@@ -32,12 +34,13 @@ struct Tls {
 }
 
 impl Connection {
-    fn new(socket: TcpStream, config: Option<&Arc<ServerConfig>>) -> Connection {
+    fn new(socket: TcpStream, config: Option<&Arc<ServerConfig>>, sent: &Arc<AtomicU64>) -> Connection {
         socket.set_nodelay(true).unwrap();
         let connection = Connection {
             socket,
             tls: OnceLock::new(),
             compression: OnceLock::new(),
+            sent: Arc::clone(sent),
         };
         if let Some(config) = config {
             connection.begin_tls(config);
@@ -156,6 +159,8 @@ impl Connection {
     }
 
     fn write_wire(&self, bytes: &[u8]) -> io::Result<()> {
+        self.sent
+            .fetch_add(u64::try_from(bytes.len()).unwrap(), Ordering::Relaxed);
         let Some(tls) = self.tls.get() else {
             return (&self.socket).write_all(bytes);
         };
@@ -190,6 +195,7 @@ pub struct Listener {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     open: Arc<Watched<Vec<Arc<Connection>>>>,
+    sent: Arc<AtomicU64>,
     accepting: Option<thread::JoinHandle<()>>,
 }
 
@@ -204,16 +210,18 @@ impl Listener {
         let stopping = Arc::new(AtomicBool::new(false));
         let open = Arc::new(Watched::new(Vec::new()));
         let serve = Arc::new(serve);
+        let sent = Arc::new(AtomicU64::new(0));
         let accepting = thread::spawn({
             let stopping = Arc::clone(&stopping);
             let open = Arc::clone(&open);
+            let sent = Arc::clone(&sent);
             move || {
                 for socket in listener.incoming() {
                     if stopping.load(Ordering::SeqCst) {
                         return;
                     }
                     let Ok(socket) = socket else { continue };
-                    let connection = Arc::new(Connection::new(socket, config.as_ref()));
+                    let connection = Arc::new(Connection::new(socket, config.as_ref(), &sent));
                     open.change(|open| open.push(Arc::clone(&connection)));
                     let open = Arc::clone(&open);
                     let serve = Arc::clone(&serve);
@@ -231,12 +239,18 @@ impl Listener {
             address,
             stopping,
             open,
+            sent,
             accepting: Some(accepting),
         }
     }
 
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Bytes sent on all connections, before TLS.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Ends every open connection without a word.

@@ -142,6 +142,8 @@ pub enum Fault {
     UidValidityAlwaysNew,
     /// Every session ends after so many bodies.
     EndsAfter { bodies: usize },
+    /// NetEase: `NO Unsafe Login` to whoever opens a mailbox without having sent ID behind the login.
+    UnsafeLogin,
 }
 
 /// What the client did.
@@ -373,6 +375,11 @@ impl ImapServer {
 
     pub fn record(&self) -> Record {
         self.state.look(|state| state.record.clone())
+    }
+
+    /// Bytes sent on all connections, as they were before TLS and behind COMPRESS.
+    pub fn sent_bytes(&self) -> u64 {
+        self.listener.sent_bytes()
     }
 
     /// Forgets what was recorded so far (sessions in IDLE stay counted).

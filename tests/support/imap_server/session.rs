@@ -39,6 +39,7 @@ pub(super) fn serve(connection: &Arc<Connection>, state: &Arc<Watched<State>>) {
         state,
         authenticated: false,
         may_log_in: state.look(|state| state.settings.tls == TlsBegins::AtOnce),
+        introduced: false,
         tags: HashSet::new(),
         bodies: 0,
         out: Vec::new(),
@@ -60,6 +61,8 @@ pub(super) struct Session<'a> {
     pub(super) state: &'a Arc<Watched<State>>,
     authenticated: bool,
     may_log_in: bool,
+    /// It has sent ID since its login.
+    introduced: bool,
     tags: HashSet<String>,
     /// Bodies sent so far.
     pub(super) bodies: usize,
@@ -161,6 +164,7 @@ impl Session<'_> {
                 self.done(command, "OK NOOP completed")
             }
             "ID" => {
+                self.introduced = self.authenticated;
                 self.state
                     .change(|state| state.record.id = command.arguments.first().cloned());
                 self.say("* ID (\"name\" \"in-process\")");
@@ -379,6 +383,9 @@ impl Session<'_> {
     }
 
     fn examine(&mut self, command: &Command) -> Next {
+        if !self.introduced && self.state.look(|state| state.has(&Fault::UnsafeLogin)) {
+            return self.done(command, "NO Unsafe Login. Please contact kefu@example.com for help");
+        }
         let connection = self.connection;
         let read_only = command.name == "EXAMINE" || self.state.look(|state| state.has(&Fault::ReadOnly));
         let access = if read_only { "READ-ONLY" } else { "READ-WRITE" };
