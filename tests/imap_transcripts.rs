@@ -222,12 +222,7 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
                         .carry_out(&action, &uids, &mut copied)
                         .map(|carried| lines.push(format!("{carried:?}")))
                 }
-                (["mailboxes", entries @ ..], Some(session)) => {
-                    let wanted: Vec<Wanted> = entries.iter().map(|entry| Wanted::read(entry).unwrap()).collect();
-                    session
-                        .mailboxes(&wanted)
-                        .map(|names| lines.extend(names.iter().map(ToString::to_string)))
-                }
+                (["mailboxes", entries @ ..], Some(session)) => mailboxes(session, entries, &mut lines),
                 (["uid_next", mailbox], Some(session)) => session
                     .uid_next(&MailboxName::new(mailbox), &selected.unwrap())
                     .map(|next| lines.push(next.map_or("unknown".to_owned(), |next| next.to_string()))),
@@ -266,6 +261,13 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
     let unsaid = |line: &&Line| matches!(line, Line::Client(_) | Line::Tls);
     let left = script.iter().find(unsaid).map(|line| format!("{line:?}"));
     (results, left)
+}
+
+fn mailboxes(session: &mut Session, entries: &[&str], lines: &mut Vec<String>) -> Result<(), SessionError> {
+    let wanted: Vec<Wanted> = entries.iter().map(|entry| Wanted::read(entry).unwrap()).collect();
+    let listing = session.mailboxes(&wanted)?;
+    lines.extend(listing.names.iter().map(ToString::to_string));
+    Ok(())
 }
 
 fn log_in(session: &mut Session, words: &[&str], security: Security) -> Result<(), SessionError> {

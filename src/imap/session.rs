@@ -47,8 +47,6 @@ pub struct Session {
     idles: bool,
     /// How many mails there are, by the last EXISTS.
     exists: u32,
-    /// The server writes names of mailboxes in UTF-8, and not in modified UTF-7.
-    names_in_utf_8: bool,
     /// The mailbox changed since the last watch.
     news: bool,
     /// Mails announced by EXISTS and in no listing yet.
@@ -66,7 +64,6 @@ impl Session {
             logged_in: false,
             idles: false,
             exists: 0,
-            names_in_utf_8: false,
             news: false,
             announced: 0,
             in_flight: 0,

@@ -23,6 +23,8 @@ pub(super) struct Connection {
     warned: bool,
     /// That there is no UIDVALIDITY was told.
     pub(super) trust_told: bool,
+    /// The server writes names of mailboxes in UTF-8, and not in modified UTF-7.
+    pub(super) names_in_utf_8: bool,
 }
 
 /// How long an operation may keep us waiting, all its reads together. A byte now and then does not buy time without end:
@@ -93,6 +95,7 @@ impl Connection {
             last_words: None,
             warned: false,
             trust_told: false,
+            names_in_utf_8: false,
         }
     }
 

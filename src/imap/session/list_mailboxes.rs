@@ -79,7 +79,7 @@ impl Session {
                 Err(SessionError::Refused { .. }) => {}
                 Err(error) => return Err(error),
             }
-            self.names_in_utf_8 |= !names.is_empty();
+            self.connection.names_in_utf_8 |= !names.is_empty();
         }
         if names.is_empty() {
             let delimiter = self.delimiter()?.unwrap_or_else(|| "none".to_owned());

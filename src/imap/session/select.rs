@@ -47,7 +47,7 @@ impl Session {
         };
         match self.open_as(&raw, &command(raw.clone())) {
             Ok(selected) => {
-                self.names_in_utf_8 = true;
+                self.connection.names_in_utf_8 = true;
                 Ok(selected)
             }
             Err(error @ (SessionError::Net(_) | SessionError::Protocol(_) | SessionError::Bye(_))) => Err(error),
@@ -57,7 +57,7 @@ impl Session {
 
     /// A mailbox's name as this server writes it.
     pub(super) fn spelt(&self, mailbox: &MailboxName) -> MailboxName {
-        let raw = mailbox.in_utf_8().filter(|_| self.names_in_utf_8);
+        let raw = mailbox.in_utf_8().filter(|_| self.connection.names_in_utf_8);
         raw.unwrap_or_else(|| mailbox.clone())
     }
 

@@ -142,7 +142,7 @@ pub enum Fault {
     UidValidityAlwaysNew,
     /// Every session ends after so many bodies.
     EndsAfter { bodies: usize },
-    /// NetEase: `NO Unsafe Login` to whoever opens a mailbox without having sent ID behind the login.
+    /// `NO Unsafe Login`, as of 163.com, to whoever opens a mailbox without having sent ID behind the login.
     UnsafeLogin,
 }
 
