@@ -8,7 +8,7 @@ use mailtap::dead_letter::Content;
 use mailtap::event::raw::Collected;
 use mailtap::event::{EventId, Origin};
 use mailtap::imap::resume::Memory;
-use mailtap::sink::{Batch, DeliveryError, Sink};
+use mailtap::sink::{Batch, DeliveryError, Fate, Sink};
 
 use super::world::{Fault, Process, World};
 
@@ -61,7 +61,31 @@ impl Sink for Receiver {
                 (id, (number(16), number(20)), event[24..].to_vec())
             })
             .collect();
-        if events.iter().any(|(_, name, _)| truth.is_refused(*name)) || truth.goes_wrong(Fault::RefusesBatch) {
+        let refuses = events.iter().any(|(_, name, _)| truth.is_refused(*name));
+        // Of one event there is nothing to tell apart.
+        let several = events.len() > 1;
+        if several && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.answers_for_each) {
+            let fates = events.iter().map(|(id, name, hashes)| match truth.random.below(4) {
+                _ if truth.is_refused(*name) => Fate::Refused,
+                0 => Fate::Refused,
+                1 => Fate::Later,
+                _ => {
+                    truth.store(*id, *name, hashes);
+                    Fate::Taken
+                }
+            });
+            let fates: Vec<Fate> = fates.collect();
+            truth.step();
+            if truth.process == Process::Killed {
+                return Err(retry("killed"));
+            }
+            return Err(DeliveryError::Each {
+                fates,
+                reason: "not all of them".to_owned(),
+                after: None,
+            });
+        }
+        if refuses || truth.goes_wrong(Fault::RefusesBatch) {
             return Err(DeliveryError::Reject {
                 reason: "422".to_owned(),
             });
@@ -73,8 +97,7 @@ impl Sink for Receiver {
             events.len()
         };
         for (id, name, hashes) in &events[..taken] {
-            let (sha256, artifacts) = hashes.split_at(32);
-            truth.store(*id, *name, sha256, artifacts);
+            truth.store(*id, *name, hashes);
         }
         truth.step();
         if some || truth.goes_wrong(Fault::AnswerLost) || truth.process == Process::Killed {

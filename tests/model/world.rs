@@ -94,6 +94,8 @@ pub enum Fault {
     AnswerLost,
     Misconfigured,
     RefusesBatch,
+    /// It takes some, refuses some, and wants the others later.
+    AnswersForEach,
     // The disk.
     NotWritten,
     WrittenAndNotSaid,
@@ -104,7 +106,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 21] = [
         Fault::NotThere,
         Fault::GreetsWithBye,
         Fault::LoginUnavailable,
@@ -120,6 +122,7 @@ impl Fault {
         Fault::AnswerLost,
         Fault::Misconfigured,
         Fault::RefusesBatch,
+        Fault::AnswersForEach,
         Fault::NotWritten,
         Fault::WrittenAndNotSaid,
         Fault::StoreNotThere,
@@ -180,6 +183,8 @@ pub struct Truth {
     pub from_zero: bool,
     pub after_delivery: Option<Action>,
     pub stores_attachments: bool,
+    /// Where it refuses some of a batch, the receiver says which.
+    pub answers_for_each: bool,
     pub disk: Option<Memory>,
     /// What the artifact store has acknowledged.
     pub artifacts: HashSet<[u8; 32]>,
@@ -237,6 +242,7 @@ impl World {
                 _ => None,
             },
             stores_attachments: random.once_in(5),
+            answers_for_each: random.once_in(3),
             disk: None,
             artifacts: HashSet::new(),
             folder,
@@ -504,7 +510,8 @@ impl Truth {
     }
 
     /// The receiver has an event.
-    pub fn store(&mut self, id: EventId, name: (u32, u32), sha256: &[u8], artifacts: &[u8]) {
+    pub fn store(&mut self, id: EventId, name: (u32, u32), hashes: &[u8]) {
+        let (sha256, artifacts) = hashes.split_at(32);
         let number = *self.names.get(&name).expect("a mail of the mailbox");
         let expected = Sha256::digest(content(number));
         assert_eq!(sha256, &expected[..], "seed {}: mail {number} is another", self.seed);
