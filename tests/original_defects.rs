@@ -135,11 +135,13 @@ fn every_defect_that_is_staged_elsewhere_still_is() {
     }
 }
 
+/// Whether there is a test with this name, or with one that ends so: those of the fault matrix begin with their row.
 fn is_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let end = format!("{name}() {{");
     lines
         .windows(2)
-        .any(|two| two == ["#[test]", &format!("fn {name}() {{")])
+        .any(|two| two[0] == "#[test]" && two[1].starts_with("fn ") && two[1].ends_with(&end))
 }
 
 fn mail(number: u32) -> Vec<u8> {

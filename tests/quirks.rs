@@ -201,7 +201,7 @@ fn every_quirk_is_staged_somewhere() {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{quirk}: {file}: {error}"));
         assert_eq!(test.is_empty(), file.ends_with(".transcript"), "{quirk}");
         assert!(
-            test.is_empty() || text.contains(&format!("fn {test}()")),
+            test.is_empty() || text.contains(&format!("{test}() {{")),
             "{quirk}: {file} has no test {test}"
         );
     }
