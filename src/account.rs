@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backoff::Failures;
 use crate::clock::Clock;
 use crate::imap::session::SessionError;
 use crate::imap::session::list_mailboxes::Listing;
@@ -49,6 +50,7 @@ impl Account {
     /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. Gives whether it was told of any
     /// listing.
     pub fn follow(&self, mut there_are: impl FnMut(&Listing) -> Adjusted) -> bool {
+        let mut failures = Failures::default();
         let mut attempt: u32 = 0;
         let mut listed = false;
         // Kept while the account lets nobody in, so that the others do not try as well.
@@ -56,6 +58,7 @@ impl Account {
         while !self.clock.stopping() {
             let delay = match self.list(&mut kept) {
                 Ok(listing) => {
+                    failures.forget();
                     attempt = 0;
                     listed = true;
                     self.note(|vitals, now| {
@@ -76,8 +79,8 @@ impl Account {
                 Err(failure) => match remedy(&failure) {
                     Remedy::Stop => return listed,
                     Remedy::Again { backoff, at_least } => {
-                        let delay = backoff
-                            .delay(attempt, (self.random)())
+                        let delay = failures
+                            .delay(backoff, (self.random)())
                             .max(at_least.min(limits::THROTTLE));
                         attempt = attempt.saturating_add(1);
                         if !insists(self.until, attempt, backoff) {

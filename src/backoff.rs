@@ -1,11 +1,13 @@
-//! Attempt number → delay: exponential, half of it by chance, so that many clients do not come back at once.
+//! Attempt number → delay: exponential with full jitter above a floor, so that many clients do not come back at once and no
+//! loop ever spins.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long to wait between attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Backoff {
-    /// Upper bound of the first delay.
+    /// Lower bound of every delay.
     pub first: Duration,
     /// Upper bound of every delay.
     pub most: Duration,
@@ -26,10 +28,10 @@ pub const AUTHENTICATION: Backoff = Backoff {
     first: Duration::from_secs(300),
     most: Duration::from_secs(3600),
 };
-/// A setting is wrong: a probe every minute tells when it was mended.
+/// A setting is wrong: a probe every minute, on average, tells when it was mended.
 pub const CONFIGURATION: Backoff = Backoff {
-    first: Duration::from_secs(60),
-    most: Duration::from_secs(60),
+    first: Duration::from_secs(45),
+    most: Duration::from_secs(75),
 };
 /// The server refuses some mails: long enough for what it stores them on to come back, short for the mails behind.
 pub const REFUSAL: Backoff = Backoff {
@@ -48,25 +50,44 @@ pub const SENSOR: Backoff = Backoff {
 };
 
 impl Backoff {
-    /// The delay before attempt `attempt` (0 is the first repetition): between half of and the whole of what
-    /// exponential growth has come to. `random` is any uniformly distributed number.
-    ///
-    /// Half is kept as a floor so that no loop ever spins, whatever the dice say.
+    /// The delay before attempt `attempt` (0 is the first repetition): anything between the floor and what exponential growth
+    /// has come to, at first twice the floor. `random` is any uniformly distributed number.
     pub fn delay(self, attempt: u32, random: u64) -> Duration {
         let grown = self
             .first
-            .saturating_mul(2_u32.saturating_pow(attempt.min(20)))
+            .saturating_mul(2_u32.saturating_pow(attempt.saturating_add(1).min(20)))
             .min(self.most);
-        let half = grown.checked_div(2).unwrap_or(grown);
-        let spread = u64::try_from(half.as_millis()).unwrap_or(u64::MAX);
-        let jitter = random.checked_rem(spread.saturating_add(1)).unwrap_or(0);
-        half.saturating_add(Duration::from_millis(jitter))
+        let spread = grown.saturating_sub(self.first).as_millis();
+        // The high half of the product: `random` as a fraction of all numbers, of the spread.
+        let jitter = spread.saturating_add(1).saturating_mul(random.into()) >> 64;
+        let jitter = Duration::from_millis(u64::try_from(jitter).unwrap_or(u64::MAX));
+        self.first.saturating_add(jitter)
+    }
+}
+
+/// Failures of each class, until something goes well. One counter for all, begun anew whenever the class changes, would let a
+/// server that refuses one login and drops the next be asked every few minutes for ever, until the account is locked.
+#[derive(Debug, Default)]
+pub struct Failures(BTreeMap<Backoff, u32>);
+
+impl Failures {
+    /// One more of this class, and how long to wait after it.
+    pub fn delay(&mut self, backoff: Backoff, random: u64) -> Duration {
+        let attempts = self.0.entry(backoff).or_default();
+        let delay = backoff.delay(*attempts, random);
+        *attempts = attempts.saturating_add(1);
+        delay
+    }
+
+    /// It went well.
+    pub fn forget(&mut self) {
+        self.0.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, NETWORK, REFUSAL, SENSOR, THROTTLE};
+    use super::{AUTHENTICATION, CONFIGURATION, DELIVERY, Failures, NETWORK, REFUSAL, SENSOR, THROTTLE};
     use std::time::Duration;
 
     #[test]
@@ -84,19 +105,44 @@ mod tests {
                 for random in [0, 1, u64::MAX / 3, u64::MAX] {
                     let delay = backoff.delay(attempt, random);
                     assert!(
-                        delay >= backoff.first / 2 && delay <= backoff.most,
+                        delay >= backoff.first && delay <= backoff.most,
                         "{backoff:?} {attempt} {delay:?}"
                     );
                 }
             }
         }
-        assert_eq!(NETWORK.delay(0, 0), Duration::from_secs(1));
-        assert_eq!(NETWORK.delay(3, 0), Duration::from_secs(8));
-        assert_eq!(NETWORK.delay(u32::MAX, 0), Duration::from_secs(150));
+        let (least, third, most) = (0, u64::MAX / 3, u64::MAX);
+        let seconds = Duration::from_secs;
+        assert_eq!(NETWORK.delay(0, least), seconds(2));
+        assert_eq!(NETWORK.delay(0, most), seconds(4));
+        assert_eq!(NETWORK.delay(3, third), seconds(12));
+        assert_eq!(NETWORK.delay(u32::MAX, most), seconds(300));
+        assert_eq!(NETWORK.delay(u32::MAX, least), seconds(2));
+        assert_eq!(
+            AUTHENTICATION.delay(0, least),
+            seconds(300),
+            "the account is not locked"
+        );
+        assert_eq!(
+            (DELIVERY.delay(0, least), DELIVERY.delay(9, most)),
+            (seconds(1), seconds(60))
+        );
+    }
+
+    #[test]
+    fn a_change_of_class_forgets_no_failure() {
+        let mut failures = Failures::default();
+        for attempt in 0..6 {
+            for class in [AUTHENTICATION, NETWORK] {
+                assert_eq!(failures.delay(class, u64::MAX), class.delay(attempt, u64::MAX));
+            }
+        }
+        failures.forget();
+        assert_eq!(failures.delay(AUTHENTICATION, 0), AUTHENTICATION.delay(0, 0));
     }
 
     #[test]
     fn two_clients_do_not_come_back_together() {
-        assert_ne!(NETWORK.delay(5, 1), NETWORK.delay(5, 12_345));
+        assert_ne!(NETWORK.delay(5, u64::MAX / 7), NETWORK.delay(5, u64::MAX / 5));
     }
 }

@@ -1,7 +1,6 @@
 //! How far delivery has come, on disk: one file a mailbox, replaced whole, and one process a state directory.
 //!
-//! The file is written beside its place, fsynced, renamed, and the folder fsynced: being killed at any instant leaves
-//! the old position or the new one. A file that is there and cannot be read is an error, never a fresh start: a fresh
+//! `replace.rs` sees to it that being killed at any instant leaves the old position or the new one. A file that is there and cannot be read is an error, never a fresh start: a fresh
 //! start from now would lose mail in silence. `checkpoint/layout.rs` says what is in the file,
 //! `checkpoint/survey.rs` reads all of them.
 
@@ -12,13 +11,14 @@ pub use survey::Remembered;
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::event::encode::hexadecimal;
 use crate::imap::resume::Memory;
+use crate::replace::replace;
 
 /// How far one mailbox is delivered, remembered.
 pub trait Checkpoint: Send {
@@ -101,7 +101,6 @@ impl StateDirectory {
     pub fn checkpoint(&self, account: &str, mailbox: &str) -> FileCheckpoint {
         FileCheckpoint {
             read_only: self.is_read_only(),
-            directory: self.path.clone(),
             path: self.file(account, mailbox, "json"),
             account: account.to_owned(),
             mailbox: mailbox.to_owned(),
@@ -133,7 +132,6 @@ fn file_name(account: &str, mailbox: &str) -> String {
 /// A [`Checkpoint`] in a file.
 #[derive(Debug)]
 pub struct FileCheckpoint {
-    directory: PathBuf,
     path: PathBuf,
     account: String,
     mailbox: String,
@@ -158,21 +156,11 @@ impl Checkpoint for FileCheckpoint {
             return Ok(());
         }
         let text = layout::write(&self.account, &self.mailbox, memory);
-        self.replace(&text).map_err(|error| self.failed(&error))
+        replace(&self.path, &text, 0o666).map_err(|error| self.failed(&error))
     }
 }
 
 impl FileCheckpoint {
-    /// Temporary file, fsync, rename, fsync of the folder.
-    fn replace(&self, text: &str) -> io::Result<()> {
-        let temporary = self.path.with_extension("new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        File::open(&self.directory)?.sync_all()
-    }
-
     fn failed(&self, error: &io::Error) -> CheckpointError {
         CheckpointError {
             path: self.path.clone(),

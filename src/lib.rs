@@ -52,6 +52,7 @@ pub mod backoff;
 pub mod clock;
 pub mod hidden;
 pub mod quantity;
+mod replace;
 pub mod secret;
 
 pub mod mime;

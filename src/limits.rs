@@ -50,6 +50,17 @@ pub const IMAP_LITERALS: usize = 64;
 pub const IMAP_TEXT: usize = 300;
 /// Responses to one command, or between two mails. A listing has one for each mail. Reached: the connection is closed.
 pub const IMAP_RESPONSES: u64 = 2_000_000;
+/// Bytes of the responses to one command, or between two mails, bodies that are skipped included: a listing of as many mails
+/// has half of it. Reached: the connection is closed.
+pub const IMAP_ANSWER: u64 = 256 * 1024 * 1024;
+/// Names of a CAPABILITY response; Cyrus has a hundred. Reached: the others are not known.
+pub const IMAP_CAPABILITIES: usize = 256;
+/// Bytes of one of them, and of a mailbox's attribute. Reached: it is none that matters here.
+pub const IMAP_CAPABILITY: usize = 64;
+/// Attributes of a listed mailbox. Reached: the others are not known.
+pub const IMAP_ATTRIBUTES: usize = 32;
+/// Bodies in one fetch that nobody asked for. Reached: the connection is closed.
+pub const IMAP_UNASKED_BODIES: u32 = 1000;
 /// From the connection to the greeting. Reached: backoff, as for all that follow.
 pub const IMAP_GREETING: Duration = Duration::from_secs(30);
 /// Silence of the server in a command.
@@ -70,8 +81,12 @@ pub const IMAP_POLL: Duration = Duration::from_secs(60);
 pub const IMAP_SKIPPED_BODY: u64 = 16 * 1024 * 1024;
 /// FETCH commands in flight: with two, the server never waits for us.
 pub const IMAP_COMMANDS_IN_FLIGHT: usize = 2;
-/// FETCH commands in flight over a long way, where two do not fill the line.
-pub const IMAP_MOST_IN_FLIGHT: usize = 6;
+/// FETCH commands in flight over a long way ([`IMAP_FAR`]), where two do not fill the line.
+pub const IMAP_FAR_IN_FLIGHT: usize = 6;
+/// The same at the most, where the line still runs empty.
+pub const IMAP_MOST_IN_FLIGHT: usize = 8;
+/// The shortest time that any command of a session took, from which on the way is a long one.
+pub const IMAP_FAR: Duration = Duration::from_millis(20);
 /// Mails in one FETCH.
 pub const IMAP_BATCH_MAILS: usize = 500;
 /// Bytes of mail in one FETCH, as far as the sizes are known. A larger mail goes alone.
@@ -85,6 +100,10 @@ pub const IMAP_SET_LENGTH: usize = 7_900;
 /// Mails in one listing. Reached: the lowest UIDs are given, and the caller asks again behind them.
 pub const LISTED_MAILS: usize = 200_000;
 
+/// Mails of a listing that one SEARCH is about, which answers in one line: half of [`IMAP_RESPONSE`], and as many again may
+/// have been left out.
+pub const SEARCHED_MAILS: usize = 50_000;
+
 // ---- imap: mailboxes ----
 
 /// Mailboxes that one `inbox_names` may come to. Reached: the others are not watched, which is logged and makes `/healthz` red.
@@ -96,6 +115,9 @@ pub const MAILBOX_NAME: usize = 4 * 1024;
 pub const CONNECTIONS: u64 = 8;
 /// How long a mailbox watches before it looks whether others wait for its connection. Bounds how long they do.
 pub const TURN: Duration = Duration::from_secs(15);
+/// How long a mailbox reads a backlog while others wait for its connection. Reached: it hands it on, and goes on in its
+/// next turn.
+pub const LONG_TURN: Duration = Duration::from_secs(60);
 /// From the beginning of one turn of a mailbox to the next, at least: what polling once a minute costs a server, it bears.
 pub const BETWEEN_TURNS: Duration = Duration::from_secs(60);
 /// Between two listings of an account's mailboxes.
@@ -381,6 +403,10 @@ pub const BATCH_BYTES: usize = 960 * 1024;
 pub const BATCH_EVENTS: usize = 500;
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
+/// The shortest IDLE, where connections die in longer ones: a hundred commands an hour are no burden.
+pub const IDLE_LEAST: Duration = Duration::from_secs(2 * 60);
+/// IDLEs in a row that hold, until a longer one is tried again.
+pub const IDLE_HELD: u32 = 20;
 /// Between two looks at a receiver's connection while there is no mail: as often as LimaCharlie is pinged.
 pub const TEND: Duration = USP_PING;
 /// After news that brought no mail: EXPUNGE comes in thousands, and some servers announce what is not there.
@@ -401,6 +427,11 @@ pub const ATTEMPTS: u32 = 3;
 pub const SUSPECTS: usize = 1000;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
+/// The same, the sessions that ended at it alone included. Reached: the mail is reported as a gap and passed over, if the server
+/// gives another one in the same session.
+pub const STUMBLES_MOST: u32 = 6;
+/// After a session that ended at a mail that was asked for alone: what is wrong with it may pass.
+pub const STUMBLE_PAUSE: Duration = Duration::from_secs(60);
 /// Mails that the checkpoint knows by size, date and hash. More recognise a renumbered mailbox no better; fewer repeat more
 /// of the mails of the last hour.
 pub const RECENT_MAILS: usize = 64;

@@ -46,19 +46,20 @@ use stack::on_its_own_stack;
 use tending::Untended;
 
 use crate::attempts::Attempts;
-use crate::backoff::Backoff;
+use crate::backoff::Failures;
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::dead_letter::DeadLetters;
 use crate::event::build;
 use crate::imap::action::Action;
+use crate::imap::idle_cycle::IdleCycle;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::pace::Pace;
 use crate::imap::resume::{Known, Memory, Recent, Rescan};
 use crate::imap::session::{Listed, Session, SessionError, Watched};
 use crate::log::{self, Level};
 use crate::metrics::{Concern, Counter, Counters, Doing, Vitals};
-use crate::net::Dial;
+use crate::net::{Dial, NetErrorKind};
 use crate::sink::artifact::Artifacts;
 use crate::sink::{Batch, Sink};
 use crate::turns::{Member, Turn};
@@ -128,15 +129,16 @@ struct Life {
     mailbox: Mailbox,
     /// `user@host:port`.
     account: String,
-    /// Failures of one kind in a row.
-    attempt: u32,
+    /// Failures since a session proved itself, or mail was delivered.
+    failures: Failures,
     /// Failures of any kind in a row, with nothing delivered in between.
     fruitless: u32,
-    last_backoff: Option<Backoff>,
     /// Kept while the account lets nobody in, so that the others do not try as well.
     turn: Option<Turn>,
     /// The last session ended because others waited: the next one is nothing to tell of.
     made_way: bool,
+    /// When the turn of the moment began.
+    turn_began: Option<Instant>,
     /// UIDVALIDITY of the mailbox as it was opened last.
     uid_validity: u32,
     /// What the checkpoint holds. The file is read once: should it vanish, this is no first start.
@@ -153,8 +155,13 @@ struct Life {
     pace: Pace,
     /// What the fetch of the moment asks for.
     underway: Vec<u32>,
+    /// How wide the listing of a backlog is that is under way, and may be.
+    listing: Option<u64>,
+    widest: u64,
     /// Mails at which sessions ended, and how many.
     stumbles: BTreeMap<u32, u32>,
+    /// The mail at which the last session ended, where it was asked for alone because of such ends.
+    stuck_at: Option<u32>,
     /// Mails that the server refused, by how many sessions; and what it said in this one.
     refusals: BTreeMap<u32, u32>,
     refused: BTreeMap<u32, String>,
@@ -168,6 +175,7 @@ struct Life {
     looked: Option<Instant>,
     /// When this session had delivered everything.
     caught_up: Option<Instant>,
+    idle_cycle: IdleCycle,
     /// Gmail's limit was told.
     limit_told: bool,
     /// The receiver's connection could not be kept.
@@ -188,11 +196,11 @@ impl Life {
         Life {
             account: mailbox.imap.account(),
             mailbox,
-            attempt: 0,
+            failures: Failures::default(),
             fruitless: 0,
-            last_backoff: None,
             turn: None,
             made_way: false,
+            turn_began: None,
             uid_validity: 0,
             remembered: None,
             frontier: Frontier::default(),
@@ -204,7 +212,10 @@ impl Life {
             refused_in_a_row: 0,
             pace: Pace::default(),
             underway: Vec::new(),
+            listing: None,
+            widest: u64::MAX,
             stumbles: BTreeMap::new(),
+            stuck_at: None,
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
             concern: Concern::Opening,
@@ -212,6 +223,7 @@ impl Life {
             witness: None,
             looked: None,
             caught_up: None,
+            idle_cycle: IdleCycle::default(),
             limit_told: false,
             untended: None,
             progress: Progress::default(),
@@ -269,12 +281,15 @@ impl Life {
             return Err(Failure::Stopping);
         };
         self.note(|vitals, now| vitals.begin(Doing::Server, now));
-        let began = self.mailbox.clock.now();
+        self.turn_began = Some(self.mailbox.clock.now());
         let (mut session, turn) = on_its_own_stack(|| self.enter(turn))?;
         let mut first = !std::mem::take(&mut self.made_way);
         let mut watched = None;
         while !self.stopping() {
-            on_its_own_stack(|| self.look(&mut session, watched))?;
+            match on_its_own_stack(|| self.look(&mut session, watched)) {
+                Err(Failure::OthersWait) => return Ok(self.make_way(turn, session)),
+                looked => looked?,
+            }
             self.note(|vitals, _| vitals.caught_up());
             self.caught_up.get_or_insert(self.mailbox.clock.now());
             self.tell_caught_up(std::mem::take(&mut first));
@@ -283,18 +298,9 @@ impl Life {
                 return Ok(End::CaughtUp);
             }
             if turn.others_wait() {
-                turn.hand_over(session);
-                self.note(Vitals::fell_behind);
-                self.make_way(began);
-                return Ok(End::MadeWay);
+                return Ok(self.make_way(turn, session));
             }
-            let patience = if turn.is_scarce() {
-                limits::TURN
-            } else {
-                limits::IDLE_CYCLE
-            };
-            let patience = self.due.patience(self.mailbox.clock.now(), patience);
-            watched = Some(session.watch(patience, &mut || self.tend())?);
+            watched = Some(self.watch(&mut session, turn.is_scarce())?);
             self.answered();
             self.note(Vitals::fell_behind);
         }
@@ -311,6 +317,18 @@ impl Life {
         self.concern = Concern::Reading;
         self.note(Vitals::opened);
         Ok((session, turn))
+    }
+
+    fn watch(&mut self, session: &mut Session, scarce: bool) -> Result<Watched, Failure> {
+        let (now, cycle) = (self.mailbox.clock.now(), self.idle_cycle.length());
+        let patience = self.due.patience(now, if scarce { limits::TURN } else { cycle });
+        let watched = session.watch(patience, &mut || self.tend());
+        match &watched {
+            Ok(Watched::Quiet) if patience == cycle => self.idle_cycle.held(),
+            Err(SessionError::Net(error)) if error.kind != NetErrorKind::Stopped => self.idle_cycle.died(),
+            _ => {}
+        }
+        Ok(watched?)
     }
 
     /// Delivers what is there; `watched` is what led here, nothing in a new session.
@@ -361,10 +379,23 @@ impl Life {
 
     /// Others have the connection now. Not to be back at once is what keeps a hundred quiet mailboxes from going round
     /// and round without a pause.
-    fn make_way(&mut self, began: Instant) {
+    fn make_way(&mut self, turn: Turn, session: Session) -> End {
+        turn.hand_over(session);
+        self.note(Vitals::fell_behind);
         self.made_way = true;
-        let since = self.mailbox.clock.now().saturating_duration_since(began);
-        self.pause(limits::BETWEEN_TURNS.saturating_sub(since));
+        self.pause(limits::BETWEEN_TURNS.saturating_sub(self.turn_lasts()));
+        End::MadeWay
+    }
+
+    /// A backlog takes as long as it takes; others, who may have a single new mail, wait for so long and no longer.
+    fn is_time_to_make_way(&self) -> bool {
+        self.turn_lasts() >= limits::LONG_TURN && self.mailbox.turns.others_wait()
+    }
+
+    fn turn_lasts(&self) -> Duration {
+        let now = self.mailbox.clock.now();
+        self.turn_began
+            .map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
     }
 
     fn stopping(&self) -> bool {

@@ -1,9 +1,11 @@
 //! OAuth access tokens (RFC 6749) for the IMAP login: asked for at the provider's token endpoint, kept until shortly before
 //! they expire, and asked for anew when the IMAP server refuses one.
 //!
-//! `request.rs` is what is asked and `answer.rs` what is understood, both pure; this file waits.
+//! `request.rs` is what is asked and `answer.rs` what is understood, both pure; `kept.rs` is what a restart must know; this
+//! file waits.
 
 mod answer;
+mod kept;
 mod request;
 
 #[doc(hidden)]
@@ -11,6 +13,7 @@ pub use answer::fuzz;
 pub(crate) use request::form;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,7 @@ use crate::net::Dial;
 use crate::secret::Secret;
 use crate::{limits, log};
 use answer::Answer;
+use kept::Kept;
 
 /// Who asks whom for tokens, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +55,15 @@ pub struct Tokens {
     settings: Settings,
     dial: Arc<dyn Dial>,
     clock: Arc<dyn Clock>,
+    kept: Option<Kept>,
     state: Mutex<State>,
 }
 
 struct State {
     /// With the refresh token that the provider gave last.
     grant: Grant,
+    /// What was last seen on the disk in its place.
+    on_disk: Option<Secret<String>>,
     current: Option<Token>,
     /// The last failure, and when it was over.
     failed: Option<(Instant, TokenError)>,
@@ -68,6 +75,9 @@ struct Token {
     renew_at: Option<Instant>,
 }
 
+const MEMORY_ONLY: &str =
+    "access token renewed; the provider replaced the refresh token, which is kept in memory until the program ends";
+
 impl Tokens {
     /// Contacts nobody yet.
     pub fn new(settings: Settings, dial: Arc<dyn Dial>, clock: Arc<dyn Clock>) -> Tokens {
@@ -76,11 +86,22 @@ impl Tokens {
             settings,
             dial,
             clock,
+            kept: None,
             state: Mutex::new(State {
                 grant,
+                on_disk: None,
                 current: None,
                 failed: None,
             }),
+        }
+    }
+
+    /// The same, but that a refresh token which the provider replaces is kept in this directory.
+    #[must_use]
+    pub fn kept_in(self, state_dir: &Path) -> Tokens {
+        Tokens {
+            kept: Kept::new(state_dir, &self.settings),
+            ..self
         }
     }
 
@@ -126,6 +147,7 @@ impl Tokens {
     fn ask(&self, state: &mut State) -> Result<Secret<String>, TokenError> {
         let request =
             request::head(&self.settings).map_err(|error| TokenError::Refused(format!("oauth.token_url: {error}")))?;
+        self.recall(state);
         let body = request::body(&self.settings, &state.grant);
         let asked_at = self.clock.now();
         // On a fresh connection: on a kept one the request may go twice, and a refresh token may be good for one use only.
@@ -136,6 +158,44 @@ impl Tokens {
         Ok(self.keep(state, answer, asked_at))
     }
 
+    /// The refresh token that this process, the one before, or one beside it got last.
+    fn recall(&self, state: &mut State) {
+        match self.kept.as_ref().map_or(Ok(None), Kept::load) {
+            // One that could not be written is newer than what is there.
+            Ok(on_disk) if on_disk == state.on_disk => {}
+            Ok(on_disk) => {
+                if let Some(token) = &on_disk {
+                    state.grant = Grant::RefreshToken(token.clone());
+                }
+                state.on_disk = on_disk;
+            }
+            Err(reason) => log::warn(
+                "the refresh token that the provider gave last cannot be read: going on with oauth.refresh_token",
+                &[("reason", &reason)],
+            ),
+        }
+    }
+
+    /// The provider replaced the refresh token: how it is kept, for the log.
+    fn remember(&self, state: &mut State, refresh_token: Secret<String>) -> &'static str {
+        let kept = self.kept.as_ref().map(|kept| kept.keep(&refresh_token));
+        state.grant = Grant::RefreshToken(refresh_token.clone());
+        match kept {
+            Some(Ok(())) => {
+                state.on_disk = Some(refresh_token);
+                "access token renewed; the provider replaced the refresh token, which is kept in state_dir"
+            }
+            Some(Err(reason)) => {
+                log::error(
+                    "the refresh token that the provider gave last cannot be kept: a restart may be refused",
+                    &[("reason", &reason)],
+                );
+                MEMORY_ONLY
+            }
+            None => MEMORY_ONLY,
+        }
+    }
+
     fn keep(&self, state: &mut State, answer: Answer, asked_at: Instant) -> Secret<String> {
         let Answer {
             access_token,
@@ -143,14 +203,10 @@ impl Tokens {
             refresh_token,
         } = answer;
         let replaced = matches!((&state.grant, &refresh_token), (Grant::RefreshToken(old), Some(new)) if old != new);
-        if let (true, Some(refresh_token)) = (replaced, refresh_token) {
-            state.grant = Grant::RefreshToken(refresh_token);
-        }
         let seconds = lifetime.map_or_else(|| "unknown".to_owned(), |lifetime| lifetime.as_secs().to_string());
-        let what = if replaced {
-            "access token renewed; the provider replaced the refresh token, which is kept in memory until the program ends"
-        } else {
-            "access token renewed"
+        let what = match refresh_token.filter(|_| replaced) {
+            Some(refresh_token) => self.remember(state, refresh_token),
+            None => "access token renewed",
         };
         let fields: [(&str, &dyn fmt::Display); 3] = [
             ("provider", &self.settings.token_url.endpoint),

@@ -3,6 +3,7 @@
 
 mod check;
 mod connections;
+mod first_listing;
 mod outcome;
 mod progress;
 mod threads;
@@ -46,7 +47,7 @@ use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
 use crate::{limits, log};
-use connections::{credentials, imap_dialer, receiver_dialer};
+use connections::{credentials, imap_dialer, receiver_dialer, turns};
 use outcome::Tally;
 use progress::ProgressLine;
 use threads::{Claims, Kind, Lifetime, Threads};
@@ -108,7 +109,7 @@ impl Supervisor {
                 credentials,
                 dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
                 dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
-                turns: Turns::new(adapter.max_connections),
+                turns: turns(&adapter, &watches),
                 kept: Arc::default(),
                 stdout: stdout.clone(),
                 adapter,

@@ -16,12 +16,13 @@ use crate::limits;
 
 /// The turns of one account.
 pub struct Turns {
-    most: usize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// At a time.
+    most: usize,
     taken: usize,
     /// Who takes turns.
     members: usize,
@@ -35,10 +36,17 @@ struct State {
 impl Turns {
     /// `most` at a time, at least one.
     pub fn new(most: usize) -> Arc<Turns> {
-        Arc::new(Turns {
-            most: most.max(1),
+        let turns = Turns {
             state: Mutex::default(),
-        })
+        };
+        turns.lock().most = most.max(1);
+        Arc::new(turns)
+    }
+
+    /// `most` at a time, unless it is fewer already: whoever shares an account keeps within the bounds of each.
+    pub fn at_most(&self, most: usize) {
+        let mut state = self.lock();
+        state.most = state.most.min(most.max(1));
     }
 
     /// Somebody more who takes turns.
@@ -71,7 +79,7 @@ impl Turns {
     /// Takes a turn for the one who has waited longest, if there is both.
     fn next(&self) -> Option<Sender<Turn>> {
         let mut state = self.lock();
-        let most = if state.logged_in { self.most } else { 1 };
+        let most = if state.logged_in { state.most } else { 1 };
         if state.taken >= most {
             return None;
         }
@@ -108,6 +116,11 @@ impl Member {
         }
         self.turns.serve();
         Some(Waiting(receiver))
+    }
+
+    /// Whether somebody waits for a turn.
+    pub fn others_wait(&self) -> bool {
+        !self.turns.lock().waiting.is_empty()
     }
 
     /// As [`Turns::close`]: where one gives the account up, all do.
@@ -170,7 +183,8 @@ impl Turn {
 
     /// Whether there are more who take turns than turns.
     pub fn is_scarce(&self) -> bool {
-        self.turns.lock().members > self.turns.most
+        let state = self.turns.lock();
+        state.members > state.most
     }
 
     /// Gives the turn and its connection to the one who has waited longest; to nobody, the connection ends.
@@ -271,6 +285,15 @@ mod tests {
         assert!(turn.is_scarce());
         drop(another);
         assert!(!turn.is_scarce());
+    }
+
+    #[test]
+    fn who_shares_an_account_keeps_within_the_bounds_of_each() {
+        let turns = Turns::new(3);
+        for (most, expected) in [(4, 3), (3, 3), (2, 2), (0, 1)] {
+            turns.at_most(most);
+            assert_eq!(turns.lock().most, expected);
+        }
     }
 
     #[test]

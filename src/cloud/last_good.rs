@@ -1,15 +1,15 @@
 //! The last good configuration on the disk: what a start goes on with while the cloud is away. It holds passwords, and nobody
 //! else may read it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{self, Answer, Configuration};
 use crate::event::encode::hexadecimal;
+use crate::replace::replace;
 
 /// One file of the state directory.
 pub(super) struct LastGood {
@@ -40,28 +40,10 @@ impl LastGood {
 
     /// Replaces what was kept.
     pub fn keep(&self, configuration: &Configuration) -> Result<(), String> {
-        self.replace(&answer::write(configuration))
-            .map_err(|error| self.failed(&error))
-    }
-
-    fn replace(&self, text: &str) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let temporary = self.path.with_extension("new");
-        // One that was left may have been made by somebody else, for others to read.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        File::open(folder)?.sync_all()
+        fs::create_dir_all(folder)
+            .and_then(|()| replace(&self.path, &answer::write(configuration), 0o600))
+            .map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &io::Error) -> String {

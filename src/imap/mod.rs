@@ -4,7 +4,7 @@
 //! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
 //!                      ↓
 //!                    session (start_tls, log_in, compress, select, list, fetch, watch, store)
-//!                      ↓      → command, uid, pace, mailbox_name, auth, action
+//!                      ↓      → command, uid, pace, idle_cycle, mailbox_name, auth, action
 //!                    stream
 //! ```
 //! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for
@@ -15,6 +15,7 @@ pub mod auth;
 pub mod command;
 pub mod fetch_items;
 pub mod framing;
+pub mod idle_cycle;
 pub mod lexer;
 pub mod mailbox_name;
 pub mod pace;

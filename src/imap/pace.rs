@@ -1,5 +1,7 @@
 //! How much is asked for at a time: as much as serves a fast line, less for a server in trouble, slowly more again. Pure.
 
+use std::time::Duration;
+
 use crate::limits;
 
 /// How many mails and bytes go into one command, and how many commands are in flight.
@@ -53,6 +55,16 @@ impl Pace {
         self.bytes = self.bytes.saturating_add(self.bytes / 16).min(limits::IMAP_BATCH_BYTES);
     }
 
+    /// The session's shortest command took this long. At full pace, the line is filled from the first command on; a server in
+    /// trouble is asked for no more than it bears.
+    #[must_use]
+    pub fn over(mut self, round_trip: Option<Duration>) -> Pace {
+        if self == Pace::default() && round_trip.is_some_and(|round_trip| round_trip >= limits::IMAP_FAR) {
+            self.commands = limits::IMAP_FAR_IN_FLIGHT;
+        }
+        self
+    }
+
     /// The line ran empty between two commands: a long way to the server. One more in flight.
     pub fn fill_line(&mut self) {
         self.commands = self.commands.saturating_add(1).min(limits::IMAP_MOST_IN_FLIGHT);
@@ -61,6 +73,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Pace;
     use crate::limits;
 
@@ -82,6 +96,22 @@ mod tests {
             commands += 1;
         }
         assert!((20..200).contains(&commands), "{commands}");
+    }
+
+    #[test]
+    fn a_long_line_is_full_from_the_first_command_unless_the_server_is_in_trouble() {
+        let moment = Duration::from_millis(1);
+        for (round_trip, commands) in [
+            (None, limits::IMAP_COMMANDS_IN_FLIGHT),
+            (limits::IMAP_FAR.checked_sub(moment), limits::IMAP_COMMANDS_IN_FLIGHT),
+            (Some(limits::IMAP_FAR), limits::IMAP_FAR_IN_FLIGHT),
+            (Some(limits::IMAP_FAR + moment), limits::IMAP_FAR_IN_FLIGHT),
+        ] {
+            assert_eq!(Pace::default().over(round_trip).commands(), commands, "{round_trip:?}");
+        }
+        let mut pace = Pace::default();
+        pace.slow_down();
+        assert_eq!(pace.over(Some(limits::IMAP_FAR)), pace);
     }
 
     #[test]

@@ -132,8 +132,11 @@ impl Capabilities {
 
     fn read(lexer: &mut Lexer<'_>) -> Capabilities {
         let mut names = Vec::new();
-        while lexer.peek().is_some() {
-            names.push(capitals(lexer.word()));
+        while lexer.peek().is_some() && names.len() < limits::IMAP_CAPABILITIES {
+            let word = lexer.word();
+            if word.len() <= limits::IMAP_CAPABILITY {
+                names.push(capitals(word));
+            }
         }
         Capabilities(names)
     }
@@ -232,11 +235,14 @@ pub fn read_on(mut items: Items, text: &[u8]) -> Result<Parsed, Unreadable> {
     Ok(fetched(items, stop))
 }
 
-/// Whether `text` is a response that is for humans, where even `{5}` at the end announces nothing.
+/// Whether `text` is a response that is for humans, where even `{5}` at the end announces nothing. A line that is no response
+/// at all is not: it may be a FETCH that has lost its star.
 pub fn is_text(text: &[u8]) -> bool {
     let mut lexer = Lexer::new(text);
-    let untagged = lexer.word() == b"*";
-    !untagged || lexer.peek() == Some(b'[') || state(lexer.word()).is_some()
+    if lexer.word() == b"*" {
+        return lexer.peek() == Some(b'[') || state(lexer.word()).is_some();
+    }
+    text.first() == Some(&b'+') || state(lexer.word()).is_some_and(|state| state != State::PreAuth)
 }
 
 fn untagged(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
@@ -338,7 +344,12 @@ fn list(mut lexer: Lexer<'_>) -> Result<Parsed, Unreadable> {
     }
     loop {
         match lexer.token()? {
-            Token::Atom(attribute) => attributes.push(capitals(attribute)),
+            Token::Atom(attribute)
+                if attributes.len() < limits::IMAP_ATTRIBUTES && attribute.len() <= limits::IMAP_CAPABILITY =>
+            {
+                attributes.push(capitals(attribute));
+            }
+            Token::Atom(_) => {}
             Token::Close => break,
             _ => return Err(Unreadable("LIST with strange attributes")),
         }

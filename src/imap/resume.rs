@@ -103,6 +103,14 @@ impl Memory {
         }
     }
 
+    /// Of a mailbox that was looked for and is not there: when it is, whatever is in it is new.
+    pub fn of_none() -> Memory {
+        Memory::at(Position {
+            uid_validity: 0,
+            next_uid: 1,
+        })
+    }
+
     /// One more than the highest UID that is done.
     pub fn top(&self) -> u64 {
         let ends = self

@@ -5,6 +5,8 @@
 //! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
 //! waits and opens another. Nothing here is written to the mailbox but by `store.rs`: EXAMINE and BODY.PEEK only.
 
+#[cfg(test)]
+mod bounds;
 mod compress;
 mod connection;
 mod count;
@@ -53,6 +55,8 @@ pub struct Session {
     announced: u32,
     /// Commands whose end did not come yet.
     in_flight: usize,
+    /// The shortest time that a command took: the way to the server and back, about.
+    round_trip: Option<Duration>,
 }
 
 impl Session {
@@ -67,6 +71,7 @@ impl Session {
             news: false,
             announced: 0,
             in_flight: 0,
+            round_trip: None,
         };
         let mut patience = Patience::in_all(Phase::Greeting, limits::IMAP_GREETING);
         let event = session.connection.event(&mut patience)?;
@@ -130,6 +135,7 @@ impl Session {
     ) -> Result<Condition, SessionError> {
         self.expect_in_flight(0)?;
         let tag = self.connection.next_tag();
+        let began = self.connection.clock().now();
         let parts = command.parts(&tag);
         let mut parts = parts.expose().iter();
         if let Some(part) = parts.next() {
@@ -146,6 +152,8 @@ impl Session {
                 Event::Response(Response::Tagged { tag: ended, condition }) => {
                     self.end_flight(&tag, &ended)?;
                     self.learn(&condition);
+                    let took = self.connection.clock().now().saturating_duration_since(began);
+                    self.round_trip = Some(self.round_trip.map_or(took, |shortest| shortest.min(took)));
                     return Ok(condition);
                 }
                 event => {

@@ -42,6 +42,14 @@ impl Wanted {
         })
     }
 
+    /// As it is written in the configuration.
+    pub fn entry(&self) -> &str {
+        match self {
+            Wanted::Name(name) | Wanted::Pattern(name) => name.as_str(),
+            Wanted::Use(name) => name,
+        }
+    }
+
     /// The name, where it is one that needs no asking.
     pub fn name(&self) -> Option<&MailboxName> {
         match self {

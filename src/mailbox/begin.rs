@@ -20,16 +20,23 @@ impl Life {
     ) -> Result<(), Failure> {
         // What this process knows is more than the file does.
         let (mut before, mut given) = (None, 0);
+        let mut from_zero = self.mailbox.from_zero;
         if self.remembered.is_some() {
             (before, given) = (Some(self.memory()), self.frontier.given());
-        } else if let Some(memory) = self.mailbox.checkpoint.load()? {
-            given = memory.top();
-            self.frontier = Frontier::new(memory.position.next_uid, &memory.done);
-            self.recent = memory.recent.clone();
-            self.rescan.clone_from(&memory.rescan);
-            self.resume_due(&memory.due);
-            self.remembered = Some(memory.clone());
-            before = Some(memory);
+        } else {
+            match self.mailbox.checkpoint.load()? {
+                None => {}
+                Some(memory) if memory == Memory::of_none() => from_zero = true,
+                Some(memory) => {
+                    given = memory.top();
+                    self.frontier = Frontier::new(memory.position.next_uid, &memory.done);
+                    self.recent = memory.recent.clone();
+                    self.rescan.clone_from(&memory.rescan);
+                    self.resume_due(&memory.due);
+                    self.remembered = Some(memory.clone());
+                    before = Some(memory);
+                }
+            }
         }
         let uid_validity = selected.uid_validity;
         let position = before.as_ref().map(|memory| memory.position);
@@ -64,7 +71,7 @@ impl Life {
             mailbox_end = uid_next.max(u64::from(session.behind_last()?));
         }
         let known = position.map(|position| (position, given));
-        let resumed = resume(known, uid_validity, mailbox_end, self.mailbox.from_zero);
+        let resumed = resume(known, uid_validity, mailbox_end, from_zero);
         match resumed {
             Resume::GoOn(_) => {}
             Resume::GoBack(end) => {
@@ -96,6 +103,15 @@ impl Life {
         self.move_on()?;
         self.remember_last_mail(session, selected)?;
         self.move_on()
+    }
+
+    /// The mailbox is not there. Should it be made, a first start from then on would skip what came to it before it was
+    /// looked for again, by this process or the next.
+    pub(super) fn is_not_there(&mut self) -> Result<(), Failure> {
+        if self.remembered.is_none() && self.mailbox.checkpoint.load()?.is_none() {
+            self.mailbox.checkpoint.advance(&Memory::of_none())?;
+        }
+        Ok(())
     }
 
     fn start_over(&mut self, next_uid: u64) {

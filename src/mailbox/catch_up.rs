@@ -29,11 +29,17 @@ impl Life {
         while let Some(backlog_end) = self.frontier.backlog_end() {
             self.read_backlog(session, backlog_end)?;
             self.frontier.pass_backlog();
+            self.widest = u64::MAX;
             self.move_on()?;
         }
         let found = self.read_end(session)? || self.frontier.end() > before;
         for listed in last {
-            self.transfer(session, &[listed], Urgency::Live)?;
+            let stumbles = self.stumbles.get(&listed.uid).copied().unwrap_or_default();
+            if stumbles >= limits::STUMBLES_MOST && self.gives_mails(session)? {
+                self.give_up_stumbling(listed.uid)?;
+            } else {
+                self.transfer(session, &[listed], Urgency::Live)?;
+            }
         }
         self.pass_over(session)?;
         if self.frontier.left() == 0 {
@@ -53,7 +59,9 @@ impl Life {
             let window_end = next.saturating_add(width).min(backlog_end);
             let Ok(first) = u32::try_from(next) else { break };
             let last = u32::try_from(window_end.saturating_sub(1)).unwrap_or(u32::MAX);
+            self.listing = Some(width);
             let listed = session.list(first, last)?;
+            self.listing = None;
             self.answered();
             let (whole, empty) = (listed.len() < limits::LISTED_MAILS, listed.is_empty());
             let listed = self.without_presumed(session, listed)?;
@@ -61,7 +69,7 @@ impl Life {
             self.transfer(session, &listed, Urgency::Old)?;
             next = if whole { window_end } else { self.frontier.end() };
             width = if empty {
-                width.saturating_mul(2)
+                width.saturating_mul(2).min(self.widest)
             } else {
                 limits::LISTED_UIDS
             };

@@ -209,7 +209,7 @@ impl Life {
         self.remembered = Some(memory);
         // Sessions that get on are no failures, however they end.
         if got_on {
-            self.attempt = 0;
+            self.failures.forget();
             self.fruitless = 0;
             self.note(|vitals, _| vitals.well(Concern::Reading));
         }

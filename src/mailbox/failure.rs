@@ -37,6 +37,8 @@ pub(crate) enum Failure {
     GivenUp(String),
     /// The system has no thread to give.
     Thread(io::Error),
+    /// Nothing failed: the account's other mailboxes have waited long enough for the connection.
+    OthersWait,
     /// The program was asked to stop.
     Stopping,
 }
@@ -57,7 +59,7 @@ pub(crate) fn remedy(failure: &Failure) -> Remedy {
         at_least: Duration::ZERO,
     };
     match failure {
-        Failure::GivenUp(_) | Failure::Stopping => Remedy::Stop,
+        Failure::GivenUp(_) | Failure::OthersWait | Failure::Stopping => Remedy::Stop,
         Failure::Dial(error)
         | Failure::Session(SessionError::Net(error))
         | Failure::Token(TokenError::Exchange(ExchangeError::Net(error))) => match error.kind {
@@ -127,6 +129,7 @@ impl fmt::Display for Failure {
             Failure::Spool(reason) => write!(formatter, "state_dir: an attachment cannot be kept aside: {reason}"),
             Failure::GivenUp(reason) => formatter.write_str(reason),
             Failure::Thread(error) => write!(formatter, "cannot start a thread: {error}"),
+            Failure::OthersWait => formatter.write_str("others wait for the connection"),
             Failure::Stopping => formatter.write_str("stopping"),
         }
     }

@@ -16,6 +16,7 @@ impl Life {
     pub(super) fn settle(&mut self, failure: Failure) -> Failure {
         self.note(Vitals::fell_behind);
         self.nothing_in_hand();
+        self.stuck_at = None;
         if remedy(&failure) == Remedy::Stop {
             return failure;
         }
@@ -23,15 +24,26 @@ impl Life {
         if let Err(failure) = on_its_own_stack(|| self.deliver()) {
             return failure;
         }
+        if matches!(failure, Failure::Session(SessionError::NoSuchMailbox(_)))
+            && let Err(failure) = self.is_not_there()
+        {
+            return failure;
+        }
         let underway = std::mem::take(&mut self.underway);
+        let alone = underway.len() == 1;
         let stumbled = underway.into_iter().find(|uid| self.frontier.is_open(*uid));
         if let Some(uid) = stumbled {
             let times = self.stumbles.entry(uid).or_default();
+            self.stuck_at = stumbled.filter(|_| alone && *times >= limits::STUMBLES);
             *times = times.saturating_add(1);
         }
         let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
         if throttled {
             self.count(Counter::Throttled);
+        }
+        // More than a session, or the server, can take: less the next time.
+        if let Some(width) = self.listing.take() {
+            self.widest = (width / 2).max(limits::LISTED_UIDS);
         }
         // A refusal has slowed the fetch down already.
         if throttled || stumbled.is_some() && !matches!(failure, Failure::Refused { .. }) {
@@ -45,13 +57,18 @@ impl Life {
         let served = self
             .caught_up
             .is_some_and(|since| now.saturating_duration_since(since) >= limits::PROVEN);
-        if served || self.last_backoff.replace(backoff) != Some(backoff) {
-            self.attempt = 0;
+        if served {
+            self.failures.forget();
         }
-        let delay = backoff
-            .delay(self.attempt, (self.mailbox.random)())
+        let at_least = if self.stuck_at.is_some() {
+            at_least.max(limits::STUMBLE_PAUSE)
+        } else {
+            at_least
+        };
+        let delay = self
+            .failures
+            .delay(backoff, (self.mailbox.random)())
             .max(at_least.min(limits::THROTTLE));
-        self.attempt = self.attempt.saturating_add(1);
         // Servers end sessions now and then; that is no trouble.
         let level = if served && failure.is_an_end() {
             Level::Info

@@ -49,6 +49,10 @@ impl Life {
         let mut left = self.fetch(session, listed, urgency)?;
         self.act(session)?;
         while !left.is_empty() {
+            if self.is_time_to_make_way() {
+                self.move_on()?;
+                return Err(Failure::OthersWait);
+            }
             if self.frontier.backlog_end().is_some() && session.has_new_mail()? {
                 self.look_ahead(session)?;
             }
@@ -112,6 +116,7 @@ impl Life {
             }
             if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news())
                 || self.due.is_pressing(self.mailbox.clock.now())
+                || self.is_time_to_make_way()
             {
                 fetch.hold();
             }
@@ -182,8 +187,18 @@ impl Life {
         }
     }
 
+    /// However often it was asked for, alone at last, the session ended; others come.
+    pub(super) fn give_up_stumbling(&mut self, uid: u32) -> Result<(), Failure> {
+        let reason = "every session ends at this mail; it is passed over";
+        self.count(Counter::Refused);
+        self.gap(Level::Error, reason, uid, "");
+        self.bury(uid, &"every session with the IMAP server ends at this mail", None)?;
+        self.done(uid);
+        self.move_on()
+    }
+
     /// Whether a mail came in this session, if only one that is known: of this process, or of the one before.
-    fn gives_mails(&mut self, session: &mut Session) -> Result<bool, Failure> {
+    pub(super) fn gives_mails(&mut self, session: &mut Session) -> Result<bool, Failure> {
         if self.came {
             return Ok(true);
         }

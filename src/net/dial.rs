@@ -102,7 +102,8 @@ impl TcpDialer {
         let addresses = self.resolve(endpoint, peer)?;
         let connected = self.connect(peer, &addresses, connect)?;
         // Commands and requests are written whole: waiting to fill a segment only delays them. TCP keepalive would be good
-        // to have as well, but the standard library cannot set it, and IDLE's cycle and every deadline find a dead peer.
+        // to have as well, but the standard library cannot set it, and IDLE's cycle, which gets shorter
+        // where connections die in it, and every deadline find a dead peer.
         connected
             .set_nodelay(true)
             .map_err(|error| failed(peer, Phase::Connect, NetErrorKind::Io(error.to_string())))?;

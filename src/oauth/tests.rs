@@ -1,3 +1,6 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -318,4 +321,63 @@ fn the_seeds_of_the_fuzzer_hold() {
             answer::fuzz(&seed[..cut]);
         }
     }
+}
+
+#[test]
+fn a_refresh_token_that_was_replaced_survives_a_restart() {
+    let folder = std::env::temp_dir().join(format!("mailtap-oauth-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    let rotates =
+        |number: u32| format!(r#"{{"access_token":"a{number}","expires_in":3600,"refresh_token":"r{number}"}}"#);
+    let start = |grant, answers: &[String]| {
+        let network = Network::new(answers.iter().map(|body| response("200 OK", body)));
+        let (dial, clock) = (Arc::clone(&network), Arc::clone(&network.clock));
+        (network, Tokens::new(settings(grant), dial, clock).kept_in(&folder))
+    };
+    let (network, tokens) = start(refresh_token(), &[rotates(1), rotates(2), rotates(5)]);
+    for _ in 0..2 {
+        tokens.token().unwrap();
+        network.clock.advance(Duration::from_secs(3600));
+    }
+    assert_eq!(sent(&network, "refresh_token"), [REFRESH_TOKEN, "r1"]);
+
+    // A process that comes later, or runs beside it, has the last one; and so has the first one afterwards.
+    let (later, others) = start(refresh_token(), &[rotates(3), rotates(4)]);
+    others.token().unwrap();
+    assert_eq!(sent(&later, "refresh_token"), ["r2"]);
+    tokens.token().unwrap();
+    assert_eq!(sent(&network, "refresh_token").last().unwrap(), "r3");
+
+    // Its owner reads it, and nobody else.
+    let files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // Whoever configures another one begins with that.
+    let another = Grant::RefreshToken(Secret::new("another".to_owned()));
+    let (network, tokens) = start(another, &[rotates(6)]);
+    tokens.token().unwrap();
+    assert_eq!(sent(&network, "refresh_token"), ["another"]);
+
+    // What is damaged is passed over.
+    let text = fs::read(file).unwrap();
+    for end in [0, 1, text.len() / 2, text.len() - 3] {
+        fs::write(file, &text[..end]).unwrap();
+        let (network, tokens) = start(refresh_token(), &[r#"{"access_token":"a"}"#.to_owned()]);
+        tokens.token().unwrap();
+        assert_eq!(sent(&network, "refresh_token"), [REFRESH_TOKEN], "{end}");
+    }
+
+    // Where it cannot be kept, the memory has the new one and the disk an old one.
+    fs::write(file, &text).unwrap();
+    let (network, tokens) = start(refresh_token(), &[rotates(7), rotates(8)]);
+    fs::create_dir(file.with_extension("new")).unwrap();
+    tokens.token().unwrap();
+    network.clock.advance(Duration::from_secs(3600));
+    tokens.token().unwrap();
+    assert_eq!(sent(&network, "refresh_token"), ["r5", "r7"]);
+    fs::remove_dir_all(folder).unwrap();
 }

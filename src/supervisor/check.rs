@@ -177,7 +177,7 @@ impl Check<'_> {
         if let Some(reason) = listing.left_out() {
             self.fails("mailboxes", &format!("not all can be watched: {reason}"));
         }
-        let names = listing.names;
+        let names: Vec<MailboxName> = listing.found.into_iter().map(|found| found.name).collect();
         if names.is_empty() {
             self.fails("mailboxes", &"no mailbox matches inbox_names");
         }

@@ -13,6 +13,7 @@ use crate::net::dial::TcpDialer;
 use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::oauth::Tokens;
+use crate::turns::Turns;
 
 /// Connections to the IMAP server. They end with the request to stop.
 pub(super) fn imap_dialer(
@@ -47,6 +48,25 @@ fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>,
     trust.client_config(protocol).map_err(|error| error.to_string())
 }
 
+/// An account's turns, of all sections that get into it by the same way: the server counts connections, and wrong passwords, by
+/// account and not by section. Turns are handed on with their connections, so sections that trust something else, or come by
+/// another proxy, share none.
+pub(super) fn turns(adapter: &Adapter, others: &[Watch]) -> Arc<Turns> {
+    let same = |other: &&Watch| {
+        let theirs = &other.adapter;
+        theirs.imap == adapter.imap
+            && theirs.credentials == adapter.credentials
+            && theirs.ca_file == adapter.ca_file
+            && theirs.tls_pins == adapter.tls_pins
+            && theirs.proxy == adapter.proxy
+    };
+    let Some(other) = others.iter().find(same) else {
+        return Turns::new(adapter.max_connections);
+    };
+    other.turns.at_most(adapter.max_connections);
+    Arc::clone(&other.turns)
+}
+
 /// The password, or the tokens: the same for mailboxes that get them with the same settings, because a provider may replace
 /// the refresh token and count the use of an old one as theft.
 pub(super) fn credentials(
@@ -75,5 +95,6 @@ pub(super) fn credentials(
         trust,
     )?;
     let tokens = Tokens::new(settings.clone(), Arc::new(dialer), Arc::clone(clock) as Arc<dyn Clock>);
+    let tokens = tokens.kept_in(&adapter.state_dir);
     Ok(Credentials::Tokens(Arc::new(tokens)))
 }

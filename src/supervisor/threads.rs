@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::first_listing::FirstListings;
 use super::{Program, Watch};
 use crate::account::Adjusted;
 use crate::clock::{Clock, SystemClock};
@@ -23,8 +24,8 @@ pub(super) struct Threads {
     program: Arc<Program>,
     ended: Sender<()>,
     running: BTreeMap<MailboxName, Running>,
-    /// The server's listing has been seen: what was not in it and comes later is a new mailbox.
-    listed: bool,
+    /// What was not in the server's first listing and comes later is a new mailbox. Read when it is needed.
+    first: Option<FirstListings>,
     /// Bytes of a thread's stack.
     stack: usize,
 }
@@ -52,7 +53,7 @@ pub(super) enum Kind {
     Named,
     /// Listed by the server.
     Listed,
-    /// Listed by the server, and not there when it was asked before: all mail in it is new.
+    /// Listed by the server, and not there when it was first asked: all mail in it is new.
     New,
 }
 
@@ -64,7 +65,7 @@ impl Threads {
             program,
             ended,
             running: BTreeMap::new(),
-            listed: false,
+            first: None,
             stack: limits::WATCHING_STACK,
         }
     }
@@ -130,18 +131,22 @@ impl Threads {
 
     /// Begins to watch those of `listing` that are not watched yet, and ends what is watched and not among them.
     fn adjust(&mut self, listing: &Listing) -> Adjusted {
-        let kind = if std::mem::replace(&mut self.listed, true) {
-            Kind::New
-        } else {
-            Kind::Listed
+        let first = match self.see(listing) {
+            Ok(first) => first,
+            // Without it the next start would skip the mail of those that are made until then.
+            Err(reason) => {
+                let unwatched = self.told(&[reason]);
+                return Adjusted { soon: true, unwatched };
+            }
         };
         // Into which delivered mails are moved: they would be delivered again from there.
         let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
-        let names = listing.names.iter().filter(|name| Some(*name) != destination);
-        let there: BTreeSet<MailboxName> = names.cloned().collect();
+        let names = listing.found.iter().map(|found| &found.name);
+        let there: BTreeSet<MailboxName> = names.filter(|name| Some(*name) != destination).cloned().collect();
         let mut soon = false;
         let mut unwatched: Vec<String> = listing.left_out().into_iter().collect();
-        for name in listing.names.iter().filter(|name| there.contains(*name)) {
+        for found in listing.found.iter().filter(|found| there.contains(&found.name)) {
+            let (name, kind) = (&found.name, if first.is_new(found) { Kind::New } else { Kind::Listed });
             // One that ended by itself comes back here, and its checkpoint knows it.
             match self.start(name, kind) {
                 Ok(Begun::Runs) => {}
@@ -153,6 +158,7 @@ impl Threads {
                 }
             }
         }
+        self.first = Some(first);
         self.running.retain(|name, running| {
             let keep = there.contains(name);
             let over = running.lifetime.over.load(Ordering::Relaxed);
@@ -169,6 +175,20 @@ impl Threads {
         });
         let unwatched = self.told(&unwatched);
         Adjusted { soon, unwatched }
+    }
+
+    /// The server's first listings, which have seen this one.
+    fn see(&mut self, listing: &Listing) -> Result<FirstListings, String> {
+        let adapter = &self.watch.adapter;
+        let mut first = if let Some(first) = self.first.take() {
+            first
+        } else {
+            let directory = self.program.directories.get(&adapter.state_dir);
+            let directory = directory.ok_or("state_dir: not locked")?;
+            FirstListings::load(directory, &adapter.imap.account(), &adapter.mailboxes)?
+        };
+        first.see(&listing.found)?;
+        Ok(first)
     }
 
     /// The first reason, and how many there are; the log has each.
@@ -255,11 +275,14 @@ impl Clock for Lifetime {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
     use std::sync::mpsc;
     use std::sync::{Arc, atomic::Ordering};
 
     use super::{Claims, Threads};
     use crate::account::Adjusted;
+    use crate::checkpoint::StateDirectory;
     use crate::config;
     use crate::imap::session::list_mailboxes::Listing;
     use crate::mailbox::Until;
@@ -278,10 +301,11 @@ mod tests {
         let loaded = config::from_arguments(arguments, &|name| (name == "HOME").then(|| "/nowhere".to_owned()));
         let mut supervisor = Supervisor::prepare(loaded.unwrap().adapters).unwrap();
         let watch = Arc::new(supervisor.watches.pop().unwrap());
+        let directory = StateDirectory::read_only(Path::new("/nowhere"));
         let program = Program {
             stop: supervisor.stop,
             clock: supervisor.clock,
-            directories: std::collections::BTreeMap::new(),
+            directories: BTreeMap::from([(watch.adapter.state_dir.clone(), directory)]),
             claims: Claims::default(),
             until: Until::Stopped,
             tally: Tally::default(),

@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mailtap::clock::Phase;
+use mailtap::limits;
+use mailtap::metrics::Counter;
 
 use crate::dead_letters::letters;
 use crate::support::imap_server::{self, Fault};
@@ -44,7 +46,7 @@ fn a_server_that_only_says_bye_is_asked_less_and_less_often() {
     }
     assert!(waits.is_sorted(), "{waits:?}");
     assert!(
-        waits[0] <= Duration::from_secs(2) && waits[11] >= minutes(2),
+        waits[0] <= Duration::from_secs(4) && waits[11] >= minutes(1),
         "{waits:?}"
     );
     watch.glass.waiting();
@@ -143,7 +145,7 @@ fn matrix_14_a_wrong_password_is_tried_slowly_and_heals() {
     let mut watch = Watch::new(2);
     watch.begin("not yet the password", receiver::SECRET, Phase::Greeting);
     for _ in 0..3 {
-        assert!(watch.glass.waiting() >= minutes(2), "accounts get locked");
+        assert!(watch.glass.waiting() >= minutes(5), "accounts get locked");
         watch.glass.turn();
     }
     watch.glass.waiting();
@@ -314,7 +316,7 @@ fn sessions_that_end_before_a_batch_is_full_deliver_what_came() {
     watch.begin_well();
     for _ in 0..3 {
         let wait = watch.glass.waiting();
-        assert!(wait <= Duration::from_secs(2), "progress ends the backoff: {wait:?}");
+        assert!(wait <= Duration::from_secs(4), "progress ends the backoff: {wait:?}");
         watch.glass.turn();
     }
     watch.wait_for_events(20);
@@ -326,7 +328,7 @@ fn a_mail_at_which_every_session_ends_holds_up_no_other() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::EndsAt { uid: 7 });
     watch.begin_well();
-    for _ in 0..4 {
+    for _ in 0..limits::STUMBLES {
         watch.glass.waiting();
         watch.glass.turn();
     }
@@ -341,6 +343,101 @@ fn a_mail_at_which_every_session_ends_holds_up_no_other() {
     watch.glass.turn();
     watch.wait_for_events(21);
     assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+}
+
+#[test]
+fn a_mail_at_which_every_session_ends_is_given_up_while_others_come() {
+    let mut watch = Watch::new(20);
+    watch.server.misbehave(Fault::EndsAt { uid: 7 });
+    watch.begin_well();
+    let sessions = u64::from(limits::STUMBLES_MOST);
+    for session in 0..sessions {
+        let wait = watch.glass.waiting();
+        if session >= u64::from(limits::STUMBLES) {
+            assert!(
+                wait >= limits::STUMBLE_PAUSE,
+                "what is wrong with it may pass: {wait:?}"
+            );
+        }
+        assert_eq!(letters(&watch).len(), 0, "{session}");
+        watch.glass.turn();
+    }
+    watch.wait_for_idle();
+    assert_eq!(watch.next_uid(), Some(21));
+    assert_eq!(watch.counted(Counter::Refused), 1, "a gap that is counted");
+    let letters = letters(&watch);
+    assert_eq!((letters.len(), letters[0].uid), (1, 7));
+    assert!(letters[0].reason.contains("session"), "{}", letters[0].reason);
+    assert_eq!(
+        watch.receiver.look(|record| (record.events.len(), record.duplicates)),
+        (19, 0)
+    );
+    assert_eq!(watch.counted(Counter::Sessions), sessions + 1);
+}
+
+#[test]
+fn a_mail_at_which_every_session_ends_is_not_given_up_where_no_other_comes() {
+    let mut watch = Watch::new(1);
+    watch.server.misbehave(Fault::EndsAt { uid: 1 });
+    watch.begin_well();
+    for _ in 0..limits::STUMBLES_MOST * 2 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    assert_eq!((watch.next_uid(), letters(&watch).len()), (Some(1), 0));
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(1);
+}
+
+#[test]
+fn a_server_that_refuses_one_login_and_drops_the_next_is_asked_less_and_less_often() {
+    let mut watch = Watch::new(1);
+    watch.begin("not yet the password", receiver::SECRET, Phase::Greeting);
+    let (mut refused, mut dropped) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        refused.push(watch.glass.waiting());
+        watch.server.misbehave(Fault::ByeAsGreeting);
+        watch.glass.turn();
+        dropped.push(watch.glass.waiting());
+        watch.server.heal();
+        watch.glass.turn();
+    }
+    assert!(refused.is_sorted() && dropped.is_sorted(), "{refused:?} {dropped:?}");
+    assert!(refused[0] >= minutes(5) && refused[5] >= minutes(20), "{refused:?}");
+    assert!(dropped[5] > dropped[0] * 4, "{dropped:?}");
+}
+
+#[test]
+fn a_session_that_held_a_minute_proves_itself_and_one_that_ends_at_once_does_not() {
+    for held in [false, true] {
+        let mut watch = Watch::new(0);
+        watch.server.misbehave(Fault::ByeAsGreeting);
+        watch.begin_well();
+        let mut before = Duration::ZERO;
+        for _ in 0..6 {
+            before = watch.glass.waiting();
+            watch.glass.turn();
+        }
+        watch.glass.waiting();
+        watch.server.heal();
+        watch.server.misbehave(Fault::NoIdle);
+        let ends_at = if held { "NOOP" } else { "EXAMINE" };
+        watch.server.misbehave(Fault::ByeOn(ends_at));
+        watch.glass.turn();
+        if held {
+            // It is caught up, and asks for news once a minute.
+            assert_eq!(watch.glass.waiting(), limits::PROVEN);
+            watch.glass.turn();
+        }
+        let wait = watch.glass.waiting();
+        if held {
+            assert!(wait <= Duration::from_secs(4), "BYE after a while is normal: {wait:?}");
+        } else {
+            assert!(wait > before, "{wait:?}");
+        }
+    }
 }
 
 #[test]

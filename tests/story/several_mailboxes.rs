@@ -1,7 +1,7 @@
 //! One account with several mailboxes: by name, by pattern, by use; with fewer connections than mailboxes; and what comes
 //! and goes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
 use mailtap::secret::Secret;
 use mailtap::sink::{Batch, DeliveryError, Sink};
-use mailtap::turns::Turns;
+use mailtap::turns::{Member, Turns};
 
 use crate::support::certificates;
 use crate::support::imap_server::{self, Fault, ImapServer};
@@ -158,6 +158,36 @@ fn a_listed_mailbox_that_is_deleted_ends_quietly() {
 }
 
 #[test]
+fn a_mailbox_made_before_a_restart_is_delivered_from_its_first_mail() {
+    let mut stage = Stage::new();
+    stage.configuration.inbox_names = ["INBOX", "Journal/*", "Later"].map(str::to_owned).to_vec();
+    stage.configuration.from_zero = false;
+    stage.server.create("Journal/1", "");
+    stage.server.deliver_to("Journal/1", &mail(1));
+    let collector = stage.start();
+    collector.wait_for_line(&["the server does not open", "mailbox=Later"]);
+    stage
+        .server
+        .wait_until("both of them in IDLE", |record| record.idling == 2);
+    ends_well(collector);
+
+    // Neither was ever listed, or opened, by a process that lives.
+    for name in ["Journal/2", "Later"] {
+        stage.server.create(name, "");
+        stage.server.deliver_to(name, &mail(2));
+    }
+    let collector = stage.start();
+    assert_eq!(origins(&stage, 2), own_sensors(&["Journal/2", "Later"]));
+    ends_well(collector);
+    let collector = stage.start();
+    stage
+        .server
+        .wait_until("all of them in IDLE", |record| record.idling == 4);
+    ends_well(collector);
+    assert_eq!(stage.receiver.record().events.len(), 2, "nothing comes again");
+}
+
+#[test]
 fn a_wrong_password_is_tried_once_however_many_mailboxes_there_are() {
     let mut stage = stage(&["INBOX", "Journal/2025", "R&D", "Journal/*"]);
     stage.configuration.password = "wrong".to_owned();
@@ -223,6 +253,31 @@ impl Clock for Hurry {
     }
 }
 
+/// A clock that goes a second further with every ten looks.
+struct Swift {
+    looks: AtomicU64,
+    stop: Arc<Stop>,
+}
+
+impl Clock for Swift {
+    fn now(&self) -> Instant {
+        let looks = self.looks.fetch_add(1, Ordering::SeqCst);
+        Instant::now() + Duration::from_millis(100) * u32::try_from(looks).unwrap()
+    }
+
+    fn unix_milliseconds(&self) -> i64 {
+        0
+    }
+
+    fn wait(&self, _: Duration) {
+        thread::yield_now();
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.asked()
+    }
+}
+
 struct Forgetful;
 
 impl Checkpoint for Forgetful {
@@ -269,6 +324,40 @@ fn dialer(clock: &Arc<dyn Clock>, stop: &Arc<Stop>) -> Arc<TcpDialer> {
     Arc::new(TcpDialer::new(tls, Arc::clone(clock), Some(Arc::clone(stop))))
 }
 
+/// One that remembers nothing. Whoever finds nobody waiting at the moment does not watch for long.
+fn mailbox(
+    server: &ImapServer,
+    name: &str,
+    sink: Count,
+    (clock, stop): (&Arc<dyn Clock>, &Arc<Stop>),
+    turns: Member,
+) -> Mailbox {
+    Mailbox {
+        credentials: credentials(),
+        imap: account(server),
+        name: MailboxName::new(name),
+        event: build::Settings::default(),
+        from_zero: true,
+        after_delivery: None,
+        dial: Arc::new(Impatient {
+            inner: dialer(clock, stop),
+            phase: Phase::Idle,
+            active: Arc::new(AtomicBool::new(true)),
+        }),
+        sink: Box::new(sink),
+        artifacts: None,
+        checkpoint: Box::new(Forgetful),
+        attempts: Attempts::new("/nowhere/file".into()),
+        dead_letters: DeadLetters::new("/nowhere/file".into()),
+        counters: Arc::default(),
+        clock: Arc::clone(clock),
+        turns,
+        listed: false,
+        until: Until::Stopped,
+        random: || u64::MAX,
+    }
+}
+
 /// Mailboxes of one account, by two connections, each on a clock of its own.
 struct Rounds {
     server: ImapServer,
@@ -293,31 +382,8 @@ impl Rounds {
             server.create(name, "");
             let clock = Arc::clone(&clocks[place]) as Arc<dyn Clock>;
             let closing = Arc::clone(&turns);
-            let mailbox = Mailbox {
-                credentials: credentials(),
-                imap: account(&server),
-                name: MailboxName::new(name),
-                event: build::Settings::default(),
-                from_zero: true,
-                after_delivery: None,
-                // Whoever finds nobody waiting at the moment does not watch for long.
-                dial: Arc::new(Impatient {
-                    inner: dialer(&clock, &stop),
-                    phase: Phase::Idle,
-                    active: Arc::new(AtomicBool::new(true)),
-                }),
-                sink: Box::new(Count(place, sender.clone())),
-                artifacts: None,
-                checkpoint: Box::new(Forgetful),
-                attempts: Attempts::new("/nowhere/file".into()),
-                dead_letters: DeadLetters::new("/nowhere/file".into()),
-                counters: Arc::default(),
-                clock,
-                turns: turns.join(),
-                listed: false,
-                until: Until::Stopped,
-                random: || 0,
-            };
+            let sink = Count(place, sender.clone());
+            let mailbox = mailbox(&server, name, sink, (&clock, &stop), turns.join());
             let stop = Arc::clone(&stop);
             threads.push(thread::spawn(move || {
                 let _guard = stop.on_stop(move || closing.close());
@@ -375,6 +441,58 @@ fn turns_go_round_and_round_and_every_mail_comes_by_the_same_connections() {
 }
 
 #[test]
+fn a_long_backlog_holds_up_no_other_mailbox_of_the_account() {
+    const BACKLOG: usize = 4000;
+    const LONG: usize = 0;
+    const SHORT: usize = 1;
+    let server = ImapServer::start();
+    let stop = Stop::new();
+    let clock: Arc<dyn Clock> = Arc::new(Swift {
+        looks: AtomicU64::new(0),
+        stop: Arc::clone(&stop),
+    });
+    let turns = Turns::new(1);
+    let closing = Arc::clone(&turns);
+    let _guard = stop.on_stop(move || closing.close());
+    let (sender, delivered) = mpsc::channel();
+    server.create("Long", "");
+    server.create("Short", "");
+    for number in 0..BACKLOG {
+        server.deliver_to("Long", &mail(u32::try_from(number).unwrap()));
+    }
+    server.deliver_to("Short", &mail(1));
+    let held = turns.join().wait().unwrap();
+    let threads = [(LONG, "Long"), (SHORT, "Short")].map(|(place, name)| {
+        let sink = Count(place, sender.clone());
+        let mailbox = mailbox(&server, name, sink, (&clock, &stop), turns.join());
+        let thread = thread::spawn(move || mailbox.run());
+        // The long one stands in line first.
+        while !held.others_wait() {
+            thread::yield_now();
+        }
+        thread
+    });
+    drop(held);
+    let (mut long, mut before_short) = (0, None);
+    while long < BACKLOG || before_short.is_none() {
+        match delivered.recv_timeout(crate::support::PATIENCE).unwrap() {
+            (SHORT, _) => before_short = before_short.or(Some(long)),
+            (_, count) => long += count,
+        }
+    }
+    stop.ask();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let before_short = before_short.unwrap();
+    assert!((1..BACKLOG).contains(&before_short), "{before_short}");
+    let record = server.record();
+    assert_eq!(record.most_logged_in, 1);
+    assert_eq!(record.bodies.len(), BACKLOG + 1, "every mail once");
+    assert_eq!(record.violations, Vec::<String>::new());
+}
+
+#[test]
 fn matrix_17_one_mailbox_of_many_is_broken_for_an_hour_and_the_others_go_on() {
     const BROKEN: usize = 3;
     let rounds = Rounds::begin(7);
@@ -425,7 +543,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
         let (listings, missed) = (Arc::clone(&listings), Arc::clone(&missed));
         move || {
             account.follow(|listing| {
-                let names = listing.names.iter().map(ToString::to_string).collect();
+                let names = listing.found.iter().map(|found| found.name.to_string()).collect();
                 listings.lock().unwrap().push(names);
                 let missed = missed.load(Ordering::SeqCst);
                 Adjusted {

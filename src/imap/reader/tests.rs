@@ -100,7 +100,7 @@ fn small_literals_wherever_a_string_may_stand() {
 fn text_for_humans_announces_nothing() {
     assert_eq!(
         read(
-            b"* OK your quota is {5}\r\nA1 NO [ALERT] no {5}\r\n+ go on {5}\r\n* BYE {5}\r\n* [COPYUID 1 2 {5}\r\nServer Unavailable. {5}\r\n* 7 EXISTS\r\n"
+            b"* OK your quota is {5}\r\nA1 NO [ALERT] no {5}\r\n+ go on {5}\r\n* BYE {5}\r\n* [COPYUID 1 2 {5}\r\nServer Unavailable. 15\r\n* 7 EXISTS\r\n"
         ),
         [
             "* Ok your quota is {5}",
@@ -108,7 +108,7 @@ fn text_for_humans_announces_nothing() {
             "+ go on {5}",
             "* Bye {5}",
             "Other",
-            "Stray(\"Server Unavailable. {5}\")",
+            "Stray(\"Server Unavailable. 15\")",
             "Exists(7)"
         ]
     );
@@ -117,6 +117,12 @@ fn text_for_humans_announces_nothing() {
 #[test]
 fn an_announcement_that_the_grammar_does_not_expect_ends_everything() {
     for line in [
+        "1 FETCH (UID 5 BODY[] {5}",
+        "debug: * 1 FETCH (UID 5 BODY[] {5}",
+        "*1 FETCH (UID 5 BODY[] {5}",
+        "A1 FETCH (UID 5 BODY[] {5}",
+        "x PREAUTH {5}",
+        "Server Unavailable. {5}",
         "* 1 EXISTS {5}",
         "* FLAGS (\\Seen {5}",
         "* SEARCH 1 {5}",

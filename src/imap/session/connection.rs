@@ -34,8 +34,9 @@ pub(super) struct Patience {
     limit: Duration,
     left: Duration,
     earns: bool,
-    /// Responses that may still come: a server that never stops talking waits for nothing.
+    /// Responses that may still come, and their bytes: a server that never stops talking waits for nothing.
     responses: u64,
+    bytes: u64,
 }
 
 impl Patience {
@@ -47,6 +48,12 @@ impl Patience {
             left: limit,
             earns: true,
             responses: limits::IMAP_RESPONSES,
+            // A mail that was asked for is as long as it is.
+            bytes: if phase == Phase::Literal {
+                u64::MAX
+            } else {
+                limits::IMAP_ANSWER
+            },
         }
     }
 
@@ -76,12 +83,17 @@ impl Patience {
         Ok(())
     }
 
-    fn spend(&mut self, waited: Duration, received: usize) {
+    fn spend(&mut self, waited: Duration, received: usize) -> Result<(), SessionError> {
+        self.bytes = self.bytes.checked_sub(received as u64).ok_or_else(|| {
+            let reason = format!("more than {} bytes of responses to one command", limits::IMAP_ANSWER);
+            SessionError::Protocol(reason)
+        })?;
         self.left = self.left.saturating_sub(waited);
         if self.earns {
             let earned = (received as u64).saturating_mul(1_000_000) / limits::IMAP_FLOOR_RATE;
             self.left = self.left.saturating_add(Duration::from_micros(earned)).min(self.limit);
         }
+        Ok(())
     }
 }
 
@@ -192,7 +204,7 @@ impl Connection {
         let before = self.clock.now();
         let deadline = patience.deadline(&*self.clock);
         let received = self.stream.read(self.reader.space(), deadline)?;
-        patience.spend(self.clock.now().saturating_duration_since(before), received);
+        patience.spend(self.clock.now().saturating_duration_since(before), received)?;
         if received == 0 {
             return Err(match self.last_words.take() {
                 Some(words) => SessionError::Unavailable(words),
@@ -243,4 +255,25 @@ fn is_throttle(condition: &Condition) -> bool {
             .iter()
             .any(|code| condition.has_code(code))
         || text.contains("too many") && text.contains("connections")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Patience;
+    use crate::clock::Phase;
+    use crate::limits;
+
+    #[test]
+    fn answers_are_bounded_in_bytes_and_mails_are_not() {
+        let all = usize::try_from(limits::IMAP_ANSWER).unwrap();
+        for (bytes, fits) in [(all - 1, true), (all, true), (all + 1, false)] {
+            let mut patience = Patience::new(Phase::Command, limits::IMAP_COMMAND);
+            patience.spend(Duration::ZERO, 1).unwrap();
+            assert_eq!(patience.spend(Duration::ZERO, bytes - 1).is_ok(), fits, "{bytes}");
+        }
+        let mut patience = Patience::new(Phase::Literal, limits::IMAP_LITERAL_SILENCE);
+        patience.spend(Duration::ZERO, usize::MAX).unwrap();
+    }
 }

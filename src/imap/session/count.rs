@@ -27,6 +27,7 @@ impl Session {
 
     /// Every mailbox of the account that can be opened.
     pub fn every_mailbox(&mut self) -> Result<Vec<MailboxName>, SessionError> {
-        Ok(self.mailboxes(&[Wanted::Pattern(MailboxName::new("*"))])?.names)
+        let listing = self.mailboxes(&[Wanted::Pattern(MailboxName::new("*"))])?;
+        Ok(listing.found.into_iter().map(|found| found.name).collect())
     }
 }

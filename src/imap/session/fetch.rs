@@ -6,7 +6,7 @@
 //! Only UIDs count. A body is taken when its UID is in flight and did not come before; everything else that a server may
 //! say meanwhile (flags, EXPUNGE, a body twice, a body unasked) changes nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::connection::{Patience, trouble};
 use super::{Listed, Session, SessionError, unknown_tag};
@@ -36,6 +36,8 @@ pub struct Fetch<'s> {
     /// Asked for twice. SEARCH will tell whether they are gone.
     unproven: Vec<u32>,
     flights: Flights,
+    /// Bodies that came and were not asked for.
+    unasked: u32,
     verdicts: VecDeque<Arrival<'static>>,
 }
 
@@ -59,6 +61,7 @@ pub enum Arrival<'f> {
 pub struct Body<'f> {
     session: &'f mut Session,
     flights: &'f mut Flights,
+    unasked: &'f mut u32,
     patience: Patience,
     uid: Option<u32>,
     length: u64,
@@ -80,6 +83,7 @@ impl<'s> Fetch<'s> {
         let mut waiting = listed.to_vec();
         waiting.sort_unstable();
         waiting.dedup_by_key(|listed| listed.uid);
+        let pace = pace.over(session.round_trip);
         Fetch {
             session,
             waiting: waiting.into(),
@@ -90,6 +94,7 @@ impl<'s> Fetch<'s> {
             again: VecDeque::new(),
             unproven: Vec::new(),
             flights: Flights(Vec::new()),
+            unasked: 0,
             verdicts: VecDeque::new(),
         }
     }
@@ -119,11 +124,13 @@ impl<'s> Fetch<'s> {
                     return Ok(Some(Arrival::Message(Body {
                         session: self.session,
                         flights: &mut self.flights,
+                        unasked: &mut self.unasked,
                         patience: Patience::new(Phase::Literal, limits::IMAP_LITERAL_SILENCE),
                         uid: attributes.uid,
                         length,
                     })));
                 }
+                Event::Body { .. } => one_more_unasked(&mut self.unasked)?,
                 // The end of a body that was dropped early.
                 Event::Response(Response::Fetch(attributes)) if attributes.body == BodyItem::Present => {
                     attributes.uid.map(|uid| self.flights.take(uid));
@@ -271,11 +278,11 @@ impl<'s> Fetch<'s> {
         let mut set = UidSet::new();
         self.unproven.retain(|uid| !set.push(*uid, limits::IMAP_SET_LENGTH));
         let asked = set.uids().to_vec();
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         let patience = Patience::new(Phase::Command, limits::IMAP_SLOW_COMMAND);
         let condition = self.session.run(&Command::Search(set), patience, |response| {
             if let Response::Search(uids) = response {
-                found.extend(uids);
+                found.extend(uids.into_iter().filter(|uid| asked.binary_search(uid).is_ok()));
             }
         })?;
         if !condition.is_ok() {
@@ -287,8 +294,7 @@ impl<'s> Fetch<'s> {
             }
             return Ok(());
         }
-        found.sort_unstable();
-        let (there, gone): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|uid| found.binary_search(uid).is_ok());
+        let (there, gone): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|uid| found.contains(uid));
         self.verdicts.extend(gone.into_iter().map(Arrival::Missing));
         for uid in there {
             let text = "the server says that it has the mail, and does not send it";
@@ -338,6 +344,9 @@ impl Body<'_> {
             ));
         };
         let uid = attributes.uid.filter(|uid| self.flights.take(*uid));
+        if uid.is_none() {
+            one_more_unasked(self.unasked)?;
+        }
         Ok(uid.map(|uid| Fetched {
             uid,
             size: attributes.size,
@@ -373,6 +382,19 @@ impl Flights {
             at.map(|at| flight.missing.remove(at)).is_ok()
         })
     }
+}
+
+/// Some servers send a mail twice. One that sends bodies without end would keep the fetch going, and bring no mail.
+fn one_more_unasked(unasked: &mut u32) -> Result<(), SessionError> {
+    *unasked = unasked.saturating_add(1);
+    if *unasked <= limits::IMAP_UNASKED_BODIES {
+        return Ok(());
+    }
+    let reason = format!(
+        "more than {} mails that were not asked for",
+        limits::IMAP_UNASKED_BODIES
+    );
+    Err(SessionError::Protocol(reason))
 }
 
 /// NO because mails of the range were expunged meanwhile: the others came.

@@ -4,6 +4,8 @@
 //! section 2.3.1.2), so a server that leaves a mail out, or a response that could not be read, shows in them, at no cost.
 //! In doubt SEARCH is asked, which needs nothing of a mail but its UID.
 
+use std::collections::BTreeMap;
+
 use super::fetch::says_expunged;
 use super::{Session, SessionError, refusal, slow, trouble};
 use crate::imap::command::Command;
@@ -79,7 +81,7 @@ impl Session {
     /// By what mails with these UIDs can be recognised, of those that are there; without UIDs, the last mail. A refusal
     /// tells nothing of any mail, and is no reason to end a session.
     pub fn describe(&mut self, uids: &[u32]) -> Result<Vec<Known>, SessionError> {
-        let mut described = Vec::new();
+        let mut described = BTreeMap::new();
         let mut asked = uids.to_vec();
         asked.sort_unstable();
         let mut left = asked.clone();
@@ -92,12 +94,17 @@ impl Session {
                     && let Some(uid) = attributes.uid
                     && (asked.is_empty() || asked.binary_search(&uid).is_ok())
                 {
-                    described.push(Known {
+                    let known = Known {
                         uid,
                         size: attributes.size,
                         internal_date_ms: attributes.internal_date_ms,
                         sha256: None,
-                    });
+                    };
+                    described.insert(uid, known);
+                    // The last one was asked for, and is not what comes unasked.
+                    if asked.is_empty() && described.len() > 1 {
+                        described.pop_first();
+                    }
                 }
             })?;
             if !condition.has_code("SERVERBUG")
@@ -106,26 +113,41 @@ impl Session {
                 return Err(error);
             }
             if last {
-                return Ok(described);
+                return Ok(described.into_values().collect());
             }
         }
     }
 
-    /// Adds what SEARCH finds and the listing left out, and says how many that were; `None` when SEARCH is refused.
+    /// Adds what SEARCH finds and the listing left out, and says how many that were; `None` when SEARCH is refused. An answer
+    /// is one line, so it is asked for in slices, each of so many mails of the listing and what was left out between them.
     fn search(&mut self, first: u32, last: u32, listed: &mut Vec<Listed>) -> Result<Option<usize>, SessionError> {
-        let before = listed.len();
-        let condition = self.run(&Command::SearchRange(first, last), slow(), |response| {
-            if let Response::Search(uids) = response {
-                let found = uids.into_iter().filter(|uid| (first..=last).contains(uid));
-                listed.extend(found.map(|uid| Listed { uid, size: 0 }));
+        let mut ends: Vec<u32> = listed
+            .chunks_exact(limits::SEARCHED_MAILS)
+            .filter_map(|slice| slice.last().map(|listed| listed.uid))
+            .filter(|end| *end < last)
+            .collect();
+        ends.push(last);
+        let mut found = listed.clone();
+        let mut from = first;
+        for end in ends {
+            let condition = self.run(&Command::SearchRange(from, end), slow(), |response| {
+                if let Response::Search(uids) = response {
+                    let uids = uids.into_iter().filter(|uid| (from..=end).contains(uid));
+                    found.extend(uids.map(|uid| Listed { uid, size: 0 }));
+                    if found.len() >= limits::LISTED_MAILS.saturating_mul(2) {
+                        lowest(&mut found);
+                    }
+                }
+            })?;
+            if !condition.is_ok() {
+                return trouble(&condition).map_or(Ok(None), Err);
             }
-        })?;
-        if !condition.is_ok() {
-            listed.truncate(before);
-            return trouble(&condition).map_or(Ok(None), Err);
+            from = end.saturating_add(1);
         }
-        lowest(listed);
-        Ok(Some(listed.len().saturating_sub(before)))
+        lowest(&mut found);
+        let added = found.len().saturating_sub(listed.len());
+        *listed = found;
+        Ok(Some(added))
     }
 
     fn warn_left_out(&self, mails: usize) {

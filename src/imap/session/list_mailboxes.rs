@@ -1,6 +1,6 @@
 //! Which mailboxes there are: LIST (RFC 3501 section 6.3.8), with special uses where the server knows them (RFC 6154).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{Session, SessionError, refusal, slow};
 use crate::imap::command::Command;
@@ -9,11 +9,20 @@ use crate::imap::response::{ListedMailbox, Response};
 use crate::imap::wanted::Wanted;
 use crate::{limits, log};
 
+/// One mailbox that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: MailboxName,
+    /// Which entries mean it, by their places.
+    pub by: Vec<usize>,
+}
+
 /// The mailboxes that are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Those that can be watched, each once.
-    pub names: Vec<MailboxName>,
+    pub found: Vec<Found>,
     /// More were meant than [`limits::MAILBOXES`].
     too_many: bool,
     /// So many have names that are too long.
@@ -38,7 +47,13 @@ impl Listing {
 impl From<&[&str]> for Listing {
     fn from(names: &[&str]) -> Listing {
         Listing {
-            names: names.iter().map(|name| MailboxName::new(name)).collect(),
+            found: names
+                .iter()
+                .map(|name| Found {
+                    name: MailboxName::new(name),
+                    by: vec![0],
+                })
+                .collect(),
             ..Listing::default()
         }
     }
@@ -49,20 +64,24 @@ impl Session {
     /// there or not. An entry that means none is logged.
     pub fn mailboxes(&mut self, wanted: &[Wanted]) -> Result<Listing, SessionError> {
         let mut listing = Listing::default();
-        let mut seen = BTreeSet::new();
-        for wanted in wanted {
-            let found = match wanted {
+        // Two spellings that read the same would share a checkpoint.
+        let mut places = BTreeMap::new();
+        for (entry, wanted) in wanted.iter().enumerate() {
+            let names = match wanted {
                 Wanted::Name(name) => vec![name.clone()],
                 Wanted::Pattern(pattern) => self.matching(pattern, &mut listing)?,
                 Wanted::Use(name) => self.used_as(name, &mut listing)?,
             };
-            // Two spellings that read the same would share a checkpoint.
-            listing
-                .names
-                .extend(found.into_iter().filter(|name| seen.insert(name.as_str().to_owned())));
+            for name in names {
+                let place = *places.entry(name.as_str().to_owned()).or_insert(listing.found.len());
+                match listing.found.get_mut(place) {
+                    Some(found) => found.by.push(entry),
+                    None => listing.found.push(Found { name, by: vec![entry] }),
+                }
+            }
         }
-        listing.too_many |= listing.names.len() > limits::MAILBOXES;
-        listing.names.truncate(limits::MAILBOXES);
+        listing.too_many |= listing.found.len() > limits::MAILBOXES;
+        listing.found.truncate(limits::MAILBOXES);
         Ok(listing)
     }
 
