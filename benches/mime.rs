@@ -1,6 +1,8 @@
 //! How fast a mail becomes an event, and in how much memory. `cargo bench --bench mime`; `BENCH_SHORT=1` for a look.
 //!
-//! Rates are quoted against the three hashes alone over the same bytes in the same run: they are the floor.
+//! Rates are quoted against the three hashes alone over the same bytes in the same run, one after another as their crates
+//! give them: with them, MIME must come to 0.90 of that, or this fails. Side by side, as the product has them, they take
+//! less time. It fails, too, where memory grows with the mail.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_precision_loss,
@@ -16,6 +18,7 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
+use mailtap::event::build::hashes::Hasher;
 use mailtap::event::build::{Arrival, EventBuilder, Settings};
 use mailtap::event::{EmailEvent, Origin, encode};
 use mailtap::mime::entity::Machine;
@@ -40,9 +43,9 @@ fn main() {
             .iter()
             .map(|path| std::fs::read(path).unwrap())
             .collect();
-        compare("ham", &mails, rounds);
+        judge("ham", &mails, rounds);
     }
-    compare("one attachment of 60 MB", &[mail_of(60)], rounds.min(3));
+    judge("one attachment of 60 MB", &[mail_of(60)], rounds.min(3));
     println!();
     for megabytes in [1, 60, 1000].into_iter().take(if short { 2 } else { 3 }) {
         let child = Command::new(std::env::current_exe().unwrap())
@@ -52,11 +55,28 @@ fn main() {
     }
 }
 
+/// Of the ways below, the one that is held to [`SHARE`].
+const WITH_HASHES: usize = 2;
+/// The share of the hashes' rate that is left when mail is read as well.
+const SHARE: f64 = 0.90;
+/// How often that is measured where it is not reached: a machine that does other things may miss it, but not each time.
+const TRIES: usize = 4;
+/// What reading may add to the peak of memory.
+const MOST_KILOBYTES: u64 = 2048;
+
 /// A way of reading a mail; what it returns keeps the compiler from leaving it out.
 type Way = (&'static str, fn(&[u8]) -> usize);
 
-/// Each way of reading in turn, so that a noisy machine disturbs all of them alike; the best round counts.
-fn compare(name: &str, mails: &[Vec<u8>], rounds: usize) {
+fn judge(name: &str, mails: &[Vec<u8>], rounds: usize) {
+    let reached = (0..TRIES).any(|_| compare(name, mails, rounds) >= SHARE);
+    assert!(
+        reached,
+        "{name}: MIME with three hashes is below {SHARE:.2} of the hashes alone"
+    );
+}
+
+/// Gives the share of MIME with three hashes. Each way of reading in turn, so that a noisy machine disturbs all of them alike; the best round counts.
+fn compare(name: &str, mails: &[Vec<u8>], rounds: usize) -> f64 {
     let bytes: usize = mails.iter().map(Vec::len).sum();
     let ways: [Way; 5] = [
         ("three hashes alone", hashes),
@@ -82,6 +102,7 @@ fn compare(name: &str, mails: &[Vec<u8>], rounds: usize) {
         let mails = mails.len() as f64 / time.as_secs_f64();
         println!("  {what:32} {rate:8.0} MB/s {mails:9.0} mails/s   {ratio:5.2} of the hashes alone");
     }
+    best[0].as_secs_f64() / best[WITH_HASHES].as_secs_f64()
 }
 
 fn hashes(mail: &[u8]) -> usize {
@@ -158,25 +179,21 @@ impl Visitor for Count {
     fn finding(&mut self, _: Finding<'_>) {}
 }
 
-/// One after another, as in [`hashes`].
+/// The product's own.
 #[derive(Default)]
 struct Hashes {
-    md5: Md5,
-    sha1: Sha1,
-    sha256: Sha256,
+    hasher: Hasher,
     total: usize,
 }
 
 impl Visitor for Hashes {
     fn begin(&mut self, _: &Entity<'_>) {}
     fn body(&mut self, decoded: &[u8]) {
-        self.md5.update(decoded);
-        self.sha1.update(decoded);
-        self.sha256.update(decoded);
+        self.hasher.update(decoded);
     }
     fn end(&mut self) {
-        self.total += self.md5.finalize_reset().len() + self.sha1.finalize_reset().len();
-        self.total += self.sha256.finalize_reset().len();
+        let hashes = std::mem::take(&mut self.hasher).finish();
+        self.total += usize::from(hashes.md5[0]) + usize::from(hashes.sha1[0]) + usize::from(hashes.sha256[0]);
     }
     fn finding(&mut self, _: Finding<'_>) {}
 }
@@ -207,4 +224,5 @@ fn measure_memory(megabytes: usize) {
     let size = event.message.parts[1].size.unwrap();
     let growth = peak_kilobytes("self") - before;
     println!("a mail of {megabytes} MB (attachment of {size} bytes): peak memory grows by {growth} KB");
+    assert!(growth <= MOST_KILOBYTES, "more than {MOST_KILOBYTES} KB");
 }

@@ -326,6 +326,12 @@ pub const ENCODED_DEPTH: usize = 8;
 pub const MAIL_DEPTH: usize = 20;
 /// Bytes of one header block. Reached: the rest of the block is passed over, flag `limit_header`.
 pub const HEADER_BLOCK: usize = 256 * 1024;
+/// Fields of one header block: with the most that fit in [`HEADER_BLOCK`], what is kept of them would be many times that.
+/// Reached: as with [`HEADER_BLOCK`].
+pub const HEADER_FIELDS: usize = 20_000;
+/// Multiparts whose parts begin in the header block that declares them, one in another: each level reads the rest of the
+/// block again. Reached: it is read as a header, flag `limit_depth`.
+pub const HEADER_DEPTH: usize = 8;
 /// The longest line that can be a boundary line: 70 characters of boundary by RFC 2046, and what hostile mail makes of
 /// it. Reached: the line is content; a declared boundary that no such line can have divides nothing.
 pub const BOUNDARY_LINE: usize = 4096;

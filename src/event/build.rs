@@ -25,7 +25,8 @@ mod extract;
 #[doc(hidden)]
 pub mod filename;
 mod fuzz;
-mod hashes;
+#[doc(hidden)]
+pub mod hashes;
 mod leaf;
 
 pub use fuzz::fuzz;

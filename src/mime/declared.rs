@@ -195,27 +195,24 @@ fn conflicts<'b>(fields: Fields<'b>, repeated: &mut Vec<Repeated>) -> [Option<Fi
 
 /// The number of a field that is there once, and what it is if it is there again with another value.
 fn once(name: &[u8]) -> Option<(usize, Flag)> {
-    let mut lower = [0; b"content-transfer-encoding".len()];
-    let lower = lower.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    Some(match &*lower {
-        b"content-type" => (0, Flag::ConflictContentType),
-        b"content-disposition" => (1, Flag::ConflictDisposition),
-        b"content-transfer-encoding" => (2, Flag::ConflictTransferEncoding),
-        b"from" => (3, Flag::ConflictFrom),
-        b"subject" => (4, Flag::ConflictSubject),
-        b"date" => (5, Flag::ConflictDate),
-        b"to" => (6, Flag::ConflictTo),
-        b"message-id" => (7, Flag::ConflictMessageId),
-        b"sender" => (8, Flag::HeaderRepeated),
-        b"reply-to" => (9, Flag::HeaderRepeated),
-        b"cc" => (10, Flag::HeaderRepeated),
-        b"bcc" => (11, Flag::HeaderRepeated),
-        b"in-reply-to" => (12, Flag::HeaderRepeated),
-        b"references" => (13, Flag::HeaderRepeated),
+    let (known, position, flag) = match (name.len(), name.first()?.to_ascii_lowercase()) {
+        (12, b'c') => ("content-type", 0, Flag::ConflictContentType),
+        (19, b'c') => ("content-disposition", 1, Flag::ConflictDisposition),
+        (25, b'c') => ("content-transfer-encoding", 2, Flag::ConflictTransferEncoding),
+        (4, b'f') => ("from", 3, Flag::ConflictFrom),
+        (7, b's') => ("subject", 4, Flag::ConflictSubject),
+        (4, b'd') => ("date", 5, Flag::ConflictDate),
+        (2, b't') => ("to", 6, Flag::ConflictTo),
+        (10, b'm') => ("message-id", 7, Flag::ConflictMessageId),
+        (6, b's') => ("sender", 8, Flag::HeaderRepeated),
+        (8, b'r') => ("reply-to", 9, Flag::HeaderRepeated),
+        (2, b'c') => ("cc", 10, Flag::HeaderRepeated),
+        (3, b'b') => ("bcc", 11, Flag::HeaderRepeated),
+        (11, b'i') => ("in-reply-to", 12, Flag::HeaderRepeated),
+        (10, b'r') => ("references", 13, Flag::HeaderRepeated),
         _ => return None,
-    })
+    };
+    name.eq_ignore_ascii_case(known.as_bytes()).then_some((position, flag))
 }
 
 /// The first Content-Transfer-Encoding that is one; else the first from which one can be made out. `first` is the first

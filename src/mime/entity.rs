@@ -107,7 +107,7 @@ impl<V: Visitor> Machine<V> {
     }
 
     /// Reads what a header block turned out to hold beyond its own fields: it has been counted already. What is read may
-    /// be such a block again, a hundred times for hostile mail, so there is one buffer, and a place in it that goes back.
+    /// be such a block again, so there is one buffer, and a place in it that goes back.
     fn read_again(&mut self, level: usize, layer: &mut Layer) {
         if layer.again.is_empty() {
             return;
@@ -127,6 +127,7 @@ impl<V: Visitor> Machine<V> {
                 position = 0;
             }
         }
+        layer.header_depth = 0;
         self.counted = counted;
     }
 
@@ -149,6 +150,7 @@ impl<V: Visitor> Machine<V> {
             let delimiter = if layer.line_start { layer.delimiter(&line) } else { None };
             if in_header {
                 if delimiter.is_none() {
+                    layer.dashes |= line.starts_with(b"--");
                     layer.keep_header(&line);
                 }
                 self.header_ends(level, &mut layer, b"");
@@ -223,6 +225,7 @@ impl<V: Visitor> Machine<V> {
             }
             self.delimited(level, layer, position, found, line);
         } else {
+            layer.dashes |= line.starts_with(b"--");
             layer.keep_header(line);
         }
     }

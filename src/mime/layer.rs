@@ -28,8 +28,12 @@ pub(super) struct Layer {
     pub(super) held: LineEnd,
     /// The header block under way.
     pub(super) header: Vec<u8>,
+    /// Whether a line of it begins with `--`.
+    pub(super) dashes: bool,
     /// What it holds beyond its fields: read again, as what follows them.
     pub(super) again: Vec<u8>,
+    /// How many multiparts of what is being read again have their parts in their header block.
+    pub(super) header_depth: usize,
     /// Where that block begins in the mail; in an encoded layer, where the encoded entity's header begins.
     pub(super) header_offset: u64,
     /// Where the line begins that is being looked at whole.

@@ -16,7 +16,7 @@ const BLOCK: usize = 64;
 const LENGTH_AT: usize = 56;
 
 /// MD5, SHA-1 and SHA-256 of the same bytes.
-pub(super) struct Hasher {
+pub struct Hasher {
     md5: [u32; 4],
     sha1: [u32; 5],
     sha256: [u32; 8],
@@ -53,7 +53,8 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+    /// The next bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
         self.length = self.length.wrapping_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         if self.filled > 0 {
             bytes = self.fill(bytes);
@@ -89,7 +90,8 @@ impl Hasher {
         sha1_compress(&mut self.sha1, block);
     }
 
-    pub(super) fn finish(mut self) -> Hashes {
+    /// The end of them.
+    pub fn finish(mut self) -> Hashes {
         let bits = self.length.wrapping_mul(8);
         self.update(&[0x80]);
         let zeros = [0; BLOCK];

@@ -2,8 +2,6 @@
 
 use std::mem;
 
-use memchr::memmem;
-
 use super::Machine;
 use crate::limits;
 use crate::mime::anomaly::Flag;
@@ -35,14 +33,18 @@ impl<V: Visitor> Machine<V> {
             }) => Place::InDigest,
             _ => Place::Ordinary,
         };
-        let within = parts_within(&block, place);
-        let fields = block.get(..within.unwrap_or(block.len())).unwrap_or_default();
-        let outline = Outline::new(fields, layer.survey.crlf());
+        let dashes = mem::take(&mut layer.dashes);
+        let within = dashes.then(|| parts_within(&block, place)).flatten();
+        let too_deep = within.is_some() && layer.header_depth >= limits::HEADER_DEPTH;
+        let within = within.filter(|_| !too_deep);
+        layer.header_depth = layer.header_depth.saturating_add(usize::from(within.is_some()));
+        let lines = block.get(..within.unwrap_or(block.len())).unwrap_or_default();
+        let outline = Outline::new(lines, layer.survey.crlf());
         // A line that is no field, and no field behind it: the body has begun without a blank line.
         let end = if outline.is_ordinary() {
-            fields.len()
+            lines.len()
         } else {
-            end_of_fields(fields)
+            end_of_fields(lines)
         };
         let body = block.split_off(end);
         let numbered = self.number(layer);
@@ -52,7 +54,14 @@ impl<V: Visitor> Machine<V> {
         if within.is_some() {
             self.find(Flag::BoundaryInsideHeaders, offset);
         }
-        let declared = Declared::read(outline.fields(&block), place, self.charset.as_deref());
+        if too_deep {
+            self.find(Flag::LimitDepth, offset);
+        }
+        if outline.is_full() {
+            self.find(Flag::LimitHeader, offset);
+        }
+        let fields = outline.fields(&block);
+        let declared = Declared::read(fields, place, self.charset.as_deref());
         if let Some(charset) = declared.content_type.charset() {
             self.charset = Some(charset.to_vec());
         }
@@ -84,7 +93,7 @@ impl<V: Visitor> Machine<V> {
             self.find(Flag::HeaderNoSeparator, offset_of(block.len()));
         }
         let empty = block.is_empty() && body.is_empty() && !blank.is_empty();
-        self.begin(level, layer, root, numbered, outline.fields(&block), declared);
+        self.begin(level, layer, root, numbered, fields, declared);
         layer.opening = empty.then(Opening::default);
         block.clear();
         layer.header = block;
@@ -272,7 +281,6 @@ impl<V: Visitor> Machine<V> {
 /// Where in a header block the first line is that divides parts by the boundary which that block declares: they have begun
 /// without a blank line. Nothing behind it is looked at, for that may be the same again.
 fn parts_within(block: &[u8], place: Place) -> Option<usize> {
-    memmem::find(block, b"\n--")?;
     let (declaring, behind) = block.split_at_checked(end_of_field(block, "content-type")?)?;
     let outline = Outline::new(declaring, &mut None);
     match Declared::read(outline.fields(declaring), place, None).nature {

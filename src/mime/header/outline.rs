@@ -13,6 +13,7 @@ pub struct Outline {
     places: Vec<Place>,
     plain: bool,
     ordinary: bool,
+    full: bool,
 }
 
 /// A block is no longer than `limits::HEADER_BLOCK`, but may have a field in every third byte.
@@ -33,6 +34,7 @@ impl Outline {
             places: Vec::with_capacity(block.len().div_ceil(FIELD)),
             plain: line_ends && is_plain(block),
             ordinary: line_ends,
+            full: false,
         };
         let mut rest = block;
         if is_envelope(block) {
@@ -59,21 +61,24 @@ impl Outline {
                 continue;
             }
             let colon = outline.colon(line);
-            continuable = colon.is_some();
-            outline.places.extend(colon.map(|colon| Place {
-                start: place(start),
-                colon: place(start.saturating_add(colon)),
-                end,
-                folded: false,
-            }));
+            outline.full |= colon.is_some() && outline.places.len() >= limits::HEADER_FIELDS;
+            continuable = colon.is_some() && !outline.full;
+            if let Some(colon) = colon.filter(|_| continuable) {
+                outline.places.push(Place {
+                    start: place(start),
+                    colon: place(start.saturating_add(colon)),
+                    end,
+                    folded: false,
+                });
+            }
         }
         outline
     }
 
     /// Where the name of the field ends that `line` begins.
     fn colon(&mut self, line: &[u8]) -> Option<usize> {
-        let no_name = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b':' | b'(');
-        let end = line.iter().position(no_name).unwrap_or(0);
+        let in_name = |byte: &u8| IN_NAME.get(usize::from(*byte)) == Some(&true);
+        let end = line.iter().position(|byte| !in_name(byte)).unwrap_or(0);
         if let Some((name @ [_, ..], [b':', value @ ..])) = line.split_at_checked(end) {
             self.ordinary &= !(begins_again(name, value) && decides(name));
             return Some(end);
@@ -88,15 +93,39 @@ impl Outline {
         self.ordinary
     }
 
+    /// Whether there are more fields than the limit: the others are passed over.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// The fields in `block`: the one that was outlined, or its beginning, cut before a line that continues nothing.
     pub fn fields<'b>(&'b self, block: &'b [u8]) -> Fields<'b> {
         let within = self.places.partition_point(|field| index(field.start) < block.len());
         Fields {
             block,
             places: self.places.get(..within).unwrap_or_default(),
-            text: str::from_utf8(block).ok().filter(|_| self.plain),
+            text: self.plain.then(|| str::from_utf8(block).ok()).flatten(),
         }
     }
+}
+
+/// The bytes of a field's name (RFC 5322, 2.2) that begin no comment.
+static IN_NAME: [bool; 256] = in_name();
+
+const fn in_name() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte: usize = b'!' as usize;
+    while byte <= b'~' as usize {
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "evaluated by the compiler; iterators are not const"
+        )]
+        {
+            table[byte] = byte != b':' as usize && byte != b'(' as usize;
+        }
+        byte = byte.wrapping_add(1);
+    }
+    table
 }
 
 /// About the length of a field, to make room.
@@ -201,11 +230,18 @@ impl Field<'_> {
             Some(text) if !self.folded => output.push_str(text.trim_ascii()),
             Some(text) => {
                 let start = output.len();
-                for line in text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty()) {
-                    if output.len() > start {
-                        output.push(' ');
+                let mut rest = text;
+                while !rest.is_empty() {
+                    let end = memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end.saturating_add(1));
+                    let (line, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+                    rest = after;
+                    let line = line.trim_ascii();
+                    if !line.is_empty() {
+                        if output.len() > start {
+                            output.push(' ');
+                        }
+                        output.push_str(line);
                     }
-                    output.push_str(line);
                 }
             }
         }
@@ -242,6 +278,7 @@ impl<'b> Iterator for FieldIterator<'b> {
 mod tests {
     use super::super::{end_of_fields, examine};
     use super::Outline;
+    use crate::limits;
     use crate::mime::encoded_word::{self, Notes};
     use crate::mime::header::unfold;
 
@@ -298,6 +335,18 @@ mod tests {
         assert!(ordinary > 1000, "{ordinary}");
         assert!(is_ordinary(b"Subject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nDate:x", None));
         assert!(!is_ordinary(b"A: b\n", Some(true)) && !is_ordinary(b"A: b\r\n", Some(false)));
+    }
+
+    #[test]
+    fn fields_at_the_limit_and_beyond() {
+        for count in [limits::HEADER_FIELDS, limits::HEADER_FIELDS + 1] {
+            let block = b"A:\n b\n".repeat(count);
+            let outline = Outline::new(&block, &mut None);
+            assert_eq!(outline.is_full(), count > limits::HEADER_FIELDS);
+            assert_eq!(outline.fields(&block).count(), limits::HEADER_FIELDS);
+            let last = outline.fields(&block).into_iter().last().unwrap();
+            assert_eq!(last.value, b"\n b\n", "without what continues the next one");
+        }
     }
 
     #[test]
