@@ -64,7 +64,7 @@ impl Sink for Receiver {
         let refuses = events.iter().any(|(_, name, _)| truth.is_refused(*name));
         // Of one event there is nothing to tell apart.
         let several = events.len() > 1;
-        if several && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.answers_for_each) {
+        if several && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.manner.answers_for_each) {
             let fates = events.iter().map(|(id, name, hashes)| match truth.random.below(4) {
                 _ if truth.is_refused(*name) => Fate::Refused,
                 0 => Fate::Refused,

@@ -157,6 +157,14 @@ pub struct World {
     truth: Mutex<Truth>,
 }
 
+/// How a schedule is set up.
+pub struct Manner {
+    pub from_zero: bool,
+    pub stores_attachments: bool,
+    /// Where it refuses some of a batch, the receiver says which.
+    pub answers_for_each: bool,
+}
+
 pub struct Truth {
     seed: u64,
     pub random: Random,
@@ -180,11 +188,8 @@ pub struct Truth {
     pause: usize,
     faults: Vec<Fault>,
     pub process: Process,
-    pub from_zero: bool,
+    pub manner: Manner,
     pub after_delivery: Option<Action>,
-    pub stores_attachments: bool,
-    /// Where it refuses some of a batch, the receiver says which.
-    pub answers_for_each: bool,
     pub disk: Option<Memory>,
     /// What the artifact store has acknowledged.
     pub artifacts: HashSet<[u8; 32]>,
@@ -235,14 +240,16 @@ impl World {
             pause: 0,
             faults: Vec::new(),
             process: Process::Runs,
-            from_zero: random.once_in(2),
+            manner: Manner {
+                from_zero: random.once_in(2),
+                stores_attachments: random.once_in(5),
+                answers_for_each: random.once_in(3),
+            },
             after_delivery: match random.below(6) {
                 0 => Some(Action::Delete),
                 1 => Some(Action::Move(MailboxName::new("Collected"))),
                 _ => None,
             },
-            stores_attachments: random.once_in(5),
-            answers_for_each: random.once_in(3),
             disk: None,
             artifacts: HashSet::new(),
             folder,
@@ -550,7 +557,7 @@ impl Truth {
     /// The disk holds a checkpoint: point 2.
     pub fn remembers(&mut self, memory: &Memory) {
         let validity = memory.position.uid_validity;
-        if self.disk.is_none() && !self.from_zero {
+        if self.disk.is_none() && !self.manner.from_zero {
             for ((_, uid), number) in self.names.range((validity, 0)..=(validity, u32::MAX)) {
                 self.mails[*number].unwanted = u64::from(*uid) < memory.position.next_uid;
             }

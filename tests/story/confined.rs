@@ -69,7 +69,10 @@ fn an_empty_root_with_hosts_and_resolv_conf_is_enough() {
 }
 
 #[test]
-#[cfg_attr(not(target_env = "musl"), ignore = "the unit is the static binary's: glibc asks nscd for addresses first")]
+#[cfg_attr(
+    not(target_env = "musl"),
+    ignore = "the unit is the static binary's: glibc asks nscd for addresses first"
+)]
 fn the_calls_that_the_unit_allows_are_enough_for_delivery_dead_letters_health_and_the_end() {
     if !can_confine(&SECCOMP) {
         return;
