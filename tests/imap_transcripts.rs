@@ -266,7 +266,7 @@ fn play(calls: &[Call], mut script: VecDeque<Line>, piece: usize) -> (Vec<Vec<St
 fn mailboxes(session: &mut Session, entries: &[&str], lines: &mut Vec<String>) -> Result<(), SessionError> {
     let wanted: Vec<Wanted> = entries.iter().map(|entry| Wanted::read(entry).unwrap()).collect();
     let listing = session.mailboxes(&wanted)?;
-    lines.extend(listing.names.iter().map(ToString::to_string));
+    lines.extend(listing.found.iter().map(|found| found.name.to_string()));
     Ok(())
 }
 
