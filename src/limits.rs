@@ -21,8 +21,8 @@ pub const PROXY_CONNECT: Duration = Duration::from_secs(10);
 pub const PROXY_HANDSHAKE: Duration = Duration::from_secs(45);
 /// `read_write_timeout` of a proxy: its silence before CONNECT is answered. Reached: the attempt fails, backoff.
 pub const PROXY_SILENCE: Duration = Duration::from_secs(30);
-/// The longest of these three that can be configured. Reached: the configuration is refused.
-pub const PROXY_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// The longest duration that can be configured. Reached: the configuration is refused.
+pub const CONFIGURED_DURATION: Duration = Duration::from_secs(60 * 60);
 /// Compressed bytes that are received at once; a TLS record is 16 KiB. Bounds, with the 32 KiB of DEFLATE's window, the
 /// memory of a compressed connection, whatever its content becomes.
 pub const DEFLATE_BUFFER: usize = 16 * 1024;
@@ -73,7 +73,7 @@ pub const IMAP_LITERAL_SILENCE: Duration = Duration::from_secs(60);
 pub const IMAP_FLOOR_RATE: u64 = 1024;
 /// From DONE to the end of IDLE: a connection that does not answer it is dead.
 pub const IMAP_DONE: Duration = Duration::from_secs(15);
-/// The answer to LOGOUT. Reached: the connection is closed without it.
+/// The answer to LOGOUT, and its way out where the program stops. Reached: the connection is closed without it.
 pub const IMAP_LOGOUT: Duration = Duration::from_secs(5);
 /// Between two NOOPs, where there is no IDLE.
 pub const IMAP_POLL: Duration = Duration::from_secs(60);
@@ -425,6 +425,9 @@ pub const REFUSALS: u32 = 3;
 /// Times that the receiver is asked to take an event that it refuses by itself (400, 413, 415, 422). Reached: the event goes
 /// to the dead-letter file.
 pub const REFUSED_EVENT: u32 = 3;
+/// Times that a mail is fetched whose attachments cannot be kept aside, as on a disk that is too small. Reached: its event goes
+/// out without them, and nothing is done with the mail on the server.
+pub const SPOOL_ATTEMPTS: u32 = 10;
 /// Times that the program ends, killed or by a panic, while it reads the same mail. Reached: a stub of it is delivered
 /// (`limit_attempts`); where the program ends at that, too, the dead-letter file has a line about it.
 pub const ATTEMPTS: u32 = 3;
@@ -473,6 +476,6 @@ pub const UNWATCHED_NAMES: usize = 20;
 pub const GMAIL_DAY: u64 = 2_500_000_000;
 /// `cloud`: how often the cloud is asked whether the configuration has changed.
 pub const CLOUD_LOOK: Duration = Duration::from_secs(60);
-/// How long acknowledgements are awaited after a request to stop. Reached: the program ends; what was not acknowledged
+/// How long acknowledgements are awaited after a request to stop, unless `shutdown_timeout` says otherwise. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

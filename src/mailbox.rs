@@ -165,6 +165,8 @@ struct Life {
     /// Mails that the server refused, by how many sessions; and what it said in this one.
     refusals: BTreeMap<u32, u32>,
     refused: BTreeMap<u32, String>,
+    /// Mails whose attachments could not be kept aside, and how often.
+    unkept: BTreeMap<u32, u32>,
     /// What a failure would be about: until the mailbox is open, opening it.
     concern: Concern,
     /// A mail came in this session: the server has its mails at hand.
@@ -218,6 +220,7 @@ impl Life {
             stuck_at: None,
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
+            unkept: BTreeMap::new(),
             concern: Concern::Opening,
             came: false,
             witness: None,

@@ -177,6 +177,8 @@ impl Supervisor {
             tally: Tally::default(),
             registry,
         });
+        let patience = self.watches.iter().map(|watch| watch.adapter.shutdown_timeout);
+        let patience = patience.max().unwrap_or(limits::SHUTDOWN);
         let (ended, ends) = mpsc::channel::<()>();
         let mut guards = Vec::new();
         let mut accounts = Vec::new();
@@ -194,7 +196,7 @@ impl Supervisor {
         }
         drop(ended);
         let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));
-        let all = wait_for_ends(&ends, &*program.clock, &mut |now| {
+        let all = wait_for_ends(&ends, &*program.clock, patience, &mut |now| {
             if let Some(progress) = &mut progress {
                 progress.draw(now, program.registry.totals());
             }
@@ -257,9 +259,9 @@ impl Supervisor {
     }
 }
 
-/// Returns when every mailbox has ended, or when it takes too long after the request to stop. Says which it was: `true`,
+/// Returns when every mailbox has ended, or when it takes longer than `patience` after the request to stop. Says which it was: `true`,
 /// all have. `meanwhile` is called every second.
-fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock, meanwhile: &mut dyn FnMut(Instant)) -> bool {
+fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock, patience: Duration, meanwhile: &mut dyn FnMut(Instant)) -> bool {
     let mut since: Option<Instant> = None;
     loop {
         meanwhile(clock.now());
@@ -269,7 +271,7 @@ fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock, meanwhile: &mut dyn FnMut(I
             Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
         let now = clock.now();
-        if clock.stopping() && now.saturating_duration_since(*since.get_or_insert(now)) >= limits::SHUTDOWN {
+        if clock.stopping() && now.saturating_duration_since(*since.get_or_insert(now)) >= patience {
             log::warn(
                 "some events were not acknowledged in time; they are delivered again at the next start",
                 &[],

@@ -14,6 +14,8 @@
 
 #[path = "story/after_delivery.rs"]
 mod after_delivery;
+#[path = "story/artifacts.rs"]
+mod artifacts;
 #[path = "story/check.rs"]
 mod check;
 #[path = "story/cloud.rs"]

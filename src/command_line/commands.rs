@@ -335,6 +335,7 @@ More under imap:
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
   state_dir            where checkpoints and dead letters live; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+  shutdown_timeout     how long acknowledgements are awaited when it is stopped; default 30s
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one, as 0.0.0.0:8080
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver
   client_options.hostname    host name in the events; default this machine's

@@ -80,6 +80,7 @@ const IMAP_KEYS: &[Key] = &[
     ("tls_pin_sha256", Shape::Text),
     ("proxy", PROXY),
     ("state_dir", Shape::Text),
+    ("shutdown_timeout", Shape::Text),
     ("healthcheck", Shape::Text),
 ];
 

@@ -27,6 +27,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
@@ -68,6 +69,8 @@ pub struct Adapter {
     pub receiver_proxy: Option<net::proxy::Settings>,
     /// `state_dir`: where the checkpoint lives.
     pub state_dir: PathBuf,
+    /// `shutdown_timeout`: how long acknowledgements are awaited when the program stops. The longest holds for the process.
+    pub shutdown_timeout: Duration,
     /// What events say.
     pub event: event::build::Settings,
     /// Where events go.

@@ -1,8 +1,5 @@
 //! `proxy` sections: of the IMAP connection, and of the receiver under `client_options`.
 
-use std::time::Duration;
-
-use super::duration;
 use super::node::Finding;
 use super::settings::Section;
 use crate::http::url::{Url, UrlError};
@@ -33,9 +30,9 @@ pub(super) fn proxy(section: &Section<'_>, setting: &'static str) -> Result<Opti
         setting,
         endpoint: url.endpoint,
         credentials: credentials(section)?,
-        connect_timeout: timeout(section, "connect_timeout", limits::PROXY_CONNECT)?,
-        handshake_timeout: timeout(section, "handshake_timeout", limits::PROXY_HANDSHAKE)?,
-        read_write_timeout: timeout(section, "read_write_timeout", limits::PROXY_SILENCE)?,
+        connect_timeout: section.duration("connect_timeout", limits::PROXY_CONNECT)?,
+        handshake_timeout: section.duration("handshake_timeout", limits::PROXY_HANDSHAKE)?,
+        read_write_timeout: section.duration("read_write_timeout", limits::PROXY_SILENCE)?,
     }))
 }
 
@@ -67,16 +64,4 @@ fn credentials(section: &Section<'_>) -> Result<Option<Credentials>, Finding> {
     }
     let password = Secret::new(password);
     Ok(Some(Credentials { username, password }))
-}
-
-fn timeout(section: &Section<'_>, key: &str, default: Duration) -> Result<Duration, Finding> {
-    let Some(text) = section.text(key)? else {
-        return Ok(default);
-    };
-    match duration::parse(&text) {
-        // As in the original, where zero is what is not set.
-        Some(Duration::ZERO) => Ok(default),
-        Some(timeout) if timeout <= limits::PROXY_TIMEOUT => Ok(timeout),
-        _ => Err(section.fault(key, "expected a duration with its unit, as in 45s or 1m30s, up to 1h")),
-    }
 }

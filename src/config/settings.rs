@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::keys::Shape;
 use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, healthcheck, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
+use super::{Adapter, Receiver, duration, healthcheck, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
@@ -167,6 +168,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         proxy,
         receiver_proxy,
         state_dir,
+        shutdown_timeout: section.duration("shutdown_timeout", limits::SHUTDOWN)?,
         event,
         receiver,
         artifacts,
@@ -388,6 +390,18 @@ impl<'a> Section<'a> {
         match text.parse() {
             Ok(number) if plain => Ok(Some(number)),
             _ => Err(self.fault(key, "expected a whole number in plain digits, 0 or more")),
+        }
+    }
+
+    /// The duration under `key`; `default` where it is not set, or zero, which is the same in the original.
+    pub fn duration(&self, key: &str, default: Duration) -> Result<Duration, Finding> {
+        let Some(text) = self.text(key)? else {
+            return Ok(default);
+        };
+        match duration::parse(&text) {
+            Some(Duration::ZERO) => Ok(default),
+            Some(duration) if duration <= limits::CONFIGURED_DURATION => Ok(duration),
+            _ => Err(self.fault(key, "expected a duration with its unit, as in 45s or 1m30s, up to 1h")),
         }
     }
 

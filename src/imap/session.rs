@@ -117,6 +117,7 @@ impl Session {
     /// Says goodbye, without insisting.
     pub fn log_out(mut self) {
         let patience = Patience::in_all(Phase::Command, limits::IMAP_LOGOUT);
+        self.connection.goodbye = None;
         // The session is over either way.
         let _ = self.run(&Command::Logout, patience, |_| {});
     }

@@ -1,6 +1,7 @@
 //! Attachments to the artifact store, before the event that names them.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::failure::Failure;
 use super::{Life, whole_seconds};
@@ -15,13 +16,17 @@ use crate::sink::DeliveryError;
 
 impl Life {
     /// Stores the attachments of `mail`, however long it takes, and names them in its event. What the store refuses again and
-    /// again stays unnamed: its event goes out all the same.
-    pub(super) fn store_attachments(&mut self, mail: &mut Collected) -> Result<(), Failure> {
+    /// again stays unnamed, and so does what does not fit on the disk: its event goes out all the same, and the mail stays on the
+    /// server as it is.
+    pub(super) fn store_attachments(&mut self, mail: &mut Collected, uid: u32) -> Result<(), Failure> {
         let Some(mut kept) = mail.attachments.take() else {
             return Ok(());
         };
-        // The mail's bytes are gone with the file that could not be written: it is fetched again.
-        let attachments = kept.whole().map_err(|error| Failure::Spool(error.to_string()))?;
+        let attachments = match kept.whole() {
+            Ok(attachments) => attachments,
+            Err(error) => return self.not_kept(uid, &error),
+        };
+        self.unkept.remove(&uid);
         if kept.left_out() > 0 {
             let reason = "attachments of this mail are not stored: there are too many";
             let id = &mail.event.routing.event_id;
@@ -35,6 +40,8 @@ impl Life {
         for attachment in attachments {
             if self.store_attachment(&attachment, &kept)? {
                 stored.insert(attachment.sha256);
+            } else {
+                self.due.leave(uid);
             }
         }
         name_artifacts(&mut mail.event.message, &stored);
@@ -46,6 +53,20 @@ impl Life {
             vitals.well(Concern::Storing);
             vitals.begin(Doing::Server, now);
         });
+        Ok(())
+    }
+
+    /// The mail's bytes are gone with the file that could not be written: it is fetched again, but not for ever.
+    fn not_kept(&mut self, uid: u32, error: &io::Error) -> Result<(), Failure> {
+        let times = self.unkept.entry(uid).or_default();
+        *times = times.saturating_add(1);
+        if *times < limits::SPOOL_ATTEMPTS {
+            return Err(Failure::Spool(error.to_string()));
+        }
+        self.unkept.remove(&uid);
+        self.due.leave(uid);
+        let what = "attachments not stored: they cannot be kept aside in state_dir";
+        self.log(Level::Error, what, &[("uid", &uid), ("reason", error)]);
         Ok(())
     }
 

@@ -20,6 +20,9 @@ impl Life {
     /// Keeps the receiver's connection alive. What fails here is told once and tried again less and less often; mail is not
     /// at stake.
     pub(super) fn tend(&mut self) {
+        if let Some(artifacts) = &self.mailbox.artifacts {
+            artifacts.tend();
+        }
         let now = self.mailbox.clock.now();
         if self.untended.as_ref().is_some_and(|untended| now < untended.until) {
             return;

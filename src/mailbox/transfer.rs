@@ -147,7 +147,7 @@ impl Life {
             self.done(fetched.uid);
             return Ok(());
         }
-        self.store_attachments(&mut mail)?;
+        self.store_attachments(&mut mail, fetched.uid)?;
         self.batch.push(|output| self.mailbox.sink.encode(&mail, output));
         self.batched.push(known);
         Ok(())

@@ -44,7 +44,7 @@ pub struct Artifacts {
     exchange: Exchange,
     /// What was stored last: the same file comes with many mails.
     stored: VecDeque<[u8; 32]>,
-    /// Reused for the bytes of a part.
+    /// The bytes of the part under way.
     part: Vec<u8>,
     dial: Arc<dyn Dial>,
     clock: Arc<dyn Clock>,
@@ -56,7 +56,7 @@ impl Artifacts {
         Artifacts {
             settings,
             store: None,
-            discovery: Discovery::default(),
+            discovery: Discovery,
             exchange: Exchange::new(),
             stored: VecDeque::new(),
             part: Vec::new(),
@@ -76,6 +76,7 @@ impl Artifacts {
             None => self.find_store()?,
         };
         let stored = self.send_parts(&store, attachment, kept);
+        self.part = Vec::new();
         // Another address is asked for only where this one does not work.
         if stored.is_ok() {
             self.store = Some(store);
@@ -83,6 +84,11 @@ impl Artifacts {
             self.stored.push_front(attachment.sha256);
         }
         stored
+    }
+
+    /// Closes a connection that is too old to be used again.
+    pub fn tend(&self) {
+        self.exchange.close_old(&*self.clock);
     }
 
     /// Asks where the store is and connects to it; nothing is stored.
@@ -135,8 +141,9 @@ impl Artifacts {
     }
 
     fn read_part(&mut self, attachment: &Attachment, kept: &Attachments, at: u64) -> Result<u64, DeliveryError> {
-        self.part.resize(limits::ARTIFACT_PART, 0);
         let left = attachment.size.saturating_sub(at);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(limits::ARTIFACT_PART);
+        self.part.resize(length, 0);
         match kept.read(attachment, at, &mut self.part) {
             Ok(count) if count > 0 || left == 0 => {
                 self.part.truncate(count);
@@ -180,13 +187,17 @@ impl Artifacts {
         let settings = &self.settings;
         let login = STANDARD.encode(format!("{}:{}", settings.oid, settings.ingest_key.expose()));
         // Never a path of this machine, and nothing of the mail's that could be one: its name has lost its folders.
-        let path = STANDARD.encode(&attachment.name);
+        let sha256 = hexadecimal(&attachment.sha256);
+        let path = STANDARD.encode(match attachment.name.as_str() {
+            "" => &sha256,
+            name => name,
+        });
         let mut request = Request::new(Method::Post, store)
             .with_field("Authorization", &format!("Basic {login}"))?
             .with_field("Content-Type", "application/octet-stream")?
             .with_field("lc-source", &settings.hostname)?
             .with_field("lc-hint", "attachment")?
-            .with_field("lc-payload-id", &hexadecimal(&attachment.sha256))?
+            .with_field("lc-payload-id", &sha256)?
             .with_field("lc-path", &path)?;
         if let Some(days) = settings.retention_days {
             request = request.with_field("lc-retention-days", &days.to_string())?;

@@ -81,7 +81,7 @@ impl LimaCharlie {
             gzip: settings.sensor.compressed.then(Gzip::default),
             settings,
             instance: message::uuid(instance),
-            discovery: Discovery::default(),
+            discovery: Discovery,
             connection: None,
             window: Window::default(),
             unfinished: None,

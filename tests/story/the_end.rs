@@ -1,5 +1,9 @@
 //! The program ends, by signal or by force, and begins again.
 
+use std::time::{Duration, Instant};
+
+use mailtap::limits;
+
 use crate::{ReceiverFault, ServerFault, Stage, ended_well, ends_well};
 
 #[test]
@@ -36,6 +40,48 @@ fn matrix_2_sigterm_waits_for_the_acknowledgement_under_way() {
         0,
         "the acknowledgement was waited for and remembered"
     );
+}
+
+#[test]
+fn matrix_2_sigterm_waits_no_longer_than_shutdown_timeout() {
+    let mut stage = Stage::new();
+    stage.configuration.more.push("shutdown_timeout: 1s".to_owned());
+    let uids = stage.deliver(3);
+    stage.receiver.misbehave(ReceiverFault::NoAnswer);
+    let collector = stage.start();
+    stage.receiver.wait_until("a batch", |record| record.requests == 1);
+    let since = Instant::now();
+    ends_well(collector);
+    assert!(since.elapsed() >= Duration::from_secs(1), "{:?}", since.elapsed());
+    assert!(since.elapsed() < limits::SHUTDOWN, "{:?}", since.elapsed());
+    stage.receiver.heal();
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+}
+
+#[test]
+fn matrix_2_sigterm_logs_out_in_idle_and_within_a_fetch() {
+    for within_a_fetch in [false, true] {
+        let stage = Stage::new();
+        let uids = stage.deliver(3);
+        if within_a_fetch {
+            stage.server.misbehave(ServerFault::HangsAt { uid: uids[1] });
+        }
+        let collector = stage.start();
+        if within_a_fetch {
+            stage
+                .server
+                .wait_until("a body", |record| record.bodies.contains(&uids[1]));
+        } else {
+            stage.wait_for_idle();
+        }
+        ends_well(collector);
+        stage.server.wait_until("LOGOUT", |record| {
+            record.commands.last().is_some_and(|command| command == "LOGOUT")
+        });
+        assert_eq!(stage.server.record().violations, Vec::<String>::new());
+    }
 }
 
 #[test]

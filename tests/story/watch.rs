@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -21,6 +22,7 @@ use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
 use mailtap::secret::Secret;
+use mailtap::sink::artifact::{self, Artifacts};
 use mailtap::sink::webhook::{self, Webhook};
 use mailtap::sink::{Batch, DeliveryError, Sink};
 use mailtap::turns::Turns;
@@ -44,6 +46,10 @@ pub struct Watch {
     pub counters: Arc<Counters>,
     /// Where the dead-letter file is.
     pub folder: Folder,
+    /// Where attachments are stored.
+    pub artifacts: Option<artifact::Settings>,
+    /// Where attachments are kept aside, if not in the test's folder.
+    pub spool_in: Option<PathBuf>,
     /// Mails at which the program ends when it writes their events.
     pub poison: BTreeSet<u32>,
     pub thread: Option<thread::JoinHandle<bool>>,
@@ -65,6 +71,8 @@ impl Watch {
             memories: Arc::default(),
             counters: Arc::default(),
             folder: Folder::new("watch"),
+            artifacts: None,
+            spool_in: None,
             poison: BTreeSet::new(),
             thread: None,
         }
@@ -81,6 +89,12 @@ impl Watch {
             lc_secret: Some(Secret::new(lc_secret.to_owned())),
             ..webhook::Settings::new(&self.receiver.url())
         };
+        let mut event = build::Settings::default();
+        let artifacts = self.artifacts.clone().map(|settings| {
+            let folder = || self.folder.path().to_owned();
+            event.artifacts = Some(self.spool_in.clone().unwrap_or_else(folder));
+            Artifacts::new(settings, dialer(Protocol::Http, None), Arc::clone(&clock))
+        });
         let mailbox = Mailbox {
             imap: imap::Settings {
                 endpoint: Endpoint {
@@ -94,7 +108,7 @@ impl Watch {
             },
             credentials: Credentials::Password(Secret::new(password.to_owned())),
             name: MailboxName::new("INBOX"),
-            event: build::Settings::default(),
+            event,
             from_zero: true,
             after_delivery: None,
             dial: Arc::new(Impatient {
@@ -106,7 +120,7 @@ impl Watch {
                 inner: Webhook::new(&settings, dialer(Protocol::Http, None), Arc::clone(&clock)).unwrap(),
                 poison: self.poison.clone(),
             }),
-            artifacts: None,
+            artifacts,
             checkpoint: Box::new(Notebook(Arc::clone(&self.memories))),
             attempts: Attempts::new(self.folder.path().join("attempts")),
             dead_letters: self.dead_letters(),

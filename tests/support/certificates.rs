@@ -16,11 +16,19 @@ pub enum Certificate {
     Expired,
     /// Signed by [`authority`], for another host.
     WrongHost,
+    /// For api.limacharlie.io, signed by itself; [`with_directory`] trusts it.
+    Directory,
 }
 
 /// The file of the authority that signed them all: the `ca_file` of a right configuration.
 pub fn authority() -> PathBuf {
     folder().join("ca.pem")
+}
+
+/// [`authority`], and the certificate of LimaCharlie's directory: what a `ca_file` may hold.
+pub fn with_directory() -> String {
+    let files = [authority(), folder().join("directory.pem")];
+    files.map(|file| std::fs::read_to_string(file).unwrap()).concat()
 }
 
 /// The file of an authority that signed none of them.
@@ -34,6 +42,7 @@ pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
         Certificate::Good => "server.pem",
         Certificate::Expired => "expired.pem",
         Certificate::WrongHost => "wrong_host.pem",
+        Certificate::Directory => "directory.pem",
     };
     let chain = vec![CertificateDer::from_pem_file(folder().join(file)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(folder().join("server_key.pem")).unwrap();

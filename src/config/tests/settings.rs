@@ -86,6 +86,7 @@ imap:
   tls_pin_sha256: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=, 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
   proxy: {url: "https://proxy.example", connect_timeout: "5s", read_write_timeout: ""}
   state_dir: "/var/lib/mailtap"
+  shutdown_timeout: 1m15s
 "#;
 
 const CA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls/ca.pem");
@@ -139,6 +140,7 @@ fn every_setting() -> Adapter {
         healthcheck: None,
         artifacts: None,
         state_dir: PathBuf::from("/var/lib/mailtap"),
+        shutdown_timeout: Duration::from_secs(75),
         event: event::build::Settings {
             include_attachments: true,
             max_body_size: 102_400,
@@ -227,6 +229,7 @@ fn the_same_as_arguments_is_the_same() {
         "client_options.proxy.handshake_timeout=90s",
         "client_options.proxy.read_write_timeout=2500ms",
         "state_dir=/var/lib/mailtap",
+        "shutdown_timeout=75s",
     ])
     .unwrap();
     assert_eq!(loaded.adapters, [every_setting()]);
@@ -266,6 +269,7 @@ fn what_is_not_set_has_its_default() {
             healthcheck: None,
             artifacts: None,
             state_dir: PathBuf::from("/home/mailtap/.local/state/mailtap"),
+            shutdown_timeout: limits::SHUTDOWN,
             event: event::build::Settings {
                 include_attachments: false,
                 max_body_size: 0,

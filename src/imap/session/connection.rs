@@ -25,6 +25,8 @@ pub(super) struct Connection {
     pub(super) trust_told: bool,
     /// The server writes names of mailboxes in UTF-8, and not in modified UTF-7.
     pub(super) names_in_utf_8: bool,
+    /// What must be said before LOGOUT, which is nothing or DONE; `None` where a command would be taken for something else.
+    pub(super) goodbye: Option<&'static [u8]>,
 }
 
 /// How long an operation may keep us waiting, all its reads together. A byte now and then does not buy time without end:
@@ -108,6 +110,7 @@ impl Connection {
             warned: false,
             trust_told: false,
             names_in_utf_8: false,
+            goodbye: None,
         }
     }
 
@@ -199,11 +202,28 @@ impl Connection {
         }
     }
 
+    /// The program stops within a command, and hears no answer any more: the server is told all the same.
+    fn say_goodbye(&mut self) {
+        let Some(before) = self.goodbye.take() else { return };
+        let logout = [before, self.next_tag().as_bytes(), b" LOGOUT\r\n"].concat();
+        let deadline = self.clock.deadline(Phase::Write, limits::IMAP_LOGOUT);
+        // The session is over either way.
+        let _ = self.stream.write_all(&logout, deadline);
+    }
+
     /// Reads some bytes.
     pub(super) fn receive(&mut self, patience: &mut Patience) -> Result<(), SessionError> {
         let before = self.clock.now();
         let deadline = patience.deadline(&*self.clock);
-        let received = self.stream.read(self.reader.space(), deadline)?;
+        let received = match self.stream.read(self.reader.space(), deadline) {
+            Err(error) => {
+                if error.kind == NetErrorKind::Stopped {
+                    self.say_goodbye();
+                }
+                return Err(error.into());
+            }
+            Ok(received) => received,
+        };
         patience.spend(self.clock.now().saturating_duration_since(before), received)?;
         if received == 0 {
             return Err(match self.last_words.take() {

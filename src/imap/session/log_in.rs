@@ -23,6 +23,7 @@ impl Session {
         if !self.logged_in {
             self.authenticate(settings, credential, nonce)?;
         }
+        self.connection.goodbye = Some(b"");
         // Capabilities change with the login.
         let capabilities = self.capabilities()?;
         self.idles = capabilities.has("IDLE");

@@ -52,6 +52,7 @@ impl Session {
 
     fn idle(&mut self, patience: Duration, meanwhile: &mut dyn FnMut()) -> Result<Idled, SessionError> {
         self.expect_in_flight(0)?;
+        self.connection.goodbye = Some(DONE);
         let tag = self.send(&Command::Idle)?;
         // The next bytes may be hours away; a handful of them needs no large buffer.
         self.connection.reader.rest();
@@ -75,6 +76,7 @@ impl Session {
                     waiting = Patience::in_all(Phase::Idle, slices.next().unwrap_or_default());
                 }
                 Event::Response(Response::Tagged { tag: ended, condition }) => {
+                    self.connection.goodbye = Some(b"");
                     self.end_flight(&tag, &ended)?;
                     return match trouble(&condition) {
                         Some(error) => Err(error),
@@ -85,6 +87,7 @@ impl Session {
             }
         }
         self.connection.write(DONE)?;
+        self.connection.goodbye = Some(b"");
         let mut waiting = Patience::in_all(Phase::Command, limits::IMAP_DONE);
         loop {
             match self.connection.event(&mut waiting)? {

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::{Artifacts, Settings};
@@ -103,6 +105,31 @@ fn a_small_attachment_is_one_request_with_everything_that_the_store_wants_to_kno
 }
 
 #[test]
+fn one_without_a_name_is_shown_under_its_sha256() {
+    let network = Network::new([directory(HOSTS), store(&["200 OK"])]);
+    let (attachment, kept) = kept("", b"content");
+    artifacts(&network).store(&attachment, &kept).unwrap();
+    let path = STANDARD.encode(hexadecimal(&Sha256::digest(b"content")));
+    let (_, request) = network.requests().pop().unwrap();
+    let request = String::from_utf8(request).unwrap();
+    assert!(request.contains(&format!("\r\nlc-path: {path}\r\n")), "{request}");
+}
+
+#[test]
+fn nothing_is_kept_between_two_attachments_but_a_young_connection() {
+    let network = Network::new([directory(HOSTS), store(&["200 OK"]), store(&["200 OK"])]);
+    let mut artifacts = artifacts(&network);
+    let (first, kept_first) = kept("a", &vec![b'x'; limits::ARTIFACT_PART]);
+    artifacts.store(&first, &kept_first).unwrap();
+    assert_eq!(artifacts.part.capacity(), 0);
+    network.clock.wait(limits::HTTP_IDLE);
+    artifacts.tend();
+    let (second, kept_second) = kept("b", b"y");
+    artifacts.store(&second, &kept_second).unwrap();
+    assert_eq!(network.dialled().len(), 3, "the directory, and the store twice");
+}
+
+#[test]
 fn parts_are_numbered_and_the_last_is_done_also_at_an_exact_multiple_and_for_nothing_at_all() {
     let part = limits::ARTIFACT_PART;
     for (size, expected) in [
@@ -130,10 +157,11 @@ fn parts_are_numbered_and_the_last_is_done_also_at_an_exact_multiple_and_for_not
 #[test]
 fn a_failure_in_the_middle_begins_again_and_done_never_overtakes() {
     let two = limits::ARTIFACT_PART + 1;
-    // Both connections are kept.
+    // The store's connection is kept.
     let network = Network::new([
-        [directory(HOSTS), directory(HOSTS)].concat(),
+        directory(HOSTS),
         store(&["200 OK", "503 Busy\r\nRetry-After: 7", "200 OK", "200 OK"]),
+        directory(HOSTS),
     ]);
     let (attachment, kept) = kept("x", &vec![b'x'; two]);
     let mut artifacts = artifacts(&network);

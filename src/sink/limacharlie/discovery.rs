@@ -37,11 +37,8 @@ pub fn store_url(host: &str) -> Result<Url, UrlError> {
     Url::parse(&format!("https://{host}/ingest"), false)
 }
 
-/// Asks, over a connection of its own.
-#[derive(Default)]
-pub struct Discovery {
-    exchange: Exchange,
-}
+/// Asks, over a connection that nobody needs afterwards.
+pub struct Discovery;
 
 /// Where an organisation's services are: `{"url": {"lc_wss": "…", …}, …}`.
 pub struct Hosts(Value);
@@ -56,7 +53,7 @@ impl Hosts {
 
 impl Discovery {
     /// The address of the organisation's WebSocket.
-    pub fn find(&mut self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Url, DeliveryError> {
+    pub fn find(&self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Url, DeliveryError> {
         let host = self.hosts(address, dial, clock)?.host("lc_wss");
         let url = host.and_then(|host| websocket_url(&format!("{}/usp", host.trim_end_matches('/')), false).ok());
         url.ok_or_else(|| DeliveryError::Retry {
@@ -69,11 +66,10 @@ impl Discovery {
     }
 
     /// All hosts of the organisation.
-    pub fn hosts(&mut self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Hosts, DeliveryError> {
+    pub fn hosts(&self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Hosts, DeliveryError> {
         let request = Request::new(Method::Get, address);
         let asked = &address.endpoint;
-        let response = self
-            .exchange
+        let response = Exchange::new()
             .send(dial, clock, &request, &[])
             .map_err(|error| DeliveryError::Retry {
                 reason: format!("LimaCharlie's directory: {error}"),
@@ -105,7 +101,7 @@ mod tests {
 
     fn find(answer: &str) -> Result<String, DeliveryError> {
         let network = Network::new([vec![Step::Request, say(answer)]]);
-        let url = Discovery::default().find(&address("some-oid").unwrap(), &*network, &*network.clock)?;
+        let url = Discovery.find(&address("some-oid").unwrap(), &*network, &*network.clock)?;
         let (_, request) = network.requests().remove(0);
         assert!(request.starts_with(b"GET /v1/orgs/some-oid/url HTTP/1.1\r\nHost: api.limacharlie.io\r\n"));
         Ok(format!("{} {}", url.endpoint, url.target.expose()))

@@ -3,6 +3,7 @@
 
 pub mod frames;
 pub mod hive;
+pub mod organisation;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;

@@ -160,7 +160,11 @@ impl Session<'_> {
         self.out.extend_from_slice(&mail.bytes[..after.min(mail.bytes.len())]);
         self.flush()?;
         if self.state.look(|state| state.has(&Fault::HangsAt { uid: mail.uid })) {
-            while self.reader.line()?.is_some() {}
+            while let Some(said) = self.reader.line()? {
+                let said = String::from_utf8_lossy(&said).trim_end().to_owned();
+                let command = said.split_once(' ').map_or("", |(_, command)| command).to_owned();
+                self.state.change(|state| state.record.commands.push(command));
+            }
         }
         self.connection.cut();
         Ok(false)
