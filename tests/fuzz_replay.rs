@@ -13,6 +13,7 @@ type Target = (&'static str, &'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
     ("archive", "archive", mailtap::archive::fuzz),
+    ("attachments", "event::attachments", mailtap::event::attachments::fuzz),
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
     (
         "compressed_rtf",
@@ -51,6 +52,7 @@ const TARGETS: &[Target] = &[
     ("sasl", "imap::auth", mailtap::imap::auth::fuzz),
     ("tls_pin", "net::tls::pin", mailtap::net::tls::pin::fuzz),
     ("raw", "event::raw::elision", mailtap::event::raw::elision::fuzz),
+    ("stub", "event::stub", mailtap::event::stub::fuzz),
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("token_answer", "oauth", mailtap::oauth::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),

@@ -166,6 +166,71 @@ fn what_mimekit_and_ytnef_extracted_is_found_and_every_difference_has_a_reason()
     assert_eq!(same, theirs.len());
 }
 
+/// Stream, name, and why the list of names beside it does not have it, or has one that is not here. `UNLISTED` is checked.
+const LISTED: &[(&str, &str, &str)] = &[
+    ("christmas", "Untitled Attachment", MAIL),
+    ("christmas", "Untitled Attachment", MAIL),
+    ("christmas", "body.txt", MAIL),
+    ("christmas", "body.rtf", MAIL),
+    ("christmas", "body.txt", MAIL),
+    ("christmas", "body.rtf", MAIL),
+    ("christmas", "kitten-playing-with-a-christmas-tree.jpg", MAIL),
+    ("long-filename", "allproductsmar2000.dat", UNLISTED),
+    ("missing-filenames", "generpts.src", UNLISTED),
+    ("missing-filenames", "TechlibDEC99.doc", UNLISTED),
+    ("missing-filenames", "TechlibDEC99-JAN00.doc", UNLISTED),
+    ("missing-filenames", "TechlibNOV99.doc", UNLISTED),
+    ("triples", "body.txt", UNLISTED),
+    ("unicode-mapi-attr-name", "body.html", UNLISTED),
+    ("unicode-mapi-attr", "body.html", UNLISTED),
+    ("winmail", "body.rtf", UNLISTED),
+];
+const UNLISTED: &str = "their list leaves it out; the folder that they extracted has it";
+
+/// The `.list` beside a stream has the names that its tests expect, a body's among them.
+#[test]
+fn the_names_that_mimekit_lists_are_those_found_and_every_difference_has_a_reason() {
+    let Some(corpus) = shared("corpus") else { return };
+    let (mut same, mut lists, mut differences) = (0, 0, Vec::new());
+    for stream in streams(&corpus.join("jstedfast+MimeKit/UnitTests/TestData/tnef")) {
+        let Ok(list) = fs::read_to_string(stream.with_extension("list")) else {
+            continue;
+        };
+        lists += 1;
+        let stream_name = file_name(&stream.with_extension(""));
+        let found = read(&fs::read(&stream).unwrap()).0;
+        let mut ours: Vec<String> = found
+            .into_iter()
+            .map(|found| found.name.replace("message.", "body."))
+            .collect();
+        for theirs in list.lines().filter(|line| !line.is_empty()) {
+            match ours.iter().position(|ours| ours == theirs) {
+                Some(position) => {
+                    same += 1;
+                    ours.remove(position);
+                }
+                None => differences.push((stream_name.clone(), theirs.to_owned(), MAIL)),
+            }
+        }
+        let attached_mail = differences.iter().any(|(stream, ..)| *stream == stream_name);
+        for ours in ours {
+            let extracted = stream.with_extension("").join(ours.replace("body.", "message."));
+            let unlisted = extracted.exists() && !attached_mail;
+            differences.push((stream_name.clone(), ours, if unlisted { UNLISTED } else { MAIL }));
+        }
+    }
+    println!(
+        "{lists} lists of MimeKit: {same} names as listed, {} otherwise, each explained",
+        differences.len()
+    );
+    assert!(lists > 15);
+    let found: Vec<_> = differences
+        .iter()
+        .map(|(stream, name, reason)| (stream.as_str(), name.as_str(), *reason))
+        .collect();
+    assert_eq!(found, LISTED);
+}
+
 #[test]
 fn damaged_streams_are_told_from_whole_ones() {
     let Some(corpus) = shared("corpus") else { return };

@@ -1,6 +1,6 @@
 //! The attachments of a mail, kept aside as they stream by, for a receiver that stores them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -8,8 +8,12 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::build::filename::FileName;
+use super::build::{Arrival, EventBuilder, Settings};
 use super::raw::elision::attachment_name;
+use super::{Anomaly, Origin, Part};
 use crate::limits;
+use crate::mime::anomaly::Flag;
+use crate::mime::cuts::cuts;
 use crate::mime::embedded::Enclosed;
 use crate::mime::{Entity, Finding, Kind, Visitor, encoded_word};
 use crate::spool::Spool;
@@ -207,6 +211,76 @@ impl Visitor for Attachments {
     }
 
     fn finding(&mut self, _: Finding<'_>) {}
+}
+
+/// The same attachments for every split, each once, with their bytes; all that the event names. They fit into memory.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let choice = data.last().copied().unwrap_or_default();
+    let largest = if choice & 1 == 1 {
+        u64::from(choice >> 1)
+    } else {
+        u64::MAX
+    };
+    let settings = Settings {
+        unwrap_journal: false,
+        ..Settings::default()
+    };
+    let keep = |pieces: &[&[u8]]| {
+        let mut builder = EventBuilder::beside(Attachments::new(Path::new("/dev/null"), largest), &settings);
+        for piece in pieces {
+            builder.feed(piece);
+        }
+        let arrival = Arrival {
+            origin: Origin::File { source: String::new() },
+            account: String::new(),
+            internal_date: None,
+            now: 0,
+        };
+        let (event, mut kept) = builder.finish_both(&settings, arrival);
+        let whole = kept.whole().unwrap_or_default();
+        let contents = whole.iter().map(|attachment| {
+            let mut content = vec![0; usize::try_from(attachment.size).unwrap_or_default()];
+            let read = kept.read(attachment, 0, &mut content).unwrap_or_default();
+            assert_eq!(read, content.len());
+            assert_eq!(attachment.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
+            (attachment.sha256, attachment.name.clone(), content)
+        });
+        (event, contents.collect::<Vec<_>>())
+    };
+    let (event, whole) = keep(&[data]);
+    for pieces in cuts(data) {
+        assert_eq!(whole, keep(&pieces).1, "{} pieces", pieces.len());
+    }
+    let kept: HashSet<_> = whole.iter().map(|(sha256, ..)| *sha256).collect();
+    assert!(kept.len() == whole.len() && whole.len() <= limits::PARTS, "each once");
+    let beyond = |anomaly: &Anomaly| anomaly.flag == Flag::LimitParts.name();
+    if event.message.anomalies.iter().any(beyond) {
+        return;
+    }
+    let mut named = HashMap::new();
+    attached(&event.message.parts, &mut named);
+    assert!(
+        kept.iter().all(|sha256| named.contains_key(sha256)),
+        "what the event does not call one"
+    );
+    let small = named.iter().filter(|(_, (size, named))| *named && *size <= largest);
+    for (sha256, _) in small {
+        assert!(kept.contains(sha256), "one with a name is left out");
+    }
+}
+
+/// Size of every part that is an attachment, by its hash, and whether it has a name.
+fn attached(parts: &[Part], found: &mut HashMap<[u8; 32], (u64, bool)>) {
+    for part in parts {
+        if let (Some(size), Some(hashes)) = (part.size, &part.hashes) {
+            let (_, named) = found.entry(hashes.sha256).or_insert((size, false));
+            *named |= part.filename.is_some();
+        }
+        if let Some(message) = &part.message {
+            attached(&message.parts, found);
+        }
+    }
 }
 
 #[cfg(test)]

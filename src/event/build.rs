@@ -109,7 +109,10 @@ impl<V: Visitor> EventBuilder<V> {
 
     fn within(bounds: Bounds, visitor: V, settings: &Settings) -> EventBuilder<V> {
         EventBuilder {
-            machine: Machine::new(Extractor::new((Content::new(bounds, settings), visitor))),
+            machine: Machine::with_header_block(
+                bounds.header_block,
+                Extractor::new((Content::new(bounds, settings), visitor)),
+            ),
             sha256: Sha256::new(),
         }
     }

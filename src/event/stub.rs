@@ -4,10 +4,12 @@
 use sha2::{Digest as _, Sha256};
 
 use super::build::{Arrival, Settings, routing};
+use super::encode::encode;
 use super::raw::Collected;
-use super::{Anomaly, EmailEvent, Message, Part};
+use super::{Anomaly, EmailEvent, Message, Origin, Part};
 use crate::limits;
 use crate::mime::anomaly::Flag;
+use crate::mime::cuts::cuts;
 
 /// One mail on its way to its stub: fed as it arrives, then finished.
 #[derive(Default)]
@@ -80,6 +82,46 @@ fn fields(begin: &[u8]) -> Vec<(String, String)> {
         }
     }
     fields
+}
+
+/// The same stub for every split, whatever the bytes; bounded. Half of the time the mail stands at the end of a header that is
+/// as long as is looked at.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let before = match data.last() {
+        Some(choice) if choice & 1 == 1 => {
+            let length = limits::STUB_HEADER.saturating_sub(usize::from(*choice));
+            [b"a:".as_slice(), &vec![b'x'; length.saturating_sub(3)], b"\n"].concat()
+        }
+        _ => Vec::new(),
+    };
+    let finish = |pieces: &[&[u8]]| {
+        let mut stub = Stub::default();
+        stub.feed(&before);
+        for piece in pieces {
+            stub.feed(piece);
+        }
+        let arrival = Arrival {
+            origin: Origin::File { source: String::new() },
+            account: String::new(),
+            internal_date: None,
+            now: 0,
+        };
+        stub.finish(&Settings::default(), arrival).event
+    };
+    let whole = finish(&[data]);
+    for pieces in cuts(data) {
+        assert_eq!(whole, finish(&pieces), "{} pieces", pieces.len());
+    }
+    let size = before.len().saturating_add(data.len());
+    let size_said = whole.message.parts.first().and_then(|part| part.size);
+    assert_eq!(size_said, u64::try_from(size).ok());
+    let mut line = Vec::new();
+    encode(&whole, &mut line);
+    // A byte becomes three of UTF-8, or an escape of six; a field of three, `a:` and its line end, a list.
+    let most = size.min(limits::STUB_HEADER).saturating_mul(6).saturating_add(1024);
+    assert!(line.len() <= most && !line.contains(&b'\n'));
+    assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok());
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ use crate::limits;
 /// Reads one mail. `feed` as its bytes come, then `finish`.
 pub struct Machine<V> {
     visitor: V,
+    /// Bytes of a header block that are read.
+    header_block: usize,
     layers: Vec<Layer>,
     /// IMAP part numbers from the root to the innermost entity.
     path: Vec<u32>,
@@ -46,6 +48,11 @@ pub struct Machine<V> {
 impl<V: Visitor> Machine<V> {
     /// At the start of a mail.
     pub fn new(visitor: V) -> Machine<V> {
+        Machine::with_header_block(limits::HEADER_BLOCK, visitor)
+    }
+
+    /// With another limit than [`limits::HEADER_BLOCK`], as fuzzers have it, who do not get that far.
+    pub(crate) fn with_header_block(header_block: usize, visitor: V) -> Machine<V> {
         let mail = Layer {
             root: true,
             line_start: true,
@@ -54,6 +61,7 @@ impl<V: Visitor> Machine<V> {
         };
         Machine {
             visitor,
+            header_block,
             layers: vec![mail],
             path: Vec::new(),
             offset: 0,
@@ -151,7 +159,7 @@ impl<V: Visitor> Machine<V> {
             if in_header {
                 if delimiter.is_none() {
                     layer.dashes |= line.starts_with(b"--");
-                    layer.keep_header(&line);
+                    layer.keep_header(&line, self.header_block);
                 }
                 self.header_ends(level, &mut layer, b"");
             } else if delimiter.is_none() {
@@ -183,14 +191,14 @@ impl<V: Visitor> Machine<V> {
         if !layer.line_start {
             // In the middle of a line too long to be kept whole.
             let (line, rest) = split_line(input);
-            layer.keep_header(line);
+            layer.keep_header(line, self.header_block);
             layer.line_start = line.ends_with(b"\n");
             return rest;
         }
         if layer.tail.is_empty() {
             let (lines, rest) = ordinary_lines(input);
             if !lines.is_empty() {
-                layer.keep_header(lines);
+                layer.keep_header(lines, self.header_block);
                 return rest;
             }
         }
@@ -199,7 +207,7 @@ impl<V: Visitor> Machine<V> {
             if line.ends_with(b"\n") {
                 self.header_line(level, layer, &line);
             } else {
-                layer.keep_header(&line);
+                layer.keep_header(&line, self.header_block);
                 layer.line_start = false;
             }
             layer.recycle(line);
@@ -226,7 +234,7 @@ impl<V: Visitor> Machine<V> {
             self.delimited(level, layer, position, found, line);
         } else {
             layer.dashes |= line.starts_with(b"--");
-            layer.keep_header(line);
+            layer.keep_header(line, self.header_block);
         }
     }
 

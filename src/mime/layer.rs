@@ -349,8 +349,8 @@ impl Layer {
     }
 
     /// Adds to the header block; one byte over the limit is kept to tell that there was more.
-    pub(super) fn keep_header(&mut self, line: &[u8]) {
-        let room = limits::HEADER_BLOCK.saturating_add(1).saturating_sub(self.header.len());
+    pub(super) fn keep_header(&mut self, line: &[u8], limit: usize) {
+        let room = limit.saturating_add(1).saturating_sub(self.header.len());
         self.header.extend_from_slice(line.get(..room).unwrap_or(line));
     }
 

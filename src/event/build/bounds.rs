@@ -6,6 +6,7 @@ use crate::limits;
 /// The limits of one event. A fuzzer shrinks them: what happens at a limit is beyond its reach otherwise.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
+    pub(super) header_block: usize,
     pub(super) parts: usize,
     pub(super) headers: usize,
     pub(super) body_text: usize,
@@ -16,6 +17,7 @@ pub(super) struct Bounds {
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
+            header_block: limits::HEADER_BLOCK,
             parts: limits::PARTS,
             headers: limits::EVENT_HEADERS,
             body_text: limits::BODY_TEXT,

@@ -24,8 +24,8 @@ impl<V: Visitor> Machine<V> {
         let mut block = mem::take(&mut layer.header);
         let root = mem::replace(&mut layer.root, false);
         let offset = layer.header_offset;
-        let cut = block.len() > limits::HEADER_BLOCK;
-        block.truncate(limits::HEADER_BLOCK);
+        let cut = block.len() > self.header_block;
+        block.truncate(self.header_block);
         let place = match layer.open.last() {
             Some(Open {
                 content: Content::Multipart(Multipart { digest: true, .. }),
