@@ -42,6 +42,8 @@ pub struct Account {
 pub struct Adjusted {
     /// One that was there before is missed, or one could not begin: the server is asked again soon.
     pub soon: bool,
+    /// Of those, one that comes back before its thread has ended.
+    pub comes_back: bool,
     /// Why not all of it is watched.
     pub unwatched: Option<String>,
 }
@@ -66,7 +68,7 @@ impl Account {
                         // Until the next listing nobody expects an answer.
                         vitals.begin(Doing::Pause, now);
                     });
-                    let Adjusted { soon, unwatched } = there_are(&listing);
+                    let Adjusted { soon, unwatched, .. } = there_are(&listing);
                     self.note(|vitals, now| match unwatched {
                         Some(reason) => vitals.failed(Concern::Watching, reason, true, now),
                         None => vitals.well(Concern::Watching),

@@ -79,6 +79,11 @@ impl StateDirectory {
         }
     }
 
+    /// Whether a mailtap uses it.
+    pub fn is_locked(path: &Path) -> bool {
+        File::open(path.join("lock")).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     /// To be read only, whether it is there or not, and whoever writes to it: each file in it is replaced whole.
     pub fn read_only(path: &Path) -> StateDirectory {
         StateDirectory {

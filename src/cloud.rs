@@ -3,29 +3,28 @@
 //!
 //! `cloud/answer.rs` reads what the cloud says, `cloud/last_good.rs` remembers it; this file waits.
 
-mod answer;
+pub mod answer;
 mod last_good;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::{self, JoinHandle};
-
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::time::Duration;
 
 use self::answer::{Answer, Configuration};
 use self::last_good::LastGood;
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, Adapter};
 use crate::http::exchange::Exchange;
 use crate::http::request::{Method, Request};
 use crate::http::url::Url;
 use crate::net::dial::TcpDialer;
+use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
 use crate::oauth::form;
 use crate::secret::Secret;
-use crate::supervisor::{Manner, Outcome, Supervisor};
+use crate::supervisor::signals::{self, Hangup};
+use crate::supervisor::{Complaint, Sections, Supervisor};
 use crate::{limits, log};
 
 /// Whose configuration, and where it is.
@@ -39,6 +38,10 @@ pub struct Settings {
     pub address: Url,
     /// `ca_file`: authorities trusted beside the public ones, for the cloud.
     pub ca_file: Option<PathBuf>,
+    /// `proxy`: which opens the connections to the cloud.
+    pub proxy: Option<proxy::Settings>,
+    /// `healthcheck`: where the process tells how it is, whatever the configuration says.
+    pub healthcheck: Option<SocketAddr>,
     /// `state_dir`: where the last good configuration is remembered.
     pub state_dir: PathBuf,
 }
@@ -46,99 +49,102 @@ pub struct Settings {
 /// Serves `env://` and the defaults of a configuration.
 pub type Environment = fn(&str) -> Option<String>;
 
-/// Runs what the cloud says until SIGTERM or SIGINT; SIGHUP asks it at once. The error tells why it could not begin.
-pub fn run(settings: Settings, environment: Environment) -> Result<(), String> {
-    let trust = Trust::load(settings.ca_file.as_deref()).map_err(|error| error.to_string())?;
-    let tls = trust.client_config(Protocol::Http).map_err(|error| error.to_string())?;
-    let stop = Stop::new();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(Arc::clone(&stop)));
-    let dialer = TcpDialer::new(tls, Arc::clone(&clock), Some(Arc::clone(&stop))).connect_within(limits::HTTP_CONNECT);
-    let (wake, woken) = mpsc::channel();
-    let at_work: AtWork = Arc::default();
-    listen_to_signals(&stop, &at_work, wake).map_err(|error| format!("cannot listen to signals: {error}"))?;
-    let mut managed = Managed {
-        last_good: LastGood::new(&settings.state_dir, &settings.oid, settings.guid.expose()),
-        settings,
-        environment,
-        dialer,
-        clock,
-        etag: None,
-        wanted: None,
-        running: None,
-        at_work,
-    };
-    managed.remember();
-    while !stop.asked() {
-        managed.ask();
-        managed.adjust();
-        wait(&woken);
-    }
-    managed.end();
-    Ok(())
-}
-
-/// For the next look, or less: a signal came.
-fn wait(woken: &Receiver<()>) {
-    match woken.recv_timeout(limits::CLOUD_LOOK) {
-        Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-    }
-}
-
-/// The stop of what is running, for the thread that hears signals.
-type AtWork = Arc<RwLock<Option<Arc<Stop>>>>;
-
-fn listen_to_signals(stop: &Arc<Stop>, at_work: &AtWork, wake: Sender<()>) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    let (stop, at_work) = (Arc::clone(stop), Arc::clone(at_work));
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            if signal != SIGHUP {
-                if stop.asked() {
-                    // What is not acknowledged is not checkpointed, so this loses nothing.
-                    std::process::exit(signal.saturating_add(128));
-                }
-                log::info("stopping: waiting for acknowledgements", &[]);
-                stop.ask();
-                if let Some(at_work) = &*at_work.read().unwrap_or_else(PoisonError::into_inner) {
-                    at_work.ask();
-                }
-            }
-            // Nobody listens any more at the very end.
-            let _ = wake.send(());
-        }
-    })?;
-    Ok(())
-}
-
-struct Managed {
+/// Runs what the cloud says; see [`Managed::run`].
+pub struct Managed {
     settings: Settings,
     environment: Environment,
     dialer: TcpDialer,
     clock: Arc<dyn Clock>,
     last_good: LastGood,
-    /// Of the configuration that is wanted.
-    etag: Option<String>,
-    /// What the cloud wants to run; `None` until it is known.
+    /// What the cloud wants to run, as it said it; `None` until it is known.
+    known: Option<Configuration>,
+    /// The same, read.
     wanted: Option<Vec<Adapter>>,
-    running: Option<Running>,
-    at_work: AtWork,
-}
-
-/// What is at work.
-struct Running {
-    adapters: Vec<Adapter>,
-    stop: Arc<Stop>,
-    thread: JoinHandle<Result<Outcome, String>>,
+    sections: Sections,
 }
 
 impl Managed {
+    /// Nobody is contacted yet. The error is one of the settings.
+    pub fn prepare(settings: Settings, environment: Environment) -> Result<Managed, String> {
+        let sections = Sections::new();
+        let clock = sections.clock();
+        Managed::on_clock(settings, environment, sections, clock)
+    }
+
+    /// Whose looks are those of `clock`, for tests that do not wait for a minute.
+    pub fn on_clock(
+        settings: Settings,
+        environment: Environment,
+        sections: Sections,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Managed, String> {
+        let trust = Trust::load(settings.ca_file.as_deref()).map_err(|error| error.to_string())?;
+        let tls = || trust.client_config(Protocol::Http).map_err(|error| error.to_string());
+        let dialer = TcpDialer::new(tls()?, Arc::clone(&clock), Some(sections.stop()));
+        let mut dialer = dialer.connect_within(limits::HTTP_CONNECT);
+        if let Some(proxy) = &settings.proxy {
+            dialer = dialer.through(proxy.clone(), tls()?);
+        }
+        Ok(Managed {
+            last_good: LastGood::new(&settings.state_dir, &settings.oid, settings.guid.expose()),
+            settings,
+            environment,
+            dialer,
+            clock,
+            known: None,
+            wanted: None,
+            sections,
+        })
+    }
+
+    /// Runs what the cloud says until SIGTERM or SIGINT; SIGHUP asks it at once. The error tells why it could not begin.
+    pub fn run(mut self) -> Result<(), String> {
+        let hangup = Hangup::default();
+        signals::listen(&self.sections.stop(), Some(hangup.clone()))
+            .map_err(|error| format!("cannot listen to signals: {error}"))?;
+        // Nothing is watched yet, and nobody may take that for well.
+        self.away(Some(Complaint {
+            reason: "the cloud was not asked yet".to_owned(),
+            grave: true,
+        }));
+        self.sections.listen(self.settings.healthcheck.into_iter())?;
+        self.follow(&hangup);
+        Ok(())
+    }
+
+    /// The same without signals, until the clock stops.
+    pub fn follow(&mut self, hangup: &Hangup) {
+        self.remember();
+        let mut hung_up = false;
+        while !self.clock.stopping() {
+            self.ask(hung_up);
+            self.adjust();
+            hung_up = self.wait(hangup);
+        }
+        self.sections.end();
+    }
+
+    /// For the next look, or less: `true`, SIGHUP came.
+    fn wait(&self, hangup: &Hangup) -> bool {
+        let begun = self.clock.now();
+        loop {
+            if hangup.came() {
+                return true;
+            }
+            if self.clock.stopping() || self.clock.now().saturating_duration_since(begun) >= limits::CLOUD_LOOK {
+                return false;
+            }
+            self.clock.wait(Duration::from_secs(1));
+        }
+    }
+
     /// What was good before this start is what counts while the cloud is away.
     fn remember(&mut self) {
         match self.last_good.load() {
             Ok(None) => {}
             Ok(Some(configuration)) => match self.read(&configuration) {
                 Ok(adapters) => {
-                    self.etag = configuration.etag;
+                    self.known = Some(configuration);
                     self.wanted = Some(adapters);
                 }
                 Err(reason) => log::warn("the remembered configuration cannot be run", &[("reason", &reason)]),
@@ -147,18 +153,33 @@ impl Managed {
         }
     }
 
-    /// Asks the cloud. Only what can be run replaces what is known.
-    fn ask(&mut self) {
-        let configuration = match self.fetch() {
-            Ok(Answer::Unchanged) => return,
-            Ok(Answer::Changed(configuration)) => configuration,
-            Err(reason) => {
-                let what = if self.wanted.is_some() {
+    /// Asks the cloud. Only what can be run replaces what is known. What is known is read `again` if asked for, because a file
+    /// that it refers to may hold another password.
+    fn ask(&mut self, again: bool) {
+        let configuration = match (self.fetch(), &self.known) {
+            (Ok(Answer::Changed(configuration)), _) => configuration,
+            (Ok(Answer::Unchanged { enabled }), Some(known))
+                if again || enabled.is_some_and(|enabled| enabled != known.enabled) =>
+            {
+                Configuration {
+                    enabled: enabled.unwrap_or(known.enabled),
+                    ..known.clone()
+                }
+            }
+            (Ok(Answer::Unchanged { .. }), _) => {
+                self.away(None);
+                return;
+            }
+            (Err(reason), known) => {
+                let what = if known.is_some() {
                     "the cloud does not give the configuration: going on with the last good one"
                 } else {
                     "the cloud does not give the configuration, and none is remembered"
                 };
-                return log::warn(what, &[("oid", &self.settings.oid), ("reason", &reason)]);
+                log::warn(what, &[("oid", &self.settings.oid), ("reason", &reason)]);
+                let grave = known.is_none();
+                self.away(Some(Complaint { reason, grave }));
+                return;
             }
         };
         match self.read(&configuration) {
@@ -174,20 +195,31 @@ impl Managed {
                         &[("reason", &error)],
                     );
                 }
-                self.etag = configuration.etag;
+                self.known = Some(configuration);
                 self.wanted = Some(adapters);
+                self.away(None);
             }
             // Without its etag it comes again, and may be good then: a file that is missing may be there.
-            Err(reason) => log::error(
-                "the configuration in the cloud cannot be run: going on with the last good one",
-                &[("oid", &self.settings.oid), ("reason", &reason)],
-            ),
+            Err(reason) => {
+                log::error(
+                    "the configuration in the cloud cannot be run: going on with the last good one",
+                    &[("oid", &self.settings.oid), ("reason", &reason)],
+                );
+                self.away(Some(Complaint { reason, grave: true }));
+            }
         }
+    }
+
+    /// What `/healthz` has against the configuration itself.
+    fn away(&mut self, complaint: Option<Complaint>) {
+        let server = self.settings.address.endpoint.to_string();
+        self.sections.note([&server, &self.settings.oid], complaint);
     }
 
     fn fetch(&self) -> Result<Answer, String> {
         let mut body = vec![("guid", self.settings.guid.expose().as_str())];
-        body.extend(self.etag.as_deref().map(|etag| ("etag", etag)));
+        let etag = self.known.as_ref().and_then(|known| known.etag.as_deref());
+        body.extend(etag.map(|etag| ("etag", etag)));
         let request = Request::new(Method::Post, &self.settings.address)
             .with_field("Content-Type", "application/x-www-form-urlencoded")
             .map_err(|error| error.to_string())?;
@@ -218,9 +250,12 @@ impl Managed {
         }
         let mut adapters = loaded.adapters;
         for adapter in &mut adapters {
-            // A port that is listened on cannot be given back and taken again at each change.
+            // It would be gone while the configuration is, and could not be moved: the process has its own.
             if adapter.healthcheck.take().is_some() {
-                log::warn("healthcheck: has no effect in a configuration of the cloud's", &[]);
+                log::warn(
+                    "healthcheck: has no effect in a configuration of the cloud's; `mailtap cloud … healthcheck=PORT` has",
+                    &[],
+                );
             }
         }
         Supervisor::prepare(adapters.clone())?;
@@ -229,45 +264,9 @@ impl Managed {
 
     /// Runs what is wanted: what is the same goes on as it is, and what ended by itself begins again.
     fn adjust(&mut self) {
-        let Some(wanted) = self.wanted.clone() else { return };
-        if let Some(running) = &self.running
-            && running.adapters == wanted
-            && !running.thread.is_finished()
-        {
-            return;
-        }
-        self.end();
-        if wanted.is_empty() {
-            return;
-        }
-        if let Err(reason) = self.start(wanted) {
-            log::error("the configuration cannot be run", &[("reason", &reason)]);
-        }
-    }
-
-    fn start(&mut self, adapters: Vec<Adapter>) -> Result<(), String> {
-        let supervisor = Supervisor::prepare(adapters.clone())?;
-        let stop = supervisor.stop();
-        *self.at_work.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&stop));
-        // A signal may have come before there was anything to stop.
-        if self.clock.stopping() {
-            return Ok(());
-        }
-        let work = move || supervisor.work(Manner::default());
-        let thread = thread::Builder::new().name("supervisor".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-        self.running = Some(Running { adapters, stop, thread });
-        Ok(())
-    }
-
-    /// Ends what is running, once its acknowledgements are in.
-    fn end(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        running.stop.ask();
-        match running.thread.join() {
-            Ok(Ok(_)) => {}
-            Ok(Err(reason)) => log::error("the configuration cannot be run", &[("reason", &reason)]),
-            Err(_) => log::error("a defect of mailtap ended the supervisor", &[]),
+        let Some(wanted) = &self.wanted else { return };
+        for reason in self.sections.adjust(wanted) {
+            log::error("a section of the configuration cannot begin", &[("reason", &reason)]);
         }
     }
 }

@@ -14,6 +14,7 @@ mod replay;
 mod state;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::panic;
 use std::process::ExitCode;
@@ -35,6 +36,15 @@ enum Failure {
     DeadLetters,
     /// Whoever read standard output has gone (`| head`): nothing is wrong.
     ReaderGone,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(line) | Failure::Run(line) => formatter.write_str(line),
+            Failure::Told | Failure::DeadLetters | Failure::ReaderGone => formatter.write_str("told"),
+        }
+    }
 }
 
 /// Runs mailtap as `arguments` (without the program's name) say. `main.rs` is only this call, so that whatever runs

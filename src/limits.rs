@@ -476,6 +476,8 @@ pub const UNWATCHED_NAMES: usize = 20;
 pub const GMAIL_DAY: u64 = 2_500_000_000;
 /// `cloud`: how often the cloud is asked whether the configuration has changed.
 pub const CLOUD_LOOK: Duration = Duration::from_secs(60);
+/// Until a section of a changed configuration that could not begin is tried again.
+pub const SECTION_AGAIN: Duration = Duration::from_secs(60);
 /// How long acknowledgements are awaited after a request to stop, unless `shutdown_timeout` says otherwise. Reached: the program ends; what was not acknowledged
 /// is delivered again at the next start.
 pub const SHUTDOWN: Duration = Duration::from_secs(30);

@@ -2,41 +2,37 @@
 //! `supervisor/threads.rs` knows which run.
 
 mod check;
+mod common;
 mod connections;
 mod first_listing;
 mod outcome;
 mod progress;
+mod sections;
+pub mod signals;
 mod threads;
+
+pub use sections::{Complaint, Sections, watch};
 
 pub use check::{Step, Verdict};
 pub use outcome::Outcome;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver as Ends};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use ring::rand::{SecureRandom as _, SystemRandom};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-
-use crate::account::Account;
+use crate::account::{Account, Adjusted};
 use crate::attempts::Attempts;
 use crate::backoff;
-use crate::checkpoint::StateDirectory;
-use crate::clock::{Clock, Stop, SystemClock};
+use crate::clock::{Clock, Stop, StopGuard, SystemClock};
 use crate::config::{Adapter, Receiver};
 use crate::dead_letter::DeadLetters;
-use crate::health::Health;
 use crate::http::exchange::Kept;
 use crate::imap::mailbox_name::MailboxName;
 use crate::mailbox::{Credentials, Mailbox, Until, insists};
-use crate::metrics::{Concern, Counter, Counters, Entered, Entry, Moment, Registry};
+use crate::metrics::{Concern, Counter, Counters, Entered, Entry, Moment};
 use crate::net::Dial;
 use crate::net::tls::Trust;
 use crate::sink::Sink;
@@ -47,10 +43,12 @@ use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
 use crate::{limits, log};
+use common::Common;
 use connections::{credentials, imap_dialer, receiver_dialer, turns};
 use outcome::Tally;
 use progress::ProgressLine;
-use threads::{Claims, Kind, Lifetime, Threads};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use threads::{Kind, Lifetime, Threads};
 
 /// What [`Supervisor::run`] is to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,17 +66,16 @@ pub struct Supervisor {
     watches: Vec<Watch>,
     stop: Arc<Stop>,
     clock: Arc<SystemClock>,
+    common: Arc<Common>,
 }
 
-/// What all threads share.
+/// What all threads of these sections share.
 struct Program {
     stop: Arc<Stop>,
     clock: Arc<SystemClock>,
-    directories: BTreeMap<PathBuf, StateDirectory>,
-    claims: Claims,
+    common: Arc<Common>,
     until: Until,
     tally: Tally,
-    registry: Arc<Registry>,
 }
 
 /// One account and its mailboxes to be: what it takes to make a [`Mailbox`], as often as needed.
@@ -98,26 +95,35 @@ struct Watch {
 impl Supervisor {
     /// Reads certificates and checks receivers; the error is a configuration error and names its setting.
     pub fn prepare(adapters: Vec<Adapter>) -> Result<Supervisor, String> {
-        let stop = Stop::new();
+        let common = Common::new();
+        let stop = Arc::clone(&common.stop);
+        Supervisor::prepare_in(&common, stop, adapters)
+    }
+
+    /// As [`Supervisor::prepare`], beside others. `stop` ends these.
+    fn prepare_in(common: &Arc<Common>, stop: Arc<Stop>, adapters: Vec<Adapter>) -> Result<Supervisor, String> {
         let clock = Arc::new(SystemClock::new(Arc::clone(&stop)));
-        let stdout = Stdout::new(io::stdout(), io::stdout().is_terminal());
         let mut watches: Vec<Watch> = Vec::new();
         for adapter in adapters {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
-            let credentials = credentials(&adapter, &trust, &watches, &clock, &stop)?;
             let watch = Watch {
-                credentials,
+                credentials: credentials(&adapter, &trust, common)?,
                 dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
                 dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
                 turns: turns(&adapter, &watches),
                 kept: Arc::default(),
-                stdout: stdout.clone(),
+                stdout: common.stdout.clone(),
                 adapter,
             };
             watch.sink(&MailboxName::new("INBOX"), &clock)?;
             watches.push(watch);
         }
-        Ok(Supervisor { watches, stop, clock })
+        Ok(Supervisor {
+            watches,
+            stop,
+            clock,
+            common: Arc::clone(common),
+        })
     }
 
     /// A sink of its own for events of `mailbox` of `account`, as its section of the configuration says; where there is one
@@ -146,36 +152,40 @@ impl Supervisor {
         watch.sink(&name, &self.clock)
     }
 
-    /// Watches all mailboxes until SIGTERM or SIGINT, then waits for the acknowledgements under way. A second signal
-    /// ends the process at once. With [`Until::CaughtUp`] it returns by itself. The error tells why it could not begin.
+    /// As `manner` says, until SIGTERM or SIGINT; then it waits for the acknowledgements under way. A second signal ends the
+    /// process at once. With [`Until::CaughtUp`] it returns by itself. The error tells why it could not begin.
     pub fn run(self, manner: Manner) -> Result<Outcome, String> {
-        self.stop_on_signals()
-            .map_err(|error| format!("cannot listen to signals: {error}"))?;
-        self.work(manner)
+        signals::listen(&self.stop, None).map_err(|error| format!("cannot listen to signals: {error}"))?;
+        // What is done once has an exit code, and may be done beside the mailtap that has the port of `healthcheck`.
+        let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));
+        let registry = Arc::clone(&self.common.registry);
+        let outcome = self.begin(manner)?.wait(&mut |now| {
+            if let Some(progress) = &mut progress {
+                progress.draw(now, registry.totals());
+            }
+        });
+        if let Some(progress) = &mut progress {
+            progress.blank();
+        }
+        Ok(outcome)
     }
 
-    /// What ends [`Supervisor::work`].
-    pub fn stop(&self) -> Arc<Stop> {
-        Arc::clone(&self.stop)
-    }
-
-    /// As [`Supervisor::run`], with no regard to signals.
-    pub fn work(mut self, manner: Manner) -> Result<Outcome, String> {
+    /// Begins to watch all mailboxes.
+    fn begin(mut self, manner: Manner) -> Result<Working, String> {
         if manner.dry_run {
             for watch in &mut self.watches {
                 watch.adapter = watch.adapter.clone().rehearsed();
             }
         }
-        let directories = self.state_directories(manner)?;
-        let registry = self.tell_health(manner)?;
+        for watch in &self.watches {
+            self.common.open(&watch.adapter.state_dir, manner)?;
+        }
         let program = Arc::new(Program {
             stop: self.stop,
             clock: self.clock,
-            directories,
-            claims: Claims::default(),
+            common: self.common,
             until: manner.until,
             tally: Tally::default(),
-            registry,
         });
         let patience = self.watches.iter().map(|watch| watch.adapter.shutdown_timeout);
         let patience = patience.max().unwrap_or(limits::SHUTDOWN);
@@ -191,71 +201,58 @@ impl Supervisor {
             accounts.push(threads);
         }
         // After all that have a name: a pattern of another section takes none of them.
+        let mut named = Vec::new();
         for threads in accounts {
-            threads.follow().map_err(no_thread)?;
+            named.extend(threads.follow().map_err(no_thread)?);
         }
         drop(ended);
-        let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));
-        let all = wait_for_ends(&ends, &*program.clock, patience, &mut |now| {
-            if let Some(progress) = &mut progress {
-                progress.draw(now, program.registry.totals());
-            }
-        });
-        if let Some(progress) = &mut progress {
-            progress.blank();
-        }
-        Ok(program.tally.outcome(manner.until, all))
+        Ok(Working {
+            program,
+            named,
+            patience,
+            ends,
+            _guards: guards,
+        })
+    }
+}
+
+/// Mailboxes that are watched.
+struct Working {
+    program: Arc<Program>,
+    /// Of sections in which each has a name.
+    named: Vec<Threads>,
+    /// Until they have ended, once they are asked to.
+    patience: Duration,
+    ends: Ends<()>,
+    _guards: Vec<StopGuard>,
+}
+
+impl Working {
+    /// Whether every mailbox has ended.
+    fn has_ended(&self) -> bool {
+        let listed = || matches!(self.ends.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+        self.named.iter().all(Threads::have_ended) && (!self.named.is_empty() || listed())
     }
 
-    /// Listens wherever a section asks for it; each tells of the whole process. Refused rather than left out: whoever asks
-    /// for it relies on it. What is done once has an exit code, and may be done beside the mailtap that has the port.
-    fn tell_health(&self, manner: Manner) -> Result<Arc<Registry>, String> {
-        let registry: Arc<Registry> = Arc::default();
-        if manner.until != Until::Stopped || manner.dry_run {
-            return Ok(registry);
-        }
-        let health = Health::new(Arc::clone(&registry), Arc::clone(&self.clock) as Arc<dyn Clock>);
-        let addresses = self.watches.iter().filter_map(|watch| watch.adapter.healthcheck);
-        for address in addresses.collect::<BTreeSet<_>>() {
-            health
-                .listen(address)
-                .map_err(|error| format!("healthcheck: cannot listen on {address}: {error}"))?;
-            log::info("healthcheck", &[("address", &address)]);
-        }
-        Ok(registry)
+    /// Watches the mailboxes that `adapters` name, and no others: of a single section, in which each has a name, and had. Gives
+    /// why that is not so yet.
+    fn rename(&mut self, adapters: &[Adapter]) -> Option<String> {
+        let both = self.named.iter_mut().zip(adapters);
+        let adjusted: Vec<Adjusted> = both
+            .map(|(threads, adapter)| threads.rename(&adapter.mailboxes))
+            .collect();
+        let unwatched = adjusted.iter().find_map(|adjusted| adjusted.unwatched.clone());
+        let comes_back = || "a mailbox that is asked for again has not ended yet".to_owned();
+        let later = adjusted.iter().any(|adjusted| adjusted.comes_back);
+        unwatched.or_else(|| later.then(comes_back))
     }
 
-    /// Each one locked, unless nothing is to be written.
-    fn state_directories(&self, manner: Manner) -> Result<BTreeMap<PathBuf, StateDirectory>, String> {
-        let mut directories = BTreeMap::new();
-        for watch in &self.watches {
-            let path = &watch.adapter.state_dir;
-            if !directories.contains_key(path) {
-                let directory = if manner.dry_run {
-                    StateDirectory::read_only(path)
-                } else {
-                    StateDirectory::open(path).map_err(|error| error.to_string())?
-                };
-                directories.insert(path.clone(), directory);
-            }
-        }
-        Ok(directories)
-    }
-
-    fn stop_on_signals(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        let stop = Arc::clone(&self.stop);
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
-                if stop.asked() {
-                    // What is not acknowledged is not checkpointed, so this loses nothing.
-                    std::process::exit(signal.saturating_add(128));
-                }
-                log::info("stopping: waiting for acknowledgements", &[]);
-                stop.ask();
-            }
-        })?;
-        Ok(())
+    /// Waits for that; not for long once they are asked to stop. `meanwhile` is called every second.
+    fn wait(mut self, meanwhile: &mut dyn FnMut(Instant)) -> Outcome {
+        // Nobody begins any more.
+        self.named.clear();
+        let all = wait_for_ends(&self.ends, &*self.program.clock, self.patience, meanwhile);
+        self.program.tally.outcome(self.program.until, all)
     }
 }
 
@@ -282,18 +279,23 @@ fn wait_for_ends(ends: &Ends<()>, clock: &dyn Clock, patience: Duration, meanwhi
 }
 
 impl Watch {
-    fn keep_running(&self, name: &MailboxName, kind: Kind, lifetime: &Arc<Lifetime>, program: &Program) {
+    /// `counters` outlive a mailbox that panics.
+    fn keep_running(
+        &self,
+        name: &MailboxName,
+        kind: Kind,
+        lifetime: &Arc<Lifetime>,
+        counters: &Arc<Counters>,
+        program: &Program,
+    ) {
         let mut panics: u32 = 0;
-        // They outlive a mailbox that panics.
-        let counters: Arc<Counters> = Arc::default();
         let mut caught_up = false;
-        let _entered = self.enter(program, Some(name), &counters);
         let defect = |reason: &str| {
             let now = Moment::now(&**lifetime);
             counters.note(|vitals| vitals.failed(Concern::Reading, reason.to_owned(), true, now));
         };
         while !lifetime.stopping() {
-            match self.mailbox(name, kind, lifetime, &counters, program) {
+            match self.mailbox(name, kind, lifetime, counters, program) {
                 Ok(mailbox) => {
                     // Nothing of a mailbox outlives its run, so nothing half-changed is seen again.
                     if let Ok(all) = panic::catch_unwind(AssertUnwindSafe(|| mailbox.run())) {
@@ -324,7 +326,7 @@ impl Watch {
             lifetime.wait(backoff::NETWORK.delay(panics, random()));
             panics = panics.saturating_add(1);
         }
-        program.tally.ended(caught_up, &counters);
+        program.tally.ended(caught_up, counters);
     }
 
     fn mailbox(
@@ -337,8 +339,8 @@ impl Watch {
     ) -> Result<Mailbox, String> {
         let adapter = &self.adapter;
         let directory = program
-            .directories
-            .get(&adapter.state_dir)
+            .common
+            .directory(&adapter.state_dir)
             .ok_or("state_dir: not locked")?;
         let account = adapter.imap.account();
         let attempts = Attempts::new(directory.file(&account, name.as_str(), "attempts"));
@@ -375,7 +377,7 @@ impl Watch {
 
     /// Shows `counters` to whoever asks.
     fn enter(&self, program: &Program, mailbox: Option<&MailboxName>, counters: &Arc<Counters>) -> Entered {
-        program.registry.enter(Entry {
+        program.common.registry.enter(Entry {
             server: self.adapter.imap.endpoint.to_string(),
             username: self.adapter.imap.username.clone(),
             mailbox: mailbox.map(|name| name.as_str().to_owned()),

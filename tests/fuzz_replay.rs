@@ -15,6 +15,7 @@ const TARGETS: &[Target] = &[
     ("archive", "archive", mailtap::archive::fuzz),
     ("attachments", "event::attachments", mailtap::event::attachments::fuzz),
     ("charset", "mime::charset", mailtap::mime::charset::fuzz),
+    ("cloud_answer", "cloud::answer", mailtap::cloud::answer::fuzz),
     (
         "compressed_rtf",
         "mime::compressed_rtf",
@@ -24,6 +25,11 @@ const TARGETS: &[Target] = &[
     ("date", "mime::date", mailtap::mime::date::fuzz),
     ("deflate", "net::deflate", mailtap::net::deflate::fuzz),
     ("dead_letter", "dead_letter", mailtap::dead_letter::fuzz),
+    (
+        "directory",
+        "sink::limacharlie::discovery",
+        mailtap::sink::limacharlie::discovery::fuzz,
+    ),
     ("duration", "config::duration", mailtap::config::duration::fuzz),
     ("embedded", "mime::embedded", mailtap::mime::embedded::fuzz),
     ("encode", "event::encode", mailtap::event::encode::fuzz),
@@ -56,6 +62,11 @@ const TARGETS: &[Target] = &[
     ("tnef", "mime::tnef", mailtap::mime::tnef::fuzz),
     ("token_answer", "oauth", mailtap::oauth::fuzz),
     ("transfer", "mime::transfer", mailtap::mime::transfer::fuzz),
+    (
+        "usp_control",
+        "sink::limacharlie::message",
+        mailtap::sink::limacharlie::message::fuzz,
+    ),
     (
         "webhook_answer",
         "sink::webhook::answer",

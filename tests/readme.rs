@@ -88,6 +88,27 @@ fn the_limits_are_the_code_s() {
         .map(|row| row[1].clone())
         .collect();
     assert_eq!(shown, expected);
+    for row in [
+        format!("| `max_connections` | `{}` |", limits::CONNECTIONS),
+        format!("| `max_message_size` | {} |", mebibytes(limits::RAW_MAIL)),
+        format!("| `client_options.batch_events` | `{}` |", limits::BATCH_EVENTS),
+        format!(
+            "| `proxy.connect_timeout`, `proxy.handshake_timeout`, `proxy.read_write_timeout` | `{}s`, `{}s`, `{}s` |",
+            limits::PROXY_CONNECT.as_secs(),
+            limits::PROXY_HANDSHAKE.as_secs(),
+            limits::PROXY_SILENCE.as_secs()
+        ),
+    ] {
+        assert!(readme.contains(&row), "{row}");
+    }
+    assert!(readme.contains(&format!("as many as come to {}.", kibibytes(limits::BATCH_BYTES))));
+    assert!(readme.contains(&format!("at most {} connections are open", limits::HEALTH_CONNECTIONS)));
+    assert!(readme.contains(&format!("watches for {} seconds at most", limits::TURN.as_secs())));
+    assert!(readme.contains(&format!(
+        "more than {},000, a name beyond {}",
+        limits::MAILBOXES / 1000,
+        kibibytes(limits::MAILBOX_NAME)
+    )));
     assert!(readme.contains(&format!("at most one batch ({} events)", limits::BATCH_EVENTS)));
 }
 
@@ -120,22 +141,17 @@ fn the_configurations_load_and_every_key_exists() {
     let readme = read("README.md");
     let folder = std::env::temp_dir().join(format!("mailtap-readme-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    let secret = folder.join("secret");
-    fs::write(&secret, "secret").unwrap();
-    let environment =
-        |name: &str| matches!(name, "HOME" | "IMAP_PASSWORD" | "CLIENT_SECRET").then(|| "/somewhere".to_owned());
+    for name in ["password", "installation-key", "client-secret", "refresh-token"] {
+        fs::write(folder.join(name), "secret").unwrap();
+    }
+    let environment = |name: &str| match name {
+        "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
+        "HOME" | "IMAP_PASSWORD" => Some("/somewhere".to_owned()),
+        _ => None,
+    };
     let mut loaded = 0;
     for block in readme.split("```yaml\n").skip(1) {
         let text = block.split("```").next().unwrap();
-        let text = [
-            "/etc/mailtap/password",
-            "/etc/mailtap/installation-key",
-            "/etc/mailtap/refresh-token",
-        ]
-        .iter()
-        .fold(text.to_owned(), |text, path| {
-            text.replace(path, secret.to_str().unwrap())
-        });
         let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls/ca.pem");
         let text = text.replace("/etc/mailtap/ca.pem", authority.to_str().unwrap());
         let file = folder.join(format!("{loaded}.yaml"));

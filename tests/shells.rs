@@ -196,3 +196,23 @@ fn the_table_of_commands_in_readme_is_the_help_s() {
         .collect();
     assert_eq!(told, expected);
 }
+
+#[test]
+fn readme_has_the_exit_codes_of_each_command() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let rows = readme
+        .lines()
+        .skip_while(|line| *line != "| command | exit codes |")
+        .skip(2);
+    let told: Vec<String> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(str::to_owned)
+        .collect();
+    let expected = commands().into_iter().map(|command| {
+        let help = mailtap(&["help", &command]);
+        let (_, codes) = help.split_once("Exit codes: ").unwrap();
+        let codes: Vec<&str> = codes.split("\n\n").next().unwrap().split_whitespace().collect();
+        format!("| `{command}` | {} |", codes.join(" "))
+    });
+    assert_eq!(told, expected.collect::<Vec<_>>());
+}

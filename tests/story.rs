@@ -26,6 +26,8 @@ mod confined;
 mod dead_letters;
 #[path = "story/gateways.rs"]
 mod gateways;
+#[path = "story/hangup.rs"]
+mod hangup;
 #[path = "story/health.rs"]
 mod health;
 #[path = "story/logs.rs"]

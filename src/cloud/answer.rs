@@ -4,16 +4,19 @@ use serde_json::{Value, json};
 
 /// What there is to be done.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
-    /// Nothing.
-    Unchanged,
+pub enum Answer {
+    /// Nothing, but for whether it is to be run.
+    Unchanged {
+        /// `None` where the answer does not say it.
+        enabled: Option<bool>,
+    },
     /// Another configuration.
     Changed(Configuration),
 }
 
 /// A configuration, as the cloud has it. No Debug is derived for logs: it holds passwords.
 #[derive(Clone, PartialEq)]
-pub(super) struct Configuration {
+pub struct Configuration {
     /// What a file would hold: `sensor_type` and `imap`.
     pub data: Value,
     /// Which version it is.
@@ -33,26 +36,28 @@ impl std::fmt::Debug for Configuration {
 }
 
 /// Reads an answer. The error repeats nothing of it.
-pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
+pub fn read(body: &[u8]) -> Result<Answer, String> {
     let answer: Value =
         serde_json::from_slice(body).map_err(|_| "its answer is no JSON, or longer than expected".to_owned())?;
     let Some(answer) = answer.as_object() else {
         return Err("its answer is no object".to_owned());
     };
+    let enabled = flag(answer.get("usr_mtd"), "enabled");
     match answer.get("data") {
-        None | Some(Value::Null) => Ok(Answer::Unchanged),
-        Some(Value::Object(data)) if data.is_empty() => Ok(Answer::Unchanged),
+        None | Some(Value::Null) => Ok(Answer::Unchanged { enabled }),
+        Some(Value::Object(data)) if data.is_empty() => Ok(Answer::Unchanged { enabled }),
         Some(data @ Value::Object(_)) => Ok(Answer::Changed(Configuration {
             data: data.clone(),
             etag: text(answer.get("sys_mtd"), "etag"),
-            enabled: flag(answer.get("usr_mtd"), "enabled"),
+            // Only what says no is disabled.
+            enabled: enabled.unwrap_or(true),
         })),
         Some(_) => Err("the data in its answer is no object".to_owned()),
     }
 }
 
 /// As [`read`] reads it: what is remembered on the disk.
-pub(super) fn write(configuration: &Configuration) -> String {
+pub fn write(configuration: &Configuration) -> String {
     json!({
         "data": configuration.data,
         "sys_mtd": {"etag": configuration.etag},
@@ -65,12 +70,21 @@ fn text(object: Option<&Value>, key: &str) -> Option<String> {
     object?.get(key)?.as_str().map(str::to_owned)
 }
 
-/// Only what says no is disabled.
-fn flag(object: Option<&Value>, key: &str) -> bool {
-    object
-        .and_then(|object| object.get(key))
-        .and_then(Value::as_bool)
-        .unwrap_or(true)
+fn flag(object: Option<&Value>, key: &str) -> Option<bool> {
+    object?.get(key)?.as_bool()
+}
+
+/// Whatever the cloud says, what is kept of it is read as it was, and an error repeats nothing.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    match read(data) {
+        Ok(Answer::Changed(configuration)) => {
+            let written = write(&configuration);
+            assert_eq!(read(written.as_bytes()), Ok(Answer::Changed(configuration)));
+        }
+        Ok(Answer::Unchanged { .. }) => {}
+        Err(reason) => assert!(reason.len() < 80 && reason.is_ascii()),
+    }
 }
 
 #[cfg(test)]
@@ -100,8 +114,18 @@ mod tests {
 
     #[test]
     fn empty_data_is_no_change_and_what_is_missing_has_its_default() {
-        for unchanged in ["{}", r#"{"data":{}}"#, r#"{"data":null,"sys_mtd":{"etag":"e1"}}"#] {
-            assert_eq!(read(unchanged.as_bytes()), Ok(Answer::Unchanged), "{unchanged}");
+        for (unchanged, enabled) in [
+            ("{}", None),
+            (r#"{"data":{}}"#, None),
+            (r#"{"data":null,"sys_mtd":{"etag":"e1"}}"#, None),
+            (r#"{"data":{},"usr_mtd":{"enabled":false}}"#, Some(false)),
+            (r#"{"data":{},"usr_mtd":{"enabled":true}}"#, Some(true)),
+        ] {
+            assert_eq!(
+                read(unchanged.as_bytes()),
+                Ok(Answer::Unchanged { enabled }),
+                "{unchanged}"
+            );
         }
         let data = json!({"imap": {}});
         for bare in [

@@ -5,24 +5,27 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::configuration::environment;
-use crate::cloud::{self, Settings};
+use crate::cloud::{Managed, Settings};
 use crate::config::{self, nearest, shown};
 use crate::http::url::Url;
 use crate::secret::Secret;
 
-const KEYS: [&str; 5] = ["conf_guid", "oid", "url", "ca_file", "state_dir"];
+const KEYS: [&str; 6] = ["conf_guid", "oid", "url", "ca_file", "state_dir", "healthcheck"];
 
 /// Where configurations are.
 const CLOUD: &str = "https://api.limacharlie.io";
 
 /// `mailtap cloud conf_guid=… oid=…`.
 pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
-    let settings = read(arguments).map_err(|reason| Failure::Usage(format!("cloud: {reason}")))?;
-    cloud::run(settings, environment).map_err(Failure::Run)
+    let wrong = |reason| Failure::Usage(format!("cloud: {reason}"));
+    let settings = read(arguments).map_err(wrong)?;
+    let managed = Managed::prepare(settings, environment).map_err(wrong)?;
+    managed.run().map_err(Failure::Run)
 }
 
 fn read(arguments: &[OsString]) -> Result<Settings, String> {
     let mut values: [Option<String>; KEYS.len()] = Default::default();
+    let mut of_proxy = Vec::new();
     for argument in arguments {
         let argument = argument.to_str().ok_or("an argument is not UTF-8 text")?;
         let (key, value) = argument.split_once('=').ok_or_else(|| {
@@ -31,6 +34,10 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
                 shown(argument)
             )
         })?;
+        if key.starts_with("proxy.") {
+            of_proxy.push(argument);
+            continue;
+        }
         let place = KEYS.iter().position(|known| *known == key);
         let Some(slot) = place.and_then(|place| values.get_mut(place)) else {
             let key = shown(key);
@@ -42,7 +49,7 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
             return Err(format!("{key}: given twice"));
         }
     }
-    let [guid, oid, url, ca_file, state_dir] = values.map(|value| value.filter(|value| !value.is_empty()));
+    let [guid, oid, url, ca_file, state_dir, healthcheck] = values.map(|value| value.filter(|value| !value.is_empty()));
     let guid = guid.ok_or("conf_guid: missing")?;
     let oid = oid.ok_or("oid: missing")?;
     if !oid
@@ -62,7 +69,47 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
         guid: Secret::new(guid),
         address,
         ca_file: ca_file.map(PathBuf::from),
+        proxy: config::proxy_of_arguments(of_proxy, &environment)?,
+        healthcheck: match healthcheck {
+            Some(text) => config::healthcheck_address(&text).map_err(|reason| format!("healthcheck: {reason}"))?,
+            None => None,
+        },
         state_dir: state_dir
             .ok_or("state_dir: set it: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME says where it may be")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{CLOUD, KEYS};
+    use crate::command_line::commands::{self, Offers};
+
+    #[test]
+    fn readme_and_help_tell_every_argument_and_no_other() {
+        let readme = include_str!("../../README.md");
+        let rows = readme
+            .lines()
+            .skip_while(|line| !line.starts_with("| argument of `cloud` |"))
+            .skip(2);
+        let cells = rows
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|line| line.split('|').nth(1));
+        let told: BTreeSet<String> = cells
+            .flat_map(|cell| cell.split(',').map(|key| key.trim().replace('`', "")))
+            .collect();
+        let (of_proxy, own): (BTreeSet<_>, BTreeSet<_>) = told.into_iter().partition(|key| key.starts_with("proxy."));
+        assert_eq!(own, KEYS.map(str::to_owned).into());
+        assert_eq!(of_proxy.len(), 6);
+        assert!(readme.contains(&format!("| `url` | `{CLOUD}` |")));
+        let command = commands::named("cloud").unwrap();
+        let Offers::Words(offered) = command.offers else {
+            panic!("words")
+        };
+        for key in KEYS {
+            assert!(offered.contains(&format!("{key}=").as_str()), "{key}");
+            assert!(command.description.contains(&format!("\n  {key} ")), "{key}");
+        }
+    }
 }

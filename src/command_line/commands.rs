@@ -55,7 +55,7 @@ pub(super) const INTRODUCTION: &str = "watches IMAP mailboxes and delivers every
 
 /// What the exit codes mean, whatever the command.
 pub(super) const EXIT_CODES: &str = "0 fine, 1 failed while running, 2 wrong arguments or configuration, 3 (imap --once) \
-something went to the dead-letter file.";
+something went to the dead-letter file, 128 and its number ended at once by a second signal.";
 
 /// What every command takes.
 pub(super) const COMMON_FLAGS: &str = "Every command takes --log-format, which is text (the default) or json, and --log-level, which \
@@ -105,9 +105,10 @@ pub(super) static COMMANDS: &[Command] = &[
                           of state_dir is written, and a running mailtap may go on. Mail is fetched as always",
             },
         ],
-        exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments or configuration. With --once: 0 all \
-                     that was there is delivered, 1 not all of it (the next run goes on), 3 all is dealt with, but some of \
-                     it went to a dead-letter file.",
+        exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments or configuration, 130 or 143 ended \
+                     at once by a second signal. With --once: 0 all that was there is delivered, 1 not all of it, also \
+                     where a signal ended it (the next run goes on), 3 all is dealt with, but some of it went to a \
+                     dead-letter file.",
         examples: &[
             "mailtap imap CONFIG.yaml",
             "mailtap imap --once CONFIG.yaml",
@@ -224,11 +225,22 @@ crash, or refused again are told on standard error, by their number.
     Command {
         name: "cloud",
         operands: "conf_guid=… oid=…",
-        offers: Offers::Words(&["conf_guid=", "oid=", "url=", "ca_file=", "state_dir="]),
+        offers: Offers::Words(&[
+            "conf_guid=",
+            "oid=",
+            "url=",
+            "ca_file=",
+            "healthcheck=",
+            "proxy.url=",
+            "proxy.username=",
+            "proxy.password=",
+            "state_dir=",
+        ]),
         summary: "run a configuration that is managed in the cloud",
         description: "\
 Fetches the configuration of an external adapter from LimaCharlie, runs it, and asks every minute whether it has
-changed (SIGHUP asks at once). Nothing is restarted unless something in it changed; one that is disabled is not run.
+changed (SIGHUP asks at once, and reads again what it refers to). Only what changed is restarted, section by section;
+one that is disabled is not run.
 While the cloud is away, or has a configuration that cannot be run, the last good one goes on, after a restart too:
 it is kept in state_dir, readable by its owner only.
 
@@ -236,10 +248,13 @@ it is kept in state_dir, readable by its owner only.
   oid                  the organisation
   url                  default https://api.limacharlie.io
   ca_file              certificate authorities to trust beside the public ones, for the cloud
+  healthcheck          port for /healthz and /metrics, on loopback; or an address with one. That of the configuration has no effect
+  proxy.url, …         proxy to the cloud, with the keys that the configuration's proxies have
   state_dir            where the last good configuration is kept; default $STATE_DIRECTORY, else ~/.local/state/mailtap
 ",
         flags: &[],
-        exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments.",
+        exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments, 130 or 143 ended at once by a \
+                     second signal.",
         examples: &["mailtap cloud conf_guid=credential://guid oid=00000000-0000-0000-0000-000000000000"],
         run: cloud::run,
     },
@@ -301,7 +316,8 @@ Tells what a command does, with its flags and examples; without COMMAND, which t
 ];
 
 const IMAP: &str = "\
-Watches mailboxes until it is asked to stop (SIGTERM, SIGINT). CONFIG is a YAML or JSON file as LimaCharlie's imap
+Watches mailboxes until it is asked to stop (SIGTERM, SIGINT). At SIGHUP it reads the configuration again, with the files
+that it refers to, and restarts the sections in which something changed. CONFIG is a YAML or JSON file as LimaCharlie's imap
 adapter takes it; several documents, separated by ---, watch several mailboxes:
 
   imap:

@@ -8,7 +8,7 @@ use super::configuration::{self, environment};
 use crate::config::Receiver;
 use crate::log;
 use crate::mailbox::Until;
-use crate::supervisor::{Manner, Outcome, Supervisor};
+use crate::supervisor::{Manner, Outcome, Supervisor, watch};
 
 /// `mailtap imap [--once] [--dry-run] CONFIG` or `… key=value …`: one argument without `=` is a file, as in the original.
 pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
@@ -28,12 +28,22 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
             .iter()
             .any(|adapter| adapter.receiver == Receiver::Stdout);
     manner.shows_progress = shows_progress(prints);
-    let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
+    let adapters = loaded.adapters;
+    let supervisor = Supervisor::prepare(adapters.clone()).map_err(Failure::Usage)?;
     if manner.dry_run {
         log::info(
             "dry run: events go to standard output, nothing is sent, no checkpoint moves",
             &[],
         );
+    }
+    if manner.until == Until::Stopped && !manner.dry_run {
+        drop(supervisor);
+        let read_again = &mut || {
+            let loaded = configuration::load("imap", &others).map_err(|failure| failure.to_string())?;
+            Supervisor::prepare(loaded.adapters.clone())?;
+            Ok(loaded.adapters)
+        };
+        return watch(adapters, manner.shows_progress, read_again).map_err(Failure::Run);
     }
     match supervisor.run(manner).map_err(Failure::Run)? {
         Outcome::Well => Ok(()),

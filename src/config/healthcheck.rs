@@ -14,7 +14,11 @@ pub(super) fn healthcheck(section: &Node, path: &str) -> Result<Option<SocketAdd
     let Content::Scalar(text) = &node.content else {
         return Err(fault("expected a port"));
     };
-    let text = text.expose().as_str();
+    address(text.expose()).map_err(fault)
+}
+
+/// The address that `text` means; `None` where it is off.
+pub(crate) fn address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     // `08080` is 4160 to some readers of YAML.
     let plain = |port: &str| port == "0" || !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = text.rsplit(':').next().filter(|port| plain(port));
@@ -25,8 +29,6 @@ pub(super) fn healthcheck(section: &Node, path: &str) -> Result<Option<SocketAdd
     match address.filter(|_| port.is_some()) {
         Some(address) if address.port() > 0 => Ok(Some(address)),
         Some(address) if address.ip().is_loopback() => Ok(None),
-        _ => Err(fault(
-            "expected a port from 1 to 65535, or an address with one, as in 0.0.0.0:8080 or [::]:8080; 0 is off",
-        )),
+        _ => Err("expected a port from 1 to 65535, or an address with one, as in 0.0.0.0:8080 or [::]:8080; 0 is off"),
     }
 }

@@ -84,6 +84,9 @@ const IMAP_KEYS: &[Key] = &[
     ("healthcheck", Shape::Text),
 ];
 
+/// What `mailtap cloud` takes beside keys of its own.
+pub(super) const WITH_PROXY: Shape = Shape::Section(&[("proxy", PROXY)]);
+
 const OAUTH: Shape = Shape::Section(&[
     ("provider", Shape::Text),
     ("tenant", Shape::Text),
@@ -292,4 +295,55 @@ fn home_of(key: &str, shape: &Shape, path: &str) -> Option<String> {
             home_of(key, shape, &path)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{IMAP_KEYS, Key, Shape, join};
+
+    /// Every key, as README writes it: `oauth` and `client_options.proxy` are told apart from the table, and the keys of what
+    /// goes to LimaCharlie as it is are LimaCharlie's.
+    fn add(path: &str, keys: &[Key], all: &mut BTreeSet<String>) {
+        for (key, shape) in keys {
+            let path = join(path, key);
+            match shape {
+                Shape::Section(keys)
+                    if !["oauth", "client_options.proxy", "client_options.mapping"].contains(&path.as_str()) =>
+                {
+                    add(&path, keys, all);
+                }
+                _ => {
+                    all.insert(path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn readme_tells_every_key_and_no_other() {
+        let mut keys = BTreeSet::new();
+        add("", IMAP_KEYS, &mut keys);
+        let readme = include_str!("../../README.md");
+        let rows = readme
+            .lines()
+            .skip_while(|line| !line.starts_with("| key of `imap` |"))
+            .skip(2);
+        let cells = rows
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|line| line.split('|').nth(1));
+        let told = cells.flat_map(|cell| cell.split(',').map(|key| key.trim().replace('`', "")));
+        assert_eq!(told.collect::<BTreeSet<_>>(), keys);
+        // Those of `oauth` are in its own paragraph.
+        let Some((_, Shape::Section(oauth))) = IMAP_KEYS.iter().find(|(key, _)| *key == "oauth") else {
+            panic!("a section")
+        };
+        for (key, _) in *oauth {
+            assert!(
+                readme.contains(&format!("`{key}`")) || readme.contains(&format!("`{key}: ")),
+                "{key}"
+            );
+        }
+    }
 }

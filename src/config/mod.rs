@@ -36,6 +36,7 @@ use crate::net::tls::pin::Pin;
 use crate::secret::Secret;
 use crate::{event, imap, limits, net, sink};
 
+pub(crate) use healthcheck::address as healthcheck_address;
 pub(crate) use nearest::{nearest, shown};
 pub use reference::Environment;
 pub(crate) use reference::resolve;
@@ -205,6 +206,19 @@ pub fn from_arguments<'a>(
 /// Every key that an argument may begin with, as it is written there: `client_options.dest_url`.
 pub(crate) fn argument_keys() -> Vec<String> {
     keys::of_arguments()
+}
+
+/// The proxy that `proxy.*` arguments name.
+pub(crate) fn proxy_of_arguments<'a>(
+    arguments: impl IntoIterator<Item = &'a str>,
+    environment: Environment<'_>,
+) -> Result<Option<net::proxy::Settings>, String> {
+    let read = || {
+        let tree = key_value::parse(arguments)?;
+        keys::check(&tree, &keys::WITH_PROXY)?;
+        proxy::proxy(&settings::Section::root(&tree, environment).section("proxy"), "proxy")
+    };
+    read().map_err(|finding| finding.message)
 }
 
 /// `file:line:column: message`.

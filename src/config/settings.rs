@@ -302,6 +302,16 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
+    /// A whole tree.
+    pub fn root(node: &'a Node, environment: Environment<'a>) -> Section<'a> {
+        Section {
+            node: Some(node),
+            path: String::new(),
+            place: node.place,
+            environment,
+        }
+    }
+
     /// The section under `key`.
     pub fn section(&self, key: &str) -> Section<'a> {
         let node = self.get(key);

@@ -40,6 +40,7 @@ fn in_trouble(entry: &Entry, concern: Concern, trouble: &Trouble, now: Instant) 
     let what = match (concern, &entry.mailbox) {
         (Concern::Opening, None) => "the account's mailboxes cannot be listed",
         (Concern::Opening, Some(_)) => "the mailbox cannot be opened",
+        (Concern::Configuring, _) => "the configuration is not that which is wanted",
         (Concern::Watching, _) => "mailboxes are not watched",
         (Concern::Reading, _) => "the mailbox cannot be read",
         (Concern::Delivering, _) => "the receiver does not take events",

@@ -45,6 +45,8 @@ pub enum Doing {
 pub enum Concern {
     /// Getting into the mailbox: connecting, logging in, opening it. For an account: listing its mailboxes.
     Opening,
+    /// Getting the configuration, and running it.
+    Configuring,
     /// Watching all of an account's mailboxes.
     Watching,
     /// Reading it: well as soon as it gets on.

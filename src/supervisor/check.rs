@@ -3,8 +3,11 @@
 
 mod backlog;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +17,7 @@ use self::backlog::Survey;
 use super::{Supervisor, Watch, random};
 use crate::checkpoint::StateDirectory;
 use crate::clock::{Clock, Phase, SystemClock};
+use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::{Session, SessionError};
 use crate::limits;
@@ -51,6 +55,7 @@ pub enum Verdict {
 impl Supervisor {
     /// Tries everything, and tells each step as soon as it is done.
     pub fn check(&self, tell: &mut dyn FnMut(&Step)) {
+        let mut asked = BTreeSet::new();
         for watch in &self.watches {
             let mut check = Check {
                 watch,
@@ -60,6 +65,9 @@ impl Supervisor {
                 tell,
             };
             check.state_directory();
+            if let Some(address) = watch.adapter.healthcheck.filter(|address| asked.insert(*address)) {
+                check.healthcheck(address);
+            }
             check.server();
             check.receiver();
         }
@@ -82,6 +90,23 @@ impl Check<'_> {
             Ok(true) => self.works("state_dir", &path.display()),
             Ok(false) => self.works("state_dir", &format!("{}: the first start makes it", path.display())),
             Err(error) => self.fails("state_dir", &format!("state_dir: {}: {error}", path.display())),
+        }
+    }
+
+    /// Listens for an instant. The mailtap that runs may have the port.
+    fn healthcheck(&mut self, address: SocketAddr) {
+        match TcpListener::bind(address) {
+            Ok(_) => self.works("healthcheck", &address),
+            Err(error)
+                if error.kind() == ErrorKind::AddrInUse && StateDirectory::is_locked(&self.watch.adapter.state_dir) =>
+            {
+                let text = format!("{address}: taken, perhaps by the mailtap that uses this state_dir");
+                self.tell("healthcheck", Verdict::Note, text, []);
+            }
+            Err(error) => self.fails(
+                "healthcheck",
+                &format!("healthcheck: cannot listen on {address}: {error}"),
+            ),
         }
     }
 
@@ -189,6 +214,14 @@ impl Check<'_> {
             self.tell("not tried", Verdict::Note, text.to_owned(), []);
         }
         let unwatched = session.every_mailbox()?;
+        let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
+        if let Some(destination) = destination.filter(|name| !unwatched.contains(name)) {
+            let text = format!("after_delivery: there is no mailbox {destination}: make it, or name another one");
+            // Where there are more than are listed, it may be one of them.
+            if unwatched.len() < limits::MAILBOXES {
+                self.fails("move", &text);
+            }
+        }
         let unwatched: Vec<&str> = unwatched
             .iter()
             .filter(|name| !names.contains(name))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use super::Watch;
+use super::common::Common;
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter};
 use crate::limits;
@@ -52,49 +53,36 @@ fn client_config(trust: &Trust, protocol: Protocol) -> Result<Arc<ClientConfig>,
 /// account and not by section. Turns are handed on with their connections, so sections that trust something else, or come by
 /// another proxy, share none.
 pub(super) fn turns(adapter: &Adapter, others: &[Watch]) -> Arc<Turns> {
-    let same = |other: &&Watch| {
-        let theirs = &other.adapter;
-        theirs.imap == adapter.imap
-            && theirs.credentials == adapter.credentials
-            && theirs.ca_file == adapter.ca_file
-            && theirs.tls_pins == adapter.tls_pins
-            && theirs.proxy == adapter.proxy
-    };
-    let Some(other) = others.iter().find(same) else {
+    let Some(other) = others.iter().find(|other| share_turns(adapter, &other.adapter)) else {
         return Turns::new(adapter.max_connections);
     };
     other.turns.at_most(adapter.max_connections);
     Arc::clone(&other.turns)
 }
 
-/// The password, or the tokens: the same for mailboxes that get them with the same settings, because a provider may replace
-/// the refresh token and count the use of an old one as theft.
-pub(super) fn credentials(
-    adapter: &Adapter,
-    trust: &Trust,
-    others: &[Watch],
-    clock: &Arc<SystemClock>,
-    stop: &Arc<Stop>,
-) -> Result<Credentials, String> {
+/// Whether the mailboxes of both take turns together.
+pub(super) fn share_turns(one: &Adapter, other: &Adapter) -> bool {
+    one.imap == other.imap
+        && one.credentials == other.credentials
+        && one.ca_file == other.ca_file
+        && one.tls_pins == other.tls_pins
+        && one.proxy == other.proxy
+}
+
+/// The password, or the tokens.
+pub(super) fn credentials(adapter: &Adapter, trust: &Trust, common: &Common) -> Result<Credentials, String> {
     let settings = match &adapter.credentials {
         config::Credentials::Password(password) => return Ok(Credentials::Password(password.clone())),
         config::Credentials::OAuth(settings) => settings,
     };
-    let same = |other: &&Watch| {
-        let theirs = &other.adapter;
-        theirs.credentials == adapter.credentials && theirs.ca_file == adapter.ca_file && theirs.proxy == adapter.proxy
+    let make = || {
+        let tls = client_config(trust, Protocol::Http)?;
+        let clock = Arc::clone(&common.clock) as Arc<dyn Clock>;
+        // They outlive a section that begins anew.
+        let dialer = TcpDialer::new(tls, Arc::clone(&clock), Some(Arc::clone(&common.stop)));
+        let dialer = dialer.connect_within(limits::HTTP_CONNECT);
+        let dialer = through(dialer, adapter.proxy.as_ref(), trust)?;
+        Ok(Tokens::new(settings.clone(), Arc::new(dialer), clock).kept_in(&adapter.state_dir))
     };
-    if let Some(other) = others.iter().find(same) {
-        return Ok(other.credentials.clone());
-    }
-    let tls = client_config(trust, Protocol::Http)?;
-    let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, Some(Arc::clone(stop)));
-    let dialer = through(
-        dialer.connect_within(limits::HTTP_CONNECT),
-        adapter.proxy.as_ref(),
-        trust,
-    )?;
-    let tokens = Tokens::new(settings.clone(), Arc::new(dialer), Arc::clone(clock) as Arc<dyn Clock>);
-    let tokens = tokens.kept_in(&adapter.state_dir);
-    Ok(Credentials::Tokens(Arc::new(tokens)))
+    common.tokens(adapter, make).map(Credentials::Tokens)
 }

@@ -14,7 +14,7 @@ use crate::account::Adjusted;
 use crate::clock::{Clock, SystemClock};
 use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
-use crate::imap::session::list_mailboxes::Listing;
+use crate::imap::session::list_mailboxes::{Found, Listing};
 use crate::imap::wanted::Wanted;
 use crate::{limits, log};
 
@@ -74,17 +74,20 @@ impl Threads {
     pub fn begin(&mut self) -> io::Result<()> {
         let watch = Arc::clone(&self.watch);
         for name in watch.adapter.mailboxes.iter().filter_map(Wanted::name) {
-            // No other section has this name: the configuration is refused then.
-            self.start(name, Kind::Named)?;
+            // No other section has this name, or the configuration would be refused.
+            if self.start(name, Kind::Named)? == Begun::Taken {
+                return Err(io::Error::other(format!("the last one of {name} has not ended yet")));
+            }
         }
         Ok(())
     }
 
-    /// Where there are others than those with a name, a thread of its own asks the server which, now and later.
-    pub fn follow(mut self) -> io::Result<()> {
+    /// Where there are others than those with a name, a thread of its own asks the server which, now and later. Gives the
+    /// threads back where there are not.
+    pub fn follow(mut self) -> io::Result<Option<Threads>> {
         let watch = Arc::clone(&self.watch);
         if watch.adapter.mailboxes.iter().all(|wanted| wanted.name().is_some()) {
-            return Ok(());
+            return Ok(Some(self));
         }
         let counters = Arc::default();
         let account = watch.account(&self.program, &counters);
@@ -97,7 +100,7 @@ impl Threads {
             drop(entered);
         };
         thread::Builder::new().name("account".to_owned()).spawn(work)?;
-        Ok(())
+        Ok(None)
     }
 
     /// Begins to watch `name`, unless it is watched already.
@@ -113,10 +116,14 @@ impl Threads {
         };
         let lifetime = Arc::new(Lifetime::new(Arc::clone(&self.program.clock)));
         let (watch, program, ended) = (Arc::clone(&self.watch), Arc::clone(&self.program), self.ended.clone());
+        // Before the thread is there: nobody sees a moment in which it is neither red nor green.
+        let counters = Arc::default();
+        let entered = watch.enter(&program, Some(name), &counters);
         let work = {
             let (name, lifetime) = (name.clone(), Arc::clone(&lifetime));
             move || {
-                watch.keep_running(&name, kind, &lifetime, &program);
+                watch.keep_running(&name, kind, &lifetime, &counters, &program);
+                drop(entered);
                 drop(claim);
                 drop(ended);
             }
@@ -136,21 +143,44 @@ impl Threads {
             // Without it the next start would skip the mail of those that are made until then.
             Err(reason) => {
                 let unwatched = self.told(&[reason]);
-                return Adjusted { soon: true, unwatched };
+                return Adjusted {
+                    soon: true,
+                    comes_back: false,
+                    unwatched,
+                };
             }
         };
         // Into which delivered mails are moved: they would be delivered again from there.
         let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
-        let names = listing.found.iter().map(|found| &found.name);
-        let there: BTreeSet<MailboxName> = names.filter(|name| Some(*name) != destination).cloned().collect();
-        let mut soon = false;
-        let mut unwatched: Vec<String> = listing.left_out().into_iter().collect();
-        for found in listing.found.iter().filter(|found| there.contains(&found.name)) {
-            let (name, kind) = (&found.name, if first.is_new(found) { Kind::New } else { Kind::Listed });
+        let names = listing.found.iter().filter(|found| Some(&found.name) != destination);
+        let kind = |found: &Found| if first.is_new(found) { Kind::New } else { Kind::Listed };
+        let names: Vec<(&MailboxName, Kind)> = names.map(|found| (&found.name, kind(found))).collect();
+        let adjusted = self.change(&names, listing.left_out());
+        self.first = Some(first);
+        adjusted
+    }
+
+    /// The same where all have names and the configuration has others now.
+    pub fn rename(&mut self, wanted: &[Wanted]) -> Adjusted {
+        let names = wanted.iter().filter_map(Wanted::name);
+        let names: Vec<(&MailboxName, Kind)> = names.map(|name| (name, Kind::Named)).collect();
+        self.change(&names, None)
+    }
+
+    /// Whether each has ended by itself.
+    pub fn have_ended(&self) -> bool {
+        self.running.values().all(|running| running.thread.is_finished())
+    }
+
+    fn change(&mut self, names: &[(&MailboxName, Kind)], left_out: Option<String>) -> Adjusted {
+        let there: BTreeSet<&MailboxName> = names.iter().map(|(name, _)| *name).collect();
+        let (mut soon, mut comes_back) = (false, false);
+        let mut unwatched: Vec<String> = left_out.into_iter().collect();
+        for (name, kind) in names {
             // One that ended by itself comes back here, and its checkpoint knows it.
-            match self.start(name, kind) {
+            match self.start(name, *kind) {
                 Ok(Begun::Runs) => {}
-                Ok(Begun::Later) => soon = true,
+                Ok(Begun::Later) => comes_back = true,
                 Ok(Begun::Taken) => unwatched.push(format!("{name}: another section of the configuration watches it")),
                 Err(error) => {
                     soon = true;
@@ -158,7 +188,6 @@ impl Threads {
                 }
             }
         }
-        self.first = Some(first);
         self.running.retain(|name, running| {
             let keep = there.contains(name);
             let over = running.lifetime.over.load(Ordering::Relaxed);
@@ -166,15 +195,18 @@ impl Threads {
                 soon = true;
                 running.lifetime.end();
                 log::info(
-                    "the mailbox is no longer listed and will not be watched; its checkpoint stays",
+                    "the mailbox is no longer listed or asked for and will not be watched; its checkpoint stays",
                     &[("username", &self.watch.adapter.imap.username), ("mailbox", name)],
                 );
             }
             // One that is told to end is known until it has.
             keep || !running.thread.is_finished()
         });
-        let unwatched = self.told(&unwatched);
-        Adjusted { soon, unwatched }
+        Adjusted {
+            soon: soon || comes_back,
+            comes_back,
+            unwatched: self.told(&unwatched),
+        }
     }
 
     /// The server's first listings, which have seen this one.
@@ -183,9 +215,9 @@ impl Threads {
         let mut first = if let Some(first) = self.first.take() {
             first
         } else {
-            let directory = self.program.directories.get(&adapter.state_dir);
+            let directory = self.program.common.directory(&adapter.state_dir);
             let directory = directory.ok_or("state_dir: not locked")?;
-            FirstListings::load(directory, &adapter.imap.account(), &adapter.mailboxes)?
+            FirstListings::load(&directory, &adapter.imap.account(), &adapter.mailboxes)?
         };
         first.see(&listing.found)?;
         Ok(first)
@@ -220,7 +252,7 @@ pub(super) type Claims = Mutex<BTreeSet<(String, String)>>;
 impl Claim {
     fn on(program: &Arc<Program>, watch: &Watch, name: &MailboxName) -> Option<Claim> {
         let key = (watch.adapter.imap.account(), name.as_str().to_owned());
-        let mut claims = program.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = program.common.claims.lock().unwrap_or_else(PoisonError::into_inner);
         claims.insert(key.clone()).then(|| Claim {
             program: Arc::clone(program),
             key,
@@ -230,7 +262,12 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut claims = self.program.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut claims = self
+            .program
+            .common
+            .claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         claims.remove(&self.key);
     }
 }
@@ -275,18 +312,15 @@ impl Clock for Lifetime {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::Path;
     use std::sync::mpsc;
     use std::sync::{Arc, atomic::Ordering};
 
-    use super::{Claims, Threads};
+    use super::Threads;
     use crate::account::Adjusted;
-    use crate::checkpoint::StateDirectory;
     use crate::config;
     use crate::imap::session::list_mailboxes::Listing;
     use crate::mailbox::Until;
-    use crate::supervisor::{Program, Supervisor, Tally};
+    use crate::supervisor::{Manner, Program, Supervisor, Tally};
 
     /// An account whose server is not there, so that its mailboxes only ever wait.
     fn threads() -> (Threads, mpsc::Receiver<()>) {
@@ -301,15 +335,17 @@ mod tests {
         let loaded = config::from_arguments(arguments, &|name| (name == "HOME").then(|| "/nowhere".to_owned()));
         let mut supervisor = Supervisor::prepare(loaded.unwrap().adapters).unwrap();
         let watch = Arc::new(supervisor.watches.pop().unwrap());
-        let directory = StateDirectory::read_only(Path::new("/nowhere"));
+        let manner = Manner {
+            dry_run: true,
+            ..Manner::default()
+        };
+        supervisor.common.open(&watch.adapter.state_dir, manner).unwrap();
         let program = Program {
             stop: supervisor.stop,
             clock: supervisor.clock,
-            directories: BTreeMap::from([(watch.adapter.state_dir.clone(), directory)]),
-            claims: Claims::default(),
+            common: supervisor.common,
             until: Until::Stopped,
             tally: Tally::default(),
-            registry: Arc::default(),
         };
         let (ended, ends) = mpsc::channel();
         (Threads::new(watch, Arc::new(program), ended), ends)
@@ -333,11 +369,12 @@ mod tests {
         threads[0].watch.turns.close();
         drop(threads);
         assert!(ends.recv().is_err(), "every thread ends");
-        assert!(program.claims.lock().unwrap().is_empty());
+        assert!(program.common.claims.lock().unwrap().is_empty());
     }
 
     const SOON: Adjusted = Adjusted {
         soon: true,
+        comes_back: false,
         unwatched: None,
     };
 
@@ -359,7 +396,11 @@ mod tests {
             "it is missed once"
         );
         // It waits for its server yet, and is not taken for another section's.
-        assert_eq!(threads.adjust(&listing(&["a", "b", "c"])), SOON);
+        let adjusted = threads.adjust(&listing(&["a", "b", "c"]));
+        assert!(
+            adjusted.soon && adjusted.comes_back && adjusted.unwatched.is_none(),
+            "{adjusted:?}"
+        );
         ends(vec![threads], &end);
     }
 
@@ -373,7 +414,7 @@ mod tests {
             threads.ended.clone(),
         );
         for _ in 0..2 {
-            let Adjusted { soon, unwatched } = others.adjust(&listing(&["a", "d"]));
+            let Adjusted { soon, unwatched, .. } = others.adjust(&listing(&["a", "d"]));
             assert!(!soon && unwatched.unwrap().starts_with("a: another section"));
             assert_eq!(running(&others), ["d"]);
         }
@@ -385,7 +426,7 @@ mod tests {
     fn a_thread_that_cannot_start_is_told_and_tried_again_soon() {
         let (mut threads, end) = threads();
         threads.stack = 1 << 47;
-        let Adjusted { soon, unwatched } = threads.adjust(&listing(&["a", "b"]));
+        let Adjusted { soon, unwatched, .. } = threads.adjust(&listing(&["a", "b"]));
         let unwatched = unwatched.unwrap();
         assert!(
             soon && unwatched.starts_with("a: cannot start a thread: "),

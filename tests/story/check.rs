@@ -246,3 +246,39 @@ fn a_token_endpoint_that_refuses_is_told_before_the_server_is_asked() {
     assert!(text.contains("✗ token ") && text.contains("invalid_grant"), "{text}");
     assert_eq!(stage.server.record().connections, 0);
 }
+
+#[test]
+fn a_port_that_is_taken_fails_unless_the_mailtap_that_runs_has_it() {
+    let mut stage = Stage::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    stage.configuration.more.push(format!("healthcheck: {port}"));
+    let lines = check(&stage, 1);
+    let told = line(&lines, "healthcheck");
+    assert!(
+        told.starts_with('✗') && told.contains(&format!("127.0.0.1:{port}")),
+        "{told}"
+    );
+    drop(taken);
+    assert!(line(&check(&stage, 0), "healthcheck").starts_with('✓'));
+    let collector = stage.start();
+    stage.wait_for_idle();
+    let told = check(&stage, 0);
+    let told = told
+        .iter()
+        .find(|line| line.contains("taken, perhaps by the mailtap"))
+        .unwrap();
+    assert!(told.starts_with('·'), "{told}");
+    crate::ends_well(collector);
+}
+
+#[test]
+fn a_mailbox_that_mails_are_to_be_moved_to_must_be_there() {
+    let mut stage = Stage::new();
+    stage.configuration.more.push("after_delivery: move:Done".to_owned());
+    let lines = check(&stage, 1);
+    let told = lines.iter().find(|line| line.contains("no mailbox Done")).unwrap();
+    assert!(told.starts_with('✗') && told.contains("after_delivery"), "{told}");
+    stage.server.create("Done", "");
+    assert!(!check(&stage, 0).iter().any(|line| line.contains("no mailbox Done")));
+}

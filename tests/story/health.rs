@@ -14,13 +14,9 @@ use crate::support::receiver;
 use crate::watch::Watch;
 use crate::{ReceiverFault, ServerFault, Stage, ends_well, imap_server};
 
-/// A port for the program that is started next. The system's choice, which no other test gets within a second.
+/// A port for the program that is started next.
 pub fn configure(stage: &mut Stage) -> u16 {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     stage.configuration.more.push(format!("healthcheck: {port}"));
     port
 }
@@ -31,6 +27,25 @@ pub fn begin(stage: &mut Stage) -> (Collector, u16) {
     let collector = stage.start();
     collector.wait_for_line(&["healthcheck", &format!("address=127.0.0.1:{port}")]);
     (collector, port)
+}
+
+/// The system's choice, which no other test gets within a second.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Asks until `/healthz` answers `status`, and gives the body.
+pub fn wait_for(port: u16, status: u16) -> String {
+    let end = std::time::Instant::now() + crate::support::PATIENCE;
+    loop {
+        let (answered, body) = get(port, "/healthz");
+        if answered == status {
+            return body;
+        }
+        assert!(std::time::Instant::now() < end, "{answered}: {body}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Status and body.

@@ -548,6 +548,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
                 let missed = missed.load(Ordering::SeqCst);
                 Adjusted {
                     soon: missed,
+                    comes_back: false,
                     unwatched: missed.then(|| "J1: no thread".to_owned()),
                 }
             });

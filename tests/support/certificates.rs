@@ -18,6 +18,8 @@ pub enum Certificate {
     WrongHost,
     /// For api.limacharlie.io, signed by itself; [`with_directory`] trusts it.
     Directory,
+    /// As [`Certificate::Good`], signed by [`renewed_authority`].
+    Renewed,
 }
 
 /// The file of the authority that signed them all: the `ca_file` of a right configuration.
@@ -29,6 +31,11 @@ pub fn authority() -> PathBuf {
 pub fn with_directory() -> String {
     let files = [authority(), folder().join("directory.pem")];
     files.map(|file| std::fs::read_to_string(file).unwrap()).concat()
+}
+
+/// The file of the authority that comes after it.
+pub fn renewed_authority() -> PathBuf {
+    folder().join("renewed_ca.pem")
 }
 
 /// The file of an authority that signed none of them.
@@ -43,6 +50,7 @@ pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
         Certificate::Expired => "expired.pem",
         Certificate::WrongHost => "wrong_host.pem",
         Certificate::Directory => "directory.pem",
+        Certificate::Renewed => "renewed.pem",
     };
     let chain = vec![CertificateDer::from_pem_file(folder().join(file)).unwrap()];
     let key = PrivateKeyDer::from_pem_file(folder().join("server_key.pem")).unwrap();

@@ -196,6 +196,7 @@ pub struct Listener {
     stopping: Arc<AtomicBool>,
     open: Arc<Watched<Vec<Arc<Connection>>>>,
     sent: Arc<AtomicU64>,
+    config: Arc<Mutex<Option<Arc<ServerConfig>>>>,
     accepting: Option<thread::JoinHandle<()>>,
 }
 
@@ -211,17 +212,19 @@ impl Listener {
         let open = Arc::new(Watched::new(Vec::new()));
         let serve = Arc::new(serve);
         let sent = Arc::new(AtomicU64::new(0));
+        let config = Arc::new(Mutex::new(config));
         let accepting = thread::spawn({
             let stopping = Arc::clone(&stopping);
             let open = Arc::clone(&open);
             let sent = Arc::clone(&sent);
+            let config = Arc::clone(&config);
             move || {
                 for socket in listener.incoming() {
                     if stopping.load(Ordering::SeqCst) {
                         return;
                     }
                     let Ok(socket) = socket else { continue };
-                    let connection = Arc::new(Connection::new(socket, config.as_ref(), &sent));
+                    let connection = Arc::new(Connection::new(socket, lock(&config).as_ref(), &sent));
                     open.change(|open| open.push(Arc::clone(&connection)));
                     let open = Arc::clone(&open);
                     let serve = Arc::clone(&serve);
@@ -240,6 +243,7 @@ impl Listener {
             stopping,
             open,
             sent,
+            config,
             accepting: Some(accepting),
         }
     }
@@ -251,6 +255,11 @@ impl Listener {
     /// Bytes sent on all connections, before TLS.
     pub fn sent_bytes(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Shows another certificate to whoever connects from now on.
+    pub fn set_config(&self, config: Arc<ServerConfig>) {
+        *lock(&self.config) = Some(config);
     }
 
     /// Ends every open connection without a word.

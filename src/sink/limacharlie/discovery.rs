@@ -1,12 +1,14 @@
 //! Where an organisation's hosts are: LimaCharlie is asked, without authentication.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::http::exchange::Exchange;
 use crate::http::request::{Method, Request};
 use crate::http::url::{Url, UrlError};
-use crate::net::Dial;
+use crate::net::{Dial, Security};
 use crate::sink::DeliveryError;
 
 /// Who knows where an organisation is.
@@ -44,6 +46,17 @@ pub struct Discovery;
 pub struct Hosts(Value);
 
 impl Hosts {
+    /// Of an answer; what cannot be read names no host.
+    fn read(body: &[u8]) -> Hosts {
+        Hosts(serde_json::from_slice(body).unwrap_or_default())
+    }
+
+    /// The address of the organisation's WebSocket.
+    fn websocket(&self) -> Option<Url> {
+        let host = self.host("lc_wss")?;
+        websocket_url(&format!("{}/usp", host.trim_end_matches('/')), false).ok()
+    }
+
     /// The host of a service. It may carry a scheme, in development.
     pub fn host(&self, service: &str) -> Option<String> {
         let host = self.0.get("url")?.get(service)?.as_str()?;
@@ -54,8 +67,7 @@ impl Hosts {
 impl Discovery {
     /// The address of the organisation's WebSocket.
     pub fn find(&self, address: &Url, dial: &dyn Dial, clock: &dyn Clock) -> Result<Url, DeliveryError> {
-        let host = self.hosts(address, dial, clock)?.host("lc_wss");
-        let url = host.and_then(|host| websocket_url(&format!("{}/usp", host.trim_end_matches('/')), false).ok());
+        let url = self.hosts(address, dial, clock)?.websocket();
         url.ok_or_else(|| DeliveryError::Retry {
             reason: format!(
                 "LimaCharlie's directory: {} names no host for its protocol (lc_wss)",
@@ -76,7 +88,7 @@ impl Discovery {
                 after: None,
             })?;
         match response.status {
-            200 => Ok(Hosts(serde_json::from_slice(&response.body).unwrap_or_default())),
+            200 => Ok(Hosts::read(&response.body)),
             400 | 401 | 403 | 404 => Err(DeliveryError::Configuration {
                 reason: format!(
                     "{asked} knows no such organisation (status {}): check client_options.identity.oid",
@@ -88,6 +100,23 @@ impl Discovery {
                 after: response.retry_after(clock.unix_milliseconds()),
             }),
         }
+    }
+}
+
+/// Whatever the directory says, mail goes nowhere in clear but to this machine.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    let hosts = Hosts::read(data);
+    let store = hosts.host("artifacts").and_then(|host| store_url(&host).ok());
+    for url in hosts.websocket().into_iter().chain(store) {
+        let endpoint = &url.endpoint;
+        let loopback = endpoint.host == "localhost" || endpoint.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        assert!(endpoint.security == Security::Tls || loopback, "{endpoint}");
+        assert!(
+            !url.target
+                .expose()
+                .contains(|character: char| character.is_control() || character == ' ')
+        );
     }
 }
 

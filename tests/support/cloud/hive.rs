@@ -64,6 +64,16 @@ impl Hive {
         });
     }
 
+    /// Without another version: who asks with the etag gets no data.
+    pub fn enable_in_the_same_version(&self, enabled: bool) {
+        self.state.change(|state| state.enabled = enabled);
+    }
+
+    /// How many requests there were.
+    pub fn requests(&self) -> usize {
+        self.state.look(|state| state.forms.len())
+    }
+
     /// Answers with this status from now on; `None`, as it should.
     pub fn fail(&self, status: Option<u16>) {
         self.state.change(|state| state.status = status);

@@ -359,6 +359,11 @@ impl ImapServer {
         self.state.change(|state| password.clone_into(&mut state.password));
     }
 
+    /// Shows another certificate to whoever connects from now on.
+    pub fn set_certificate(&self, certificate: Certificate) {
+        self.listener.set_config(certificates::server_config(certificate));
+    }
+
     pub fn misbehave(&self, fault: Fault) {
         self.state.change(|state| state.faults.push(fault));
     }
