@@ -171,14 +171,17 @@ impl Managed {
                 return;
             }
             (Err(reason), known) => {
-                let what = if known.is_some() {
+                let known = known.is_some();
+                let what = if known {
                     "the cloud does not give the configuration: going on with the last good one"
                 } else {
                     "the cloud does not give the configuration, and none is remembered"
                 };
+                self.away(Some(Complaint {
+                    reason: reason.clone(),
+                    grave: !known,
+                }));
                 log::warn(what, &[("oid", &self.settings.oid), ("reason", &reason)]);
-                let grave = known.is_none();
-                self.away(Some(Complaint { reason, grave }));
                 return;
             }
         };
