@@ -211,7 +211,7 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         ),
         (
             &["imap", "no\u{1b}[2J\nsuch.yaml"],
-            "no\\u{1b}[2J\\nsuch.yaml: No such file or directory (os error 2)",
+            "no\\u{1b}[2J\\u{a}such.yaml: No such file or directory (os error 2)",
         ),
     ] {
         assert_eq!(refused(arguments), error);
@@ -348,7 +348,7 @@ fn anomalies_are_lines_of_fields() {
     let clean = folder.file("b.eml", MAIL);
     let output = run(&["parse", "--anomalies", "--pretty", &clean, &mail]);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-    let name = mail.replace('\n', "\\n");
+    let name = mail.replace('\n', "\\u{a}");
     let at = NESTED.find("Content-Type: application/x").unwrap();
     let expected = [
         format!("{name}\t\t0\tmedium\traw_8bit_header\t1"),
