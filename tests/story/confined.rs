@@ -98,10 +98,10 @@ fn the_calls_that_the_unit_allows_are_enough_for_delivery_dead_letters_health_an
 
 #[test]
 fn a_call_that_the_unit_does_not_allow_ends_a_process_under_its_filter() {
+    const SIGSYS: i32 = 31;
     if !can_confine(&SECCOMP) {
         return;
     }
-    const SIGSYS: i32 = 31;
     let status = under_filter(CHROOT[0]).args(&CHROOT[1..]).status().unwrap();
     assert_eq!(status.signal(), Some(SIGSYS));
     let status = under_filter("/bin/true").status().unwrap();
