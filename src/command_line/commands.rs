@@ -316,9 +316,9 @@ Tells what a command does, with its flags and examples; without COMMAND, which t
 ];
 
 const IMAP: &str = "\
-Watches mailboxes until it is asked to stop (SIGTERM, SIGINT). At SIGHUP it reads the configuration again, with the files
-that it refers to, and restarts the sections in which something changed. CONFIG is a YAML or JSON file as LimaCharlie's imap
-adapter takes it; several documents, separated by ---, watch several mailboxes:
+Watches mailboxes until it is asked to stop (SIGTERM, SIGINT). At SIGHUP it reads the configuration again, with the
+files that it refers to, and restarts the sections in which something changed. CONFIG is a YAML or JSON file as
+LimaCharlie's imap adapter takes it; several documents, separated by ---, watch several mailboxes:
 
   imap:
     server: imap.example.com            # host, host:port or [address]:port; TLS on port 993
