@@ -92,3 +92,41 @@ fn the_files_that_the_threat_model_points_at_are_there() {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file}");
     }
 }
+
+#[test]
+fn whoever_probes_or_scrapes_asks_where_the_configuration_listens() {
+    let manifests = read("packaging/kubernetes.yaml");
+    let (_, port) = value(&manifests, "healthcheck:").rsplit_once(':').unwrap();
+    assert_eq!(value(&manifests, "containerPort:"), port);
+    assert_eq!(value(&manifests, "prometheus.io/port:").trim_matches('"'), port);
+    assert_eq!(value(&manifests, "path:"), "/healthz");
+    assert_eq!(manifests.matches("port: health\n").count(), 2, "by its name");
+    assert!(manifests.contains("- name: health\n"));
+}
+
+#[test]
+fn the_unit_starts_what_its_head_installs_with_what_it_may_see() {
+    let unit = read("packaging/mailtap.service");
+    let mut words = value(&unit, "ExecStart=").split(' ');
+    let installed = format!("{}{}", value(&unit, "RootDirectory="), words.next().unwrap());
+    assert!(
+        unit.contains(&format!("install -D -m 0755 mailtap {installed}\n")),
+        "{installed}"
+    );
+    let configuration = words.last().unwrap();
+    assert!(
+        unit.contains(&format!("config.yaml {configuration}\n")),
+        "{configuration}"
+    );
+    let seen = value(&unit, "BindReadOnlyPaths=");
+    assert!(seen.split(' ').any(|path| path == configuration), "{seen}");
+    // The container starts the same, and README's first configuration names what the unit loads.
+    let container = read("packaging/Containerfile");
+    assert!(container.contains(&format!("\"{configuration}\"")), "{container}");
+    let readme = read("README.md");
+    for line in unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")) {
+        let (name, path) = line.split_once(':').unwrap();
+        assert_eq!(path, format!("/etc/mailtap/{name}"));
+        assert!(readme.contains(&format!(": credential://{name}\n")), "{name}");
+    }
+}
