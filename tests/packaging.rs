@@ -113,7 +113,7 @@ fn the_unit_starts_what_its_head_installs_with_what_it_may_see() {
         unit.contains(&format!("install -D -m 0755 mailtap {installed}\n")),
         "{installed}"
     );
-    let configuration = words.last().unwrap();
+    let configuration = words.next_back().unwrap();
     assert!(
         unit.contains(&format!("config.yaml {configuration}\n")),
         "{configuration}"
