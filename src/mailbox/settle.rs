@@ -36,6 +36,11 @@ impl Life {
             let times = self.stumbles.entry(uid).or_default();
             self.stuck_at = stumbled.filter(|_| alone && *times >= limits::STUMBLES);
             *times = times.saturating_add(1);
+            // The server gave the mail, and it was our disk that had no room: it is asked for last, but not passed over. What
+            // becomes of it has its own bound, `SPOOL_ATTEMPTS`.
+            if matches!(failure, Failure::Spool(_)) {
+                *times = (*times).min(limits::STUMBLES);
+            }
         }
         let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
         if throttled {

@@ -13,6 +13,7 @@ use mailtap::secret::Secret;
 use mailtap::sink::artifact;
 use serde_json::Value;
 
+use crate::dead_letters::letters;
 use crate::ends_well;
 use crate::support::certificates::{self, Certificate};
 use crate::support::cloud::Cloud;
@@ -256,4 +257,5 @@ fn matrix_12_attachments_that_no_disk_can_keep_are_given_up_and_the_event_goes_o
     let bodies = watch.server.record().bodies;
     let times = u32::try_from(bodies.iter().filter(|uid| **uid == 1).count()).unwrap();
     assert_eq!(times, limits::SPOOL_ATTEMPTS);
+    assert_eq!(letters(&watch), [], "a disk makes no gap");
 }
