@@ -153,6 +153,14 @@ impl Destination {
         }
     }
 
+    /// Waits until all that came from a program that is gone is stored.
+    pub fn settle(&self) {
+        match self {
+            Destination::Webhook(receiver) => receiver.wait_until_nobody_is_connected(),
+            Destination::LimaCharlie(cloud) => cloud.wait_until_nobody_is_connected(),
+        }
+    }
+
     /// Lets the time pass.
     pub fn linger(&self, time: Duration) {
         match self {

@@ -262,6 +262,12 @@ impl Listener {
         *lock(&self.config) = Some(config);
     }
 
+    /// Waits until no connection is open: whatever clients had sent has been read to its end.
+    pub fn wait_for_the_end_of_all(&self) {
+        self.open
+            .wait_for("the end of every connection", |open| open.is_empty().then_some(()));
+    }
+
     /// Ends every open connection without a word.
     pub fn cut_all(&self) {
         self.open

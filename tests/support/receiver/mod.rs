@@ -213,6 +213,11 @@ impl Receiver {
         self.listener.cut_all();
     }
 
+    /// Waits until all that came from clients that are gone is in the record.
+    pub fn wait_until_nobody_is_connected(&self) {
+        self.listener.wait_for_the_end_of_all();
+    }
+
     pub fn record(&self) -> Record {
         self.state.look(|state| state.record.clone())
     }
