@@ -189,11 +189,13 @@ impl Recent {
                 Some(_) => return Sameness::Other,
             }
         }
-        let smallest = same
-            .iter()
-            .filter(|known| known.sha256.is_some())
-            .min_by_key(|known| known.size);
-        match (same.is_empty(), smallest) {
+        // The highest: numbered anew, mails move down where there were holes, the more the higher they are. But not a
+        // huge one, as some servers make this necessary in every session.
+        let hashed = || same.iter().filter(|known| known.sha256.is_some());
+        let is_small = |known: &&Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
+        let highest = hashed().filter(is_small).max_by_key(|known| known.uid);
+        let proof = highest.or_else(|| hashed().min_by_key(|known| known.size));
+        match (same.is_empty(), proof) {
             (true, _) => Sameness::Other,
             (false, None) => Sameness::Same,
             (false, Some(known)) => Sameness::Prove(*known),

@@ -142,7 +142,15 @@ impl Frontier {
     }
 
     fn open(&mut self, listed: Listed) {
+        let position = self.position();
         self.open.insert(listed.uid, listed.size);
+        // A late mail below the position: what lies between is done, and a restart must not forget that.
+        let (first, last) = (listed.uid.saturating_add(1), position.saturating_sub(1));
+        if let Ok(last) = u32::try_from(last)
+            && first <= last
+        {
+            self.done.insert(first, last);
+        }
         self.unseen = self.unseen.saturating_sub(1);
         self.was_listed(listed.uid);
         // A late mail in a run that was thought whole.

@@ -19,8 +19,8 @@ pub(super) struct Connection {
     tags: u32,
     /// The last line that was no response: some servers say so why they close.
     last_words: Option<String>,
-    /// A response that could not be read was reported.
-    warned: bool,
+    /// Responses that could not be read; the first is reported.
+    pub(super) unreadable: u64,
     /// That there is no UIDVALIDITY was told.
     pub(super) trust_told: bool,
     /// The server writes names of mailboxes in UTF-8, and not in modified UTF-7.
@@ -107,7 +107,7 @@ impl Connection {
             reader: Reader::new(),
             tags: 0,
             last_words: None,
-            warned: false,
+            unreadable: 0,
             trust_told: false,
             names_in_utf_8: false,
             goodbye: None,
@@ -193,7 +193,8 @@ impl Connection {
 
     /// Once in a session: what the server says cannot be mended here, and it will say it again.
     fn warn_unreadable(&mut self, line: &str) {
-        if !std::mem::replace(&mut self.warned, true) {
+        self.unreadable = self.unreadable.saturating_add(1);
+        if self.unreadable == 1 {
             let peer = self.peer().to_owned();
             log::warn(
                 "skipping a response that cannot be read",

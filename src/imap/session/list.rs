@@ -1,8 +1,8 @@
 //! Which mails are there: UIDs with sizes, and the proof that none was left out.
 //!
 //! A mail that is not listed would never be asked for. Sequence numbers have no holes and end with EXISTS (RFC 3501
-//! section 2.3.1.2), so a server that leaves a mail out, or a response that could not be read, shows in them, at no cost.
-//! In doubt SEARCH is asked, which needs nothing of a mail but its UID.
+//! section 2.3.1.2), so a server that leaves a mail out shows in them, at no cost, unless it is the first. In doubt, and when
+//! a response could not be read, SEARCH is asked, which needs nothing of a mail but its UID.
 
 use std::collections::BTreeMap;
 
@@ -41,6 +41,7 @@ impl Session {
             0
         };
         let mut numbers = Numbers::default();
+        let unreadable = self.connection.unreadable;
         let command = Command::List(first, last);
         let condition = self.run(&command, slow(), |response| {
             // With a body it is no answer to this, and a UID that is none would hide the mails that get lower ones.
@@ -67,7 +68,8 @@ impl Session {
         }
         let few = open_end && listed.len() < usize::try_from(announced).unwrap_or(usize::MAX);
         let holes = numbers.have_holes(first == 1, open_end.then_some(self.exists.min(exists)));
-        if refused || few || holes {
+        let unread = self.connection.unreadable > unreadable;
+        if refused || few || holes || unread {
             let added = self.search(first, last, &mut listed)?;
             match added {
                 None if refused => return Err(refusal(&command, &condition)),
