@@ -6,15 +6,22 @@
 //! good one: then every mail that it has must have come out, or be one whose absence it was shown to have said, or be counted
 //! as a gap, or stand in the dead-letter file. To leave a mail out of a listing is no excuse: it comes with the next one.
 //!
-//! `hostile/script.rs` reads the bytes, `hostile/store.rs` is the model, `hostile/server.rs` the conversation,
-//! `hostile/answers.rs` what it says about mails, and `hostile/look.rs` what must follow a listing.
+//! `hostile/account.rs` is what is configured, `hostile/script.rs` reads the bytes, `hostile/store.rs` is the model,
+//! `hostile/server.rs` the conversation, `hostile/noise.rs` what is said besides, `hostile/way_in.rs` the login,
+//! `hostile/answers.rs` what it says about mails, `hostile/look.rs` what must follow a listing, and `hostile/writes.rs` what is
+//! done after delivery.
 
+mod account;
 mod answers;
 mod look;
+mod noise;
 mod script;
 mod server;
 mod store;
+mod way_in;
+mod writes;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,10 +30,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use self::account::{Choices, TokenEndpoint};
 use self::script::Script;
 use self::server::Conversation;
 use self::store::Store;
-use super::{Credentials, Life, Mailbox, Until};
+use super::{Life, Mailbox, Until};
 use crate::attempts::Attempts;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::clock::{Clock, Phase};
@@ -35,12 +43,11 @@ use crate::event::raw::Collected;
 use crate::event::{Origin, build};
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::resume::Memory;
+use crate::limits;
 use crate::metrics::{Counter, Counters};
-use crate::net::{Dial, Endpoint, NetError, NetErrorKind, Security, Stream};
-use crate::secret::Secret;
+use crate::net::{Dial, Endpoint, NetError, NetErrorKind, Stream};
 use crate::sink::{Batch, DeliveryError, Sink};
 use crate::turns::Turns;
-use crate::{imap, limits};
 
 /// What the server may make us do: so many commands for each byte that chooses, and so many for a good end.
 const COMMANDS: usize = 40;
@@ -52,6 +59,9 @@ const LIVES: usize = 3;
 pub fn fuzz(data: &[u8]) {
     let world = World::new(data);
     let _ = fs::remove_file(dead_letters());
+    if world.choices.lists {
+        world.list();
+    }
     loop {
         world.time.stopping.store(false, Ordering::Relaxed);
         let mut life = Life::new(world.mailbox());
@@ -88,6 +98,7 @@ fn buried() -> Vec<(u32, u32)> {
 /// All that is not the mailbox.
 #[derive(Clone)]
 struct World {
+    choices: Choices,
     time: Arc<Time>,
     state: Arc<Mutex<State>>,
     counters: Arc<Counters>,
@@ -104,13 +115,19 @@ struct State {
     lives: usize,
     /// The process is to end, and another one begins.
     restart: bool,
+    /// Names of mailboxes that were said, unless it may be any.
+    names: BTreeSet<Vec<u8>>,
+    any_name: bool,
 }
 
 impl World {
     fn new(data: &[u8]) -> World {
+        let (choices, data) = data.split_last().unwrap_or((&0, data));
+        let choices = Choices::new(*choices);
         let mut script = Script::new(data);
-        let store = Store::new(&mut script, 1);
+        let store = Store::new(&mut script, choices.stride);
         World {
+            choices,
             time: Arc::new(Time {
                 base: Instant::now(),
                 passed: Mutex::default(),
@@ -125,6 +142,8 @@ impl World {
                 quiet: 0,
                 lives: 0,
                 restart: false,
+                names: BTreeSet::new(),
+                any_name: false,
             })),
             counters: Arc::default(),
         }
@@ -136,21 +155,12 @@ impl World {
 
     fn mailbox(&self) -> Mailbox {
         Mailbox {
-            imap: imap::Settings {
-                endpoint: Endpoint {
-                    host: "h".to_owned(),
-                    port: 143,
-                    security: Security::Plain,
-                },
-                username: "u".to_owned(),
-                mechanism: None,
-                compress: false,
-            },
+            imap: self.choices.imap.clone(),
             name: MailboxName::new("INBOX"),
-            credentials: Credentials::Password(Secret::new("pw".to_owned())),
+            credentials: self.credentials(),
             event: build::Settings::default(),
             from_zero: true,
-            after_delivery: None,
+            after_delivery: self.choices.action.clone(),
             dial: Arc::new(self.clone()),
             sink: Box::new(Witness(self.clone())),
             artifacts: None,
@@ -180,6 +190,9 @@ fn dead_letters() -> PathBuf {
 
 impl Dial for World {
     fn dial(&self, endpoint: &Endpoint) -> Result<Box<dyn Stream>, NetError> {
+        if endpoint.host == account::TOKENS {
+            return Ok(Box::new(TokenEndpoint::new(self)));
+        }
         let mut state = self.lock();
         if state.script.choose(32) == 1 {
             return Err(NetError {

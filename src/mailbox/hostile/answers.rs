@@ -197,6 +197,7 @@ impl Conversation {
                     self.say(&format!("* {number} FETCH (RFC822.SIZE {size} UID {uid})"));
                 }
                 5 => {
+                    self.look.unreadable = true;
                     self.say(&format!("* {number} FETCH (UID {uid} RFC822.SIZE"));
                     continue;
                 }

@@ -12,6 +12,8 @@ pub(super) struct Look {
     range: Option<(u32, u32)>,
     /// Sequence numbers by UID.
     pub told: BTreeMap<u32, usize>,
+    /// Some of it could not be read.
+    pub unreadable: bool,
     /// Nobody can say what the client made of it.
     pub unclear: bool,
     must_search: bool,
@@ -38,7 +40,7 @@ impl Look {
                 left_out |= view.contains(&mail.uid);
             }
         }
-        self.must_search = left_out && !self.unclear && self.has_hole(exists);
+        self.must_search = left_out && !self.unclear && (self.unreadable || self.has_hole(exists));
     }
 
     fn has_hole(&self, exists: usize) -> bool {

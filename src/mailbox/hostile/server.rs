@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::look::Look;
+use super::way_in::Compressed;
 use super::{State, World};
 use crate::clock::{Clock as _, Deadline};
 use crate::net::{NetError, NetErrorKind, Stream};
@@ -15,7 +16,7 @@ const REST_IN_NOOP: usize = 1;
 const RESTS: usize = 48;
 
 pub(super) struct Conversation {
-    world: World,
+    pub world: World,
     /// What came of a command so far.
     input: Vec<u8>,
     output: Vec<u8>,
@@ -33,17 +34,33 @@ pub(super) struct Conversation {
     exists: usize,
     /// Some of what belongs to this command was said so that it may not be read.
     pub garbled: bool,
-    waits_for: Awaited,
-    closing: bool,
-    /// It says no more, and does not close.
-    deaf: bool,
+    pub waits_for: Awaited,
+    voice: Voice,
+    pub in_tls: bool,
+    pub compressed: Option<Compressed>,
+    /// It took part in a login in which it could not prove itself.
+    pub is_impostor: bool,
+}
+
+/// Whether more is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Speaks,
+    /// For ever, and it does not close.
+    IsSilent,
+    Closes,
 }
 
 /// What the next line is.
-enum Awaited {
+pub(super) enum Awaited {
     Command,
     /// The end of AUTHENTICATE with this tag.
     Proof(String),
+    /// The same, and it will be refused.
+    Refusal(String),
+    /// SCRAM's first message, and its proof.
+    ScramFirst(String),
+    ScramProof(String),
     /// The end of IDLE with this tag.
     Done(String),
 }
@@ -63,8 +80,10 @@ impl Conversation {
             exists: 0,
             garbled: false,
             waits_for: Awaited::Command,
-            closing: false,
-            deaf: false,
+            voice: Voice::Speaks,
+            in_tls: false,
+            compressed: None,
+            is_impostor: false,
         };
         let mut state = world.lock();
         state.store.begin_session();
@@ -84,13 +103,25 @@ impl Conversation {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        if !self.deaf && !self.closing {
-            self.output.extend_from_slice(bytes);
+        match &mut self.compressed {
+            _ if self.voice != Voice::Speaks => {}
+            Some(compressed) => compressed.deflate(bytes, &mut self.output),
+            None => self.output.extend_from_slice(bytes),
         }
     }
 
+    pub(super) fn is_all_read(&self) -> bool {
+        self.sent >= self.output.len()
+    }
+
     pub(super) fn close(&mut self) {
-        self.closing = true;
+        self.voice = Voice::Closes;
+    }
+
+    pub(super) fn fall_silent(&mut self) {
+        if self.voice == Voice::Speaks {
+            self.voice = Voice::IsSilent;
+        }
     }
 
     fn greet(&mut self, state: &mut State) {
@@ -107,7 +138,7 @@ impl Conversation {
             4 => self.say("* NO"),
             5 => self.say("ready"),
             6 => self.close(),
-            7 => self.deaf = true,
+            7 => self.fall_silent(),
             8 => self.say("* OK your quota is {5}"),
             9 => self.send(b"* OK ready\n"),
             10 => self.say("* 3 EXISTS"),
@@ -124,6 +155,9 @@ impl Conversation {
                 self.end(state, &tag);
                 return;
             }
+            Awaited::Refusal(tag) => return self.say(&format!("{tag} NO [AUTHENTICATIONFAILED] expired")),
+            Awaited::ScramFirst(tag) => return self.challenge(state, &tag, line),
+            Awaited::ScramProof(tag) => return self.conclude(state, &tag),
             Awaited::Done(tag) => {
                 assert_eq!(line, "DONE");
                 self.tell_changes(state);
@@ -132,19 +166,24 @@ impl Conversation {
             }
             Awaited::Command => {}
         }
+        assert!(!self.is_impostor || line == "*", "it goes on with an impostor: {line}");
         let (tag, command) = line.split_once(' ').unwrap_or((line, ""));
         let searches = self.look.is_followed_by(state, command);
         self.garbled = false;
         self.noise(state);
-        match command.split(' ').collect::<Vec<_>>().as_slice() {
+        let words: Vec<&str> = command.split(' ').collect();
+        match words.as_slice() {
             ["CAPABILITY"] => self.capability(state),
-            ["LOGIN" | "ID" | "LOGOUT", ..] | ["AUTHENTICATE", _, _] => {}
-            ["AUTHENTICATE", _] => {
-                self.say("+ ");
-                self.waits_for = Awaited::Proof(tag.to_owned());
-                return;
+            ["ID" | "LOGOUT", ..] => {}
+            ["LOGIN" | "AUTHENTICATE", ..] => return self.authenticate(state, tag, &words),
+            ["STARTTLS"] if self.world.choices.start_tls() => return self.start_tls(state, tag),
+            ["COMPRESS", "DEFLATE"] if self.world.choices.imap.compress => return self.compress(state, tag),
+            ["LIST", ..] if self.world.choices.lists => self.list_mailboxes(state),
+            ["EXAMINE", _] if self.world.choices.action.is_none() => return self.examine(state, tag),
+            ["SELECT", _] if self.world.choices.action.is_some() => return self.examine(state, tag),
+            ["UID", "STORE" | "COPY" | "MOVE" | "EXPUNGE", set, ..] => {
+                return self.write(state, tag, &words, &uids(set));
             }
-            ["EXAMINE", _] => return self.examine(state, tag),
             ["STATUS", ..] => self.status(state),
             [
                 "UID",
@@ -176,9 +215,9 @@ impl Conversation {
                 self.rest(state, REST_IN_NOOP);
             }
             ["IDLE"] => return self.idle(state, tag),
-            // The end of what the server has ended of itself: IDLE, or a login.
+            // The end of what the server has ended of itself: IDLE, a login, or a literal.
             _ => {
-                let late = matches!(line, "DONE" | "*");
+                let late = matches!(line, "DONE" | "*" | "" | "AQ==" | "Entwürfe/*");
                 return assert!(late, "a command that changes something, or is none: {line}");
             }
         }
@@ -253,18 +292,6 @@ impl Conversation {
         if self.view.len() > before {
             self.say(&format!("* {} EXISTS", self.view.len()));
         }
-    }
-
-    fn capability(&mut self, state: &mut State) {
-        self.say(match state.script.choose(32) {
-            1 => "* CAPABILITY IMAP4rev1 AUTH=PLAIN",
-            2 => "* CAPABILITY IMAP4rev1 IDLE",
-            3 => "* CAPABILITY LOGINDISABLED",
-            4 => "* CAPABILITY IMAP4rev1 IDLE X-GM-EXT-1 AUTH=PLAIN",
-            5 => "* CAPABILITY",
-            6 => "* CAPABILITY IMAP4rev1 IDLE ID AUTH=PLAIN {3}",
-            _ => "* CAPABILITY IMAP4rev1 IDLE ID SASL-IR AUTH=PLAIN",
-        });
     }
 
     fn examine(&mut self, state: &mut State, tag: &str) {
@@ -372,84 +399,6 @@ impl Conversation {
             }
         }
     }
-
-    /// What may come at any time.
-    fn noise(&mut self, state: &mut State) {
-        let number = state.script.choose(128);
-        self.look.unclear |= number != 0;
-        match number {
-            1 => self.say(&format!("* {number} EXPUNGE")),
-            2 => self.say("* OK [ALERT [x] y] your quota is {5}"),
-            3 => self.say("* 1 FETCH (FLAGS (\\Seen))"),
-            4 => {
-                let uid = u32::from(state.script.choose(16));
-                self.unasked(state, uid);
-            }
-            5 => {
-                state.store.mention(3);
-                self.say("* SEARCH 1 2 3");
-            }
-            6 => self.say("+ go on"),
-            7 => self.say("* 1 FETCH"),
-            8 => self.say("Server Unavailable. 15"),
-            9 => {
-                state.store.mention(1);
-                self.say("* 0 FETCH (UID 1 RFC822.SIZE 9)");
-            }
-            10 => self.close(),
-            11 => self.say("* BYE"),
-            12 => self.deaf = true,
-            13 => self.say("A9999 OK done"),
-            14 => self.say(&format!("* 1 FETCH {}", "(".repeat(50))),
-            15 => self.send(b"* OK \xff\xfe\n\r\n"),
-            16 => {
-                self.garbled = true;
-                self.say("* 1 FETCH (UID 1 X {3}");
-            }
-            17 => self.say("* LIST () \"/\" {4}\r\na)\r\n"),
-            18 => self.say(&format!("* {} EXISTS", state.script.choose(64))),
-            19 => self.say("* 1 FETCH (UID 1 BODY[] NIL)"),
-            20 => self.say("* NO [UNAVAILABLE] soon"),
-            21 => {
-                let raw = state.script.take(16);
-                self.garbled = true;
-                let text = String::from_utf8_lossy(&raw).to_ascii_lowercase();
-                if text.contains("search") || text.contains("fetch") {
-                    state.store.mention(u32::MAX);
-                }
-                if text.contains("uid") {
-                    state.store.uids_changed();
-                }
-                self.send(&raw);
-                self.send(b"\r\n");
-            }
-            _ => {}
-        }
-    }
-
-    /// The end of a command. Says whether it is OK without more.
-    pub(super) fn end(&mut self, state: &mut State, tag: &str) -> bool {
-        let number = state.script.choose(96);
-        match number {
-            1 => self.say(&format!("{tag} NO")),
-            2 => self.say(&format!("{tag} BAD [CLIENTBUG] no {{3}}")),
-            3 => self.say(&format!("{tag} NO Some of the requested messages no longer exist.")),
-            4 => self.say(&format!("{tag} NO [SERVERBUG] oh")),
-            5 => self.say(&format!("{tag} NO [UNAVAILABLE] later")),
-            6 => self.say(&format!(
-                "{tag} NO [THROTTLED] Suggested Backoff Time: 5000 milliseconds"
-            )),
-            7 => self.say(&format!("{tag} BYE")),
-            8 => self.deaf = true,
-            9 => self.close(),
-            10 => self.say(&format!("{tag} OK")),
-            11 => self.say(&format!("{tag} OK [EXPUNGEISSUED] some")),
-            12 => self.say(&format!("{tag} OK your quota is {{5}}")),
-            13 => self.say("A0001 OK that was another"),
-            _ => self.say(&format!("{tag} OK done")),
-        }
-        matches!(number, 0 | 14..)
-    }
 }
 
 /// A set of UIDs as ranges.
@@ -487,13 +436,13 @@ impl Stream for Conversation {
             }
             self.output.clear();
             self.sent = 0;
-            if self.closing {
+            if self.voice == Voice::Closes {
                 return Ok(0);
             }
             if let Awaited::Done(tag) = &self.waits_for {
                 let tag = tag.clone();
                 self.news(&mut world.lock(), &tag);
-                if !self.output.is_empty() || self.closing {
+                if !self.output.is_empty() || self.voice == Voice::Closes {
                     continue;
                 }
             }
@@ -504,8 +453,20 @@ impl Stream for Conversation {
         }
     }
 
+    fn read_ready(&mut self, _buffer: &mut [u8]) -> Result<Option<usize>, NetError> {
+        Ok((!self.is_all_read()).then_some(1))
+    }
+
+    fn start_tls(&mut self, _deadline: Deadline) -> Result<(), NetError> {
+        self.tls_begins();
+        Ok(())
+    }
+
     fn write_all(&mut self, bytes: &[u8], _deadline: Deadline) -> Result<(), NetError> {
-        self.input.extend_from_slice(bytes);
+        match &mut self.compressed {
+            Some(compressed) => compressed.inflate(bytes, &mut self.input),
+            None => self.input.extend_from_slice(bytes),
+        }
         let world = self.world.clone();
         while let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
             let line: Vec<u8> = self.input.drain(..end.saturating_add(2)).collect();

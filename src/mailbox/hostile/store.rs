@@ -25,6 +25,8 @@ pub(super) struct Mail {
     /// The hour of its INTERNALDATE.
     pub hour: u8,
     pub sha256: [u8; 32],
+    /// It is marked to be expunged.
+    pub deleted: bool,
     pub fate: Fate,
 }
 
@@ -33,13 +35,14 @@ pub(super) struct Mail {
 pub(super) struct Fate {
     /// Neither the last listing nor the search behind it told of it. The next one that does brings it back.
     pub hidden: bool,
-    /// It was hidden, and passed, when the process ended: the next one does not look back so far.
+    /// It was hidden, and passed, when the process ended: the next one does not look back so far. Or the server spoke of its UID
+    /// before it came, which counts as delivered then; the operator is told.
     pub beyond: bool,
     /// Times in this session that it was asked for and did not come.
     pub ungiven: u32,
     /// Sessions in which that happened.
     pub refusals: u32,
-    /// The server said that it is not there when it had not given it twice, or spoke of its UID before it came.
+    /// The server said that it is not there when it had not given it twice.
     pub denied: bool,
     /// Times that the receiver refused it alone.
     pub rejected: u32,
@@ -145,8 +148,9 @@ impl Store {
             sha256: Sha256::digest(&body).into(),
             body,
             hour,
+            deleted: false,
             fate: Fate {
-                denied: uid <= self.mentioned,
+                beyond: uid <= self.mentioned,
                 ..Fate::default()
             },
         });
@@ -192,7 +196,6 @@ impl Store {
             self.uids_changed();
             // A UIDNEXT that is too high lets more mails count as old.
             self.renumbered_below = self.renumbered_below.max(self.uid_next.saturating_add(5));
-            self.foreign = 0;
         }
     }
 

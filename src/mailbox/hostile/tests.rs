@@ -30,8 +30,11 @@ fn fails(what: impl FnOnce()) -> bool {
 }
 
 #[test]
-fn a_good_server_gives_everything() {
+fn a_good_server_gives_everything_whatever_the_account_asks_for() {
     fuzz(b"");
+    for choices in 0..=u8::MAX {
+        fuzz(&[3, choices]);
+    }
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn a_hole_in_a_listing_must_be_searched_for() {
         // The numbers show nothing.
         (1, 1, false, true),
     ] {
-        let world = World::new(&[1]);
+        let world = World::new(&[1, 0]);
         let mut state = world.lock();
         let view: Vec<u32> = state.store.mails.iter().map(|mail| mail.uid).collect();
         let mut look = Look::at(1, u32::MAX);
