@@ -123,8 +123,8 @@ impl World {
         account.follow(|listing| {
             let state = self.lock();
             let mut seen = BTreeSet::new();
-            assert!(listing.names.len() <= limits::MAILBOXES);
-            for name in &listing.names {
+            assert!(listing.found.len() <= limits::MAILBOXES);
+            for name in listing.found.iter().map(|found| &found.name) {
                 assert!(seen.insert(name.as_str()), "{name} is listed twice");
                 assert!(
                     name.as_str() == "INBOX" || state.any_name || state.names.contains(name.wire()),
