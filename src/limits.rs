@@ -180,7 +180,7 @@ pub const CMS_TAG: usize = 4;
 /// Bytes that compressed S/MIME content may become for each byte of the object so far; mail becomes ten, boilerplate thirty.
 /// Reached: the object is not read further, flag `smime_unread`.
 pub const INFLATE_RATIO: u64 = 50;
-/// Bytes of a compressed S/MIME object that are inflated at a time, a power of two: a thousand times as many may come of them.
+/// Bytes of a compressed S/MIME object that are inflated at a time: a thousand times as many may come of them.
 pub const INFLATE_STEP: usize = 64;
 
 /// Bytes of a line in which a file written into text begins; its name is in it. Reached: the rest of the line is ignored.

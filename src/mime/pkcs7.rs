@@ -5,6 +5,8 @@
 //! `SignedData`, `encapContentInfo`, `eContent`, and passes over everything else; it verifies nothing. `CompressedData`
 //! (RFC 3274) has the same shape, its content is a zlib stream.
 
+use std::mem;
+
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::anomaly::Flag;
@@ -209,20 +211,21 @@ impl Reader {
         rest
     }
 
-    /// Octets of compressed content. How much may come of them goes by steps of the object, so that it is the same for
-    /// every split.
+    /// Octets of compressed content. The stream is fed in steps of fixed size, the last one of a string whatever it has:
+    /// where damage is noticed, and how much came before, depends on how an inflater is fed, and must not on the split.
     fn inflate(&mut self, bytes: &[u8], output: &mut Vec<u8>) {
-        let step = u64::try_from(limits::INFLATE_STEP).unwrap_or(u64::MAX);
-        let (mut at, mut rest) = (self.position, bytes);
+        let (mut at, mut left, mut rest) = (self.position, self.left, bytes);
         while let Some(inflating) = self.inflating.as_mut().filter(|_| !rest.is_empty()) {
-            let end = (at | step.saturating_sub(1)).saturating_add(1);
-            let here = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-            let (piece, behind) = rest.split_at_checked(here).unwrap_or((rest, &[]));
-            if !inflating.feed(piece, end.saturating_mul(limits::INFLATE_RATIO), output) {
+            let room = limits::INFLATE_STEP.saturating_sub(inflating.step.len());
+            let (piece, behind) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            inflating.step.extend_from_slice(piece);
+            let taken = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            (at, left, rest) = (at.saturating_add(taken), left.saturating_sub(taken), behind);
+            let whole = left == 0 || inflating.step.len() == limits::INFLATE_STEP;
+            if whole && !inflating.inflate(at.saturating_mul(limits::INFLATE_RATIO), output) {
                 self.state = State::Done(Outcome::Unread);
                 return;
             }
-            (at, rest) = (end, behind);
         }
     }
 
@@ -235,6 +238,7 @@ impl Reader {
             (_, Some([9])) if self.may_inflate => {
                 self.inflating = Some(Inflating {
                     stream: Decompress::new(true),
+                    step: Vec::with_capacity(limits::INFLATE_STEP),
                     ended: false,
                 });
             }
@@ -340,12 +344,16 @@ impl Reader {
 #[derive(Debug)]
 struct Inflating {
     stream: Decompress,
+    /// What has come and not been inflated.
+    step: Vec<u8>,
     ended: bool,
 }
 
 impl Inflating {
-    /// Appends what `input` becomes. False where it is damaged, has something behind its end, or becomes more than `most`.
-    fn feed(&mut self, mut input: &[u8], most: u64, output: &mut Vec<u8>) -> bool {
+    /// Appends what the step becomes. False where it is damaged, has something behind its end, or becomes more than `most`.
+    fn inflate(&mut self, most: u64, output: &mut Vec<u8>) -> bool {
+        let step = mem::take(&mut self.step);
+        let mut input = step.as_slice();
         while !self.ended {
             let left = most.saturating_add(1).saturating_sub(self.stream.total_out());
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(limits::DECODE_STEP);
@@ -365,12 +373,15 @@ impl Inflating {
                 _ if self.stream.total_out() > most => return false,
                 Ok(Status::StreamEnd) => self.ended = true,
                 Ok(_) if written == room => {}
-                Ok(_) if input.is_empty() => return true,
+                Ok(_) if input.is_empty() => break,
                 Ok(_) if read > 0 => {}
                 _ => return false,
             }
         }
-        input.is_empty()
+        let all = input.is_empty();
+        self.step = step;
+        self.step.clear();
+        all
     }
 }
 

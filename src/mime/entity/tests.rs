@@ -588,3 +588,19 @@ fn boundaries_declared_in_one_header_block_are_read_down_to_the_limit() {
         assert_eq!(limited, levels > limits::HEADER_DEPTH, "{calls:?}");
     }
 }
+
+/// RFC 3274 needs no key. What is compressed twice would grow by the product, so the inner object is left as it is.
+#[test]
+fn a_compressed_smime_object_is_descended_once() {
+    let once = read(include_bytes!("../../../testdata/fuzz/mime_entity/compressed_smime"));
+    assert_eq!(once[1], r#"begin Leaf root=false [1, 1] "text/plain" ["Content-Type"]"#);
+    assert_eq!(once[2], r"end hello, hello, hello\r\n");
+    assert!(!once.iter().any(|call| call.contains("SmimeUnread")), "{once:?}");
+    let twice = read(include_bytes!(
+        "../../../testdata/fuzz/mime_entity/compressed_smime_twice"
+    ));
+    let begun = twice.iter().filter(|call| call.starts_with("begin")).count();
+    assert_eq!(begun, 2, "{twice:?}");
+    let unread = twice.iter().filter(|call| call.contains("SmimeUnread")).count();
+    assert_eq!(unread, 1, "{twice:?}");
+}
