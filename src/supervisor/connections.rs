@@ -86,3 +86,54 @@ pub(super) fn credentials(adapter: &Adapter, trust: &Trust, common: &Common) -> 
     };
     common.tokens(adapter, make).map(Credentials::Tokens)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::config::{self, Adapter};
+    use crate::supervisor::Supervisor;
+
+    fn section(inbox_name: &str, more: &[&str]) -> Adapter {
+        let inbox_name = format!("inbox_name={inbox_name}");
+        let mut arguments = vec![
+            "server=mail.example.org",
+            "username=u",
+            "client_options.dest_url=stdout:",
+            &inbox_name,
+        ];
+        arguments.extend(more);
+        if !more.iter().any(|argument| argument.starts_with("password")) {
+            arguments.push("password=p");
+        }
+        let loaded = config::from_arguments(arguments, &|name| (name == "HOME").then(|| "/nowhere".to_owned()));
+        loaded.unwrap().adapters.remove(0)
+    }
+
+    /// Whether a section with `more` shares the connections of one with nothing more.
+    fn share(more: &[&str]) -> bool {
+        let adapters = vec![section("A", &[]), section("B", more)];
+        let supervisor = Supervisor::prepare(adapters).unwrap();
+        let [first, second] = supervisor.watches.as_slice() else {
+            panic!("two sections")
+        };
+        Arc::ptr_eq(&first.turns, &second.turns)
+    }
+
+    #[test]
+    fn sections_share_an_accounts_connections_where_they_come_by_the_same_way() {
+        assert!(share(&[]));
+        assert!(share(&["max_connections=3"]), "the smaller number holds");
+        // A connection is handed on: nobody gets one that it would not have trusted, or that logged in as somebody else.
+        for more in [
+            "username=v",
+            "password=another",
+            "server=mail.example.org:1993",
+            "compress=true",
+            "tls_pin_sha256=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "proxy.url=http://proxy.example.org:3128",
+        ] {
+            assert!(!share(&[more]), "{more}");
+        }
+    }
+}

@@ -219,6 +219,27 @@ fn a_uid_visible_later_than_a_higher_one_is_delivered() {
 }
 
 #[test]
+fn a_listing_at_which_the_session_ends_is_asked_for_in_smaller_windows() {
+    let mut watch = Watch::new(0);
+    // Windows without a mail are doubled, up to this one.
+    watch.server.skip_uids_to(900_000);
+    watch.server.deliver(&crate::mail(1));
+    watch.server.misbehave(Fault::Says {
+        to: "UID FETCH 350001:750000 ",
+        line: "* BYE that is too much",
+    });
+    watch.begin_well();
+    watch.glass.waiting();
+    watch.glass.turn();
+    // It is as much as before, and not asked for any more.
+    watch.wait_for_events(1);
+    let commands = watch.server.record().commands;
+    let asked = |window: &str| commands.iter().filter(|command| command.starts_with(window)).count();
+    assert_eq!(asked("UID FETCH 350001:750000 "), 1, "{commands:?}");
+    assert_eq!(asked("UID FETCH 350001:550000 "), 1, "{commands:?}");
+}
+
+#[test]
 fn a_throttle_hint_is_honoured_up_to_its_cap_and_less_is_asked_for() {
     for (line, least, most) in [
         (
