@@ -23,6 +23,8 @@ use support::imap_server::ImapServer;
 use support::receiver::Receiver;
 
 const WINDOW: u64 = 100;
+/// How much of the window is asked for.
+const LEAST: f64 = 0.95;
 
 fn main() {
     let short = std::env::var_os("BENCH_SHORT").is_some();
@@ -55,16 +57,18 @@ fn main() {
         let rate = mails as f64 / seconds;
         // What the cloud sees in flight is what has arrived; what is on the way only the rate tells: a window in every round
         // trip is all that the protocol allows.
+        let used = rate * round_trip.as_secs_f64() / WINDOW as f64;
         let of_window = match milliseconds {
             0 => String::new(),
-            _ => format!(
-                ", {:.2} of a full window in every round trip",
-                rate * round_trip.as_secs_f64() / WINDOW as f64
-            ),
+            _ => format!(", {used:.2} of a full window in every round trip"),
         };
         println!("  {milliseconds:3} ms  {rate:8.0} mails/s{of_window}");
         let (status, said) = collector.terminate();
         assert!(status.success(), "{status}\n{}", said.join("\n"));
+        if !short && milliseconds > 0 && used < LEAST {
+            println!("  less than {LEAST}, which is asked for");
+            std::process::exit(1);
+        }
     }
 }
 

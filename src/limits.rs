@@ -304,6 +304,10 @@ pub const USP_ACKNOWLEDGEMENT: Duration = Duration::from_secs(120);
 pub const RAW_MAIL: usize = 8 * 1024 * 1024;
 /// The longest back-off that the cloud can ask for. Reached: it is taken for this long.
 pub const USP_BACK_OFF: Duration = Duration::from_secs(60 * 60);
+/// Messages of the cloud's that are heard in a row where nothing is waited for. Reached: the others are heard later.
+pub const USP_HEARD_AT_ONCE: u32 = 10_000;
+/// Errors and unknown verbs of one connection that go to the log. Reached: that there are more is told, once.
+pub const USP_REPORTS: u32 = 20;
 /// Bytes of a control message; they have under 100. Reached: the connection is closed.
 pub const USP_CONTROL: usize = 64 * 1024;
 
@@ -407,6 +411,15 @@ pub const LISTED_UIDS: u64 = 50_000;
 pub const BATCH_BYTES: usize = 960 * 1024;
 /// Events that are delivered together, and so at most repeated after a crash. Reached: the batch goes out.
 pub const BATCH_EVENTS: usize = 500;
+/// How long an event that is whole waits for others, if mail comes slowly. Reached: the batch goes out.
+pub const BATCH_AGE: Duration = Duration::from_millis(500);
+/// Bytes of events that are gathered for a receiver that acknowledges event by event: small ones leave together.
+pub const SEND_AHEAD: usize = WEBSOCKET_PIECE;
+/// Events that such a receiver has acknowledged and the checkpoint does not know, which costs two fsyncs: with those in
+/// flight they are repeated after a crash. Reached: it is written.
+pub const UNREMEMBERED: usize = 100;
+/// How long, see [`UNREMEMBERED`].
+pub const UNREMEMBERED_FOR: Duration = Duration::from_millis(100);
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.
 pub const IDLE_CYCLE: Duration = Duration::from_secs(9 * 60);
 /// The shortest IDLE, where connections die in longer ones: a hundred commands an hour are no burden.

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use after_delivery::Due;
+use delivery::Handing;
 use failure::{Failure, Remedy, remedy};
 use frontier::Frontier;
 use progress::Progress;
@@ -150,6 +151,8 @@ struct Life {
     /// Events on their way, and the mails they are of.
     batch: Batch,
     batched: Vec<Known>,
+    /// What of the batch goes on to the receiver when; see `mailbox/delivery.rs`.
+    handing: Handing,
     /// Times that the receiver refused an event, since it took one.
     refused_in_a_row: u32,
     pace: Pace,
@@ -211,6 +214,7 @@ impl Life {
             due: Due::default(),
             batch: Batch::default(),
             batched: Vec::new(),
+            handing: Handing::default(),
             refused_in_a_row: 0,
             pace: Pace::default(),
             underway: Vec::new(),

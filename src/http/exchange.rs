@@ -306,13 +306,7 @@ pub enum ExchangeError {
 impl ExchangeError {
     /// Whether a setting must change before another attempt can do better.
     pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            ExchangeError::Net(NetError {
-                kind: NetErrorKind::Proxy(_),
-                ..
-            })
-        )
+        matches!(self, ExchangeError::Net(error) if error.is_configuration())
     }
 
     /// Whether something came that is not a response, rather than nothing or a part of one.

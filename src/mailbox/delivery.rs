@@ -1,7 +1,10 @@
 //! The batch to the receiver, then the position to the disk: in this order, and as often as it takes.
+//!
+//! Most receivers take a batch and acknowledge all of it. One that acknowledges event by event ([`crate::sink::Flow`]) gets
+//! events while others are fetched; what it acknowledges leaves the front of the batch, and the position follows.
 
 use std::fmt::Display;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::{Life, whole_seconds};
@@ -12,105 +15,212 @@ use crate::log::Level;
 use crate::metrics::{Concern, Counter, Doing, Vitals};
 use crate::sink::{Batch, DeliveryError, Fate};
 
+/// What is on its way to the receiver, and to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Handing {
+    /// Since when something waits in the batch that the receiver was not given, or not heard of.
+    since: Option<Instant>,
+    /// Bytes of events that it was not given.
+    fresh: usize,
+    /// It has some of the batch, and may acknowledge that at any time.
+    under_way: bool,
+    /// Events that are acknowledged and not remembered, and when it was remembered last.
+    unremembered: usize,
+    remembered: Option<Instant>,
+}
+
+/// How often delivery failed.
+#[derive(Default)]
+struct Trials {
+    /// In a row.
+    attempt: u32,
+    /// Of them, because the one event of the batch was refused.
+    refusals: u32,
+}
+
+/// Halves and refused events that wait for their turn, the last one first.
+type Later = Vec<(Batch, Vec<Known>)>;
+
 impl Life {
     /// Delivers the batch, however long the receiver takes, and moves the checkpoint after its acknowledgement. What the
     /// receiver refuses as too large or malformed is halved, down to the one event that is meant, unless the receiver tells
     /// which events it means; such a one is tried again a few times, then goes to the dead-letter file and holds up no other.
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
-        // Halves and refused events that wait for their turn, the last one first.
-        let mut later = Vec::new();
-        self.nothing_in_hand();
-        if self.batch.is_empty() {
+        self.deliver_until(&|_| false, None)
+    }
+
+    /// Before an event of about `size` bytes joins the batch: what is in flight is bounded.
+    pub(super) fn make_room(&mut self, size: usize) -> Result<(), Failure> {
+        if self.mailbox.sink.flow().is_none() {
             return Ok(());
         }
+        let most = self.mailbox.sink.batch_events();
+        let fits =
+            |batch: &Batch| batch.count() < most && batch.bytes().len().saturating_add(size) <= limits::BATCH_BYTES;
+        self.deliver_until(&fits, None)
+    }
+
+    /// An event joins the batch.
+    pub(super) fn join(&mut self, known: Known, write: impl FnOnce(&Life, &mut Vec<u8>)) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let before = batch.bytes().len();
+        batch.push(|output| write(self, output));
+        let length = batch.bytes().len().saturating_sub(before);
+        self.batch = batch;
+        self.batched.push(known);
+        self.handing.fresh = self.handing.fresh.saturating_add(length);
+        let now = self.mailbox.clock.now();
+        self.handing.since.get_or_insert(now);
+    }
+
+    /// Whether it is time for [`Life::hand_over`]: the batch is full, or something in it has waited long enough.
+    pub(super) fn is_due(&mut self) -> bool {
+        let Some(since) = self.handing.since else { return false };
+        let full = if self.mailbox.sink.flow().is_some() {
+            self.handing.fresh >= limits::SEND_AHEAD
+        } else {
+            self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= self.mailbox.sink.batch_events()
+        };
+        full || self.mailbox.clock.now().saturating_duration_since(since) >= limits::BATCH_AGE
+    }
+
+    /// What is whole goes out, while other mail comes.
+    pub(super) fn hand_over(&mut self) -> Result<(), Failure> {
+        self.nothing_in_hand();
+        let Some(flow) = self.mailbox.sink.flow() else {
+            return self.deliver();
+        };
+        let outcome = flow.send_ahead(&self.batch);
+        let acknowledged = flow.acknowledged();
+        self.take_off(acknowledged);
+        self.handing.fresh = 0;
+        self.handing.under_way = true;
+        self.handing.since = (!self.batch.is_empty()).then(|| self.mailbox.clock.now());
+        match outcome {
+            Ok(()) => self.remember_at_times(),
+            Err(error) => self.deliver_until(&|_| false, Some(error)),
+        }
+    }
+
+    /// The program stops: acknowledgements of what is in flight are waited for.
+    pub(super) fn wait_for_what_is_under_way(&mut self) -> Result<(), Failure> {
+        if self.handing.under_way { self.deliver() } else { Ok(()) }
+    }
+
+    /// Delivers until `enough` says so, or there is nothing left; `failed` is how the first attempt ended, where there was
+    /// one.
+    fn deliver_until(
+        &mut self,
+        enough: &dyn Fn(&Batch) -> bool,
+        mut failed: Option<DeliveryError>,
+    ) -> Result<(), Failure> {
+        if failed.is_none() && (self.batch.is_empty() || enough(&self.batch)) {
+            return Ok(());
+        }
+        self.nothing_in_hand();
         self.note(|vitals, now| vitals.begin(Doing::Receiver, now));
-        while !self.batch.is_empty() {
-            self.deliver_batch(&mut later)?;
-            if let Some(half) = later.pop() {
+        let mut later = Later::new();
+        let mut trials = Trials::default();
+        loop {
+            if self.batch.is_empty() {
+                let Some(half) = later.pop() else { break };
                 (self.batch, self.batched) = half;
+                trials = Trials::default();
+            }
+            if failed.is_none() && later.is_empty() && enough(&self.batch) {
+                break;
+            }
+            let outcome = match failed.take() {
+                Some(error) => Err(error),
+                None => self.attempt(&mut trials),
+            };
+            match outcome {
+                Ok(()) => self.remember_at_times()?,
+                Err(error) => {
+                    self.handing.under_way = false;
+                    if self.sort(&error, &mut later) {
+                        trials.attempt = 0;
+                    }
+                    if self.handing.unremembered > 0 {
+                        self.move_on()?;
+                    }
+                    if !self.batch.is_empty() {
+                        self.not_delivered(&error, &mut later, &mut trials)?;
+                    }
+                }
             }
         }
+        self.handing.fresh = 0;
+        self.handing.under_way = !self.batch.is_empty();
+        self.handing.since = self.handing.under_way.then(|| self.mailbox.clock.now());
+        let nothing_waits = self.batch.is_empty();
         self.note(|vitals, now| {
-            // Nothing waits for the receiver. What it refused is in the dead-letter file, and was the events' trouble.
-            vitals.well(Concern::Delivering);
+            // What the receiver refused is in the dead-letter file, and was the events' trouble.
+            if nothing_waits {
+                vitals.well(Concern::Delivering);
+            }
             vitals.begin(Doing::Server, now);
         });
         Ok(())
     }
 
-    fn deliver_batch(&mut self, later: &mut Vec<(Batch, Vec<Known>)>) -> Result<(), Failure> {
-        let mut attempt: u32 = 0;
-        let mut refusals: u32 = 0;
-        while let Err(error) = self.mailbox.sink.deliver(&self.batch) {
-            let got_on = self.sort(&error, later)? || self.mailbox.sink.got_on();
-            if self.batch.is_empty() {
-                return Ok(());
+    /// Asks the receiver to take the batch; what it acknowledges leaves it.
+    fn attempt(&mut self, trials: &mut Trials) -> Result<(), DeliveryError> {
+        let patience = self.handing.patience(self.mailbox.clock.now());
+        let (acknowledged, outcome) = if let Some(flow) = self.mailbox.sink.flow() {
+            let outcome = flow.send_and_wait(&self.batch, patience);
+            (flow.acknowledged(), outcome)
+        } else {
+            let outcome = self.mailbox.sink.deliver(&self.batch);
+            (if outcome.is_ok() { self.batch.count() } else { 0 }, outcome)
+        };
+        if acknowledged > 0 {
+            self.take_off(acknowledged);
+            self.note(|vitals, now| vitals.begin(Doing::Receiver, now));
+            if trials.attempt > 0 {
+                self.log(Level::Info, "delivering again", &[]);
             }
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
-            self.count(Counter::Undelivered);
-            let half = self.batch.count().div_ceil(2).min(self.batched.len());
-            if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
-                let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", &error)];
-                self.log(Level::Warn, "refused, sending it in halves", &fields);
-                later.push((self.batch.split_off(half), self.batched.split_off(half)));
-                continue;
-            }
-            if got_on {
-                attempt = 0;
-            }
-            let (backoff, attempts, at_least) = match &error {
-                DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
-                    (self.mailbox.sink.backoff(), attempt, after.unwrap_or_default())
-                }
-                DeliveryError::Reject { .. } => {
-                    refusals = refusals.saturating_add(1);
-                    if refusals >= limits::REFUSED_EVENT {
-                        return self.give_up_event(&error);
-                    }
-                    // Over several events: one that refuses everything is asked less and less often.
-                    let in_a_row = self.refused_in_a_row;
-                    self.refused_in_a_row = in_a_row.saturating_add(1);
-                    (backoff::DELIVERY, in_a_row, Duration::ZERO)
-                }
-                // Nothing is dropped: whoever mends the setting finds every event still coming.
-                DeliveryError::Configuration { .. } => (backoff::CONFIGURATION, attempt, Duration::ZERO),
-            };
-            let delay = backoff.delay(attempts, (self.mailbox.random)()).max(at_least);
-            attempt = attempt.saturating_add(1);
-            self.insist(attempt, backoff, &error)?;
-            let grave = matches!(error, DeliveryError::Configuration { .. });
-            self.note(|vitals, now| vitals.failed(Concern::Delivering, error.to_string(), grave, now));
-            self.log(
-                Level::Warn,
-                "not delivered, trying again",
-                &[
-                    ("events", &self.batch.count()),
-                    ("first_uid", &self.batched.first().map_or(0, |known| known.uid)),
-                    ("reason", &error),
-                    ("in_seconds", &whole_seconds(delay)),
-                ],
-            );
-            self.pause(delay);
-            if self.stopping() {
-                return Err(Failure::Stopping);
-            }
+            *trials = Trials::default();
         }
-        if attempt > 0 {
-            self.log(Level::Info, "delivering again", &[]);
+        outcome
+    }
+
+    /// The first events of the batch are acknowledged.
+    fn take_off(&mut self, count: usize) {
+        let count = count.min(self.batch.count()).min(self.batched.len());
+        if count == 0 {
+            return;
         }
-        let batched = std::mem::take(&mut self.batched);
-        let bytes = self.batch.bytes().len();
-        self.batch.clear();
-        self.acknowledged(batched, bytes)
+        let before = self.batch.bytes().len();
+        self.batch.drop_front(count);
+        let bytes = before.saturating_sub(self.batch.bytes().len());
+        let batched = self.batched.drain(..count).collect();
+        self.acknowledged(batched, bytes);
+    }
+
+    /// The receiver has these events, of so many bytes.
+    fn acknowledged(&mut self, batched: Vec<Known>, bytes: usize) {
+        self.note(Vitals::acknowledged);
+        let events = batched.len();
+        self.log(
+            Level::Debug,
+            "acknowledged",
+            &[("events", &events), ("batch_bytes", &bytes)],
+        );
+        self.refused_in_a_row = 0;
+        self.progress.delivered(events);
+        self.mailbox.counters.add(Counter::Delivered, events as u64);
+        for known in batched {
+            self.delivered(known);
+        }
+        self.handing.unremembered = self.handing.unremembered.saturating_add(events);
     }
 
     /// Where the receiver tells what became of each event: what it took is done, what it refuses is tried alone, later, and
     /// the rest is the batch. Says whether it took any.
-    fn sort(&mut self, error: &DeliveryError, later: &mut Vec<(Batch, Vec<Known>)>) -> Result<bool, Failure> {
+    fn sort(&mut self, error: &DeliveryError, later: &mut Later) -> bool {
         let DeliveryError::Each { fates, .. } = error else {
-            return Ok(false);
+            return false;
         };
         let batch = std::mem::take(&mut self.batch);
         let (mut taken, mut taken_bytes) = (Vec::new(), 0_usize);
@@ -130,28 +240,75 @@ impl Life {
         }
         let got_on = !taken.is_empty();
         if got_on {
-            self.acknowledged(taken, taken_bytes)?;
+            self.acknowledged(taken, taken_bytes);
         }
-        Ok(got_on)
+        got_on
     }
 
-    /// The receiver has these events, of so many bytes.
-    fn acknowledged(&mut self, batched: Vec<Known>, bytes: usize) -> Result<(), Failure> {
-        self.note(Vitals::acknowledged);
-        let events = batched.len();
-        self.log(
-            Level::Debug,
-            "acknowledged",
-            &[("events", &events), ("batch_bytes", &bytes)],
-        );
-        self.refused_in_a_row = 0;
-        self.progress.delivered(events);
-        self.mailbox.counters.add(Counter::Delivered, events as u64);
-        for known in batched {
-            self.delivered(known);
+    /// Not for every acknowledgement: it takes two fsyncs. Always where there is nothing else to do.
+    fn remember_at_times(&mut self) -> Result<(), Failure> {
+        let handing = &self.handing;
+        let due = handing.unremembered >= limits::UNREMEMBERED
+            || handing.patience(self.mailbox.clock.now()).is_zero()
+            || self.batch.is_empty();
+        if handing.unremembered > 0 && due {
+            self.move_on()?;
+            self.tell_progress();
         }
-        self.move_on()?;
-        self.tell_progress();
+        Ok(())
+    }
+
+    /// What follows a failure: halves, another attempt after a delay, or the dead-letter file.
+    fn not_delivered(&mut self, error: &DeliveryError, later: &mut Later, trials: &mut Trials) -> Result<(), Failure> {
+        if self.stopping() {
+            return Err(Failure::Stopping);
+        }
+        self.count(Counter::Undelivered);
+        let half = self.batch.count().div_ceil(2).min(self.batched.len());
+        if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
+            let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", error)];
+            self.log(Level::Warn, "refused, sending it in halves", &fields);
+            later.push((self.batch.split_off(half), self.batched.split_off(half)));
+            return Ok(());
+        }
+        let (backoff, attempts, at_least) = match error {
+            DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
+                let backoff = self.mailbox.sink.backoff();
+                (backoff, trials.attempt, after.unwrap_or_default())
+            }
+            DeliveryError::Reject { .. } => {
+                trials.refusals = trials.refusals.saturating_add(1);
+                if trials.refusals >= limits::REFUSED_EVENT {
+                    self.give_up_event(error)?;
+                    return Ok(());
+                }
+                // Over several events: one that refuses everything is asked less and less often.
+                let in_a_row = self.refused_in_a_row;
+                self.refused_in_a_row = in_a_row.saturating_add(1);
+                (backoff::DELIVERY, in_a_row, Duration::ZERO)
+            }
+            // Nothing is dropped: whoever mends the setting finds every event still coming.
+            DeliveryError::Configuration { .. } => (backoff::CONFIGURATION, trials.attempt, Duration::ZERO),
+        };
+        let delay = backoff.delay(attempts, (self.mailbox.random)()).max(at_least);
+        trials.attempt = trials.attempt.saturating_add(1);
+        self.insist(trials.attempt, backoff, error)?;
+        let grave = matches!(error, DeliveryError::Configuration { .. });
+        self.note(|vitals, now| vitals.failed(Concern::Delivering, error.to_string(), grave, now));
+        self.log(
+            Level::Warn,
+            "not delivered, trying again",
+            &[
+                ("events", &self.batch.count()),
+                ("first_uid", &self.batched.first().map_or(0, |known| known.uid)),
+                ("reason", error),
+                ("in_seconds", &whole_seconds(delay)),
+            ],
+        );
+        self.pause(delay);
+        if self.stopping() {
+            return Err(Failure::Stopping);
+        }
         Ok(())
     }
 
@@ -196,6 +353,8 @@ impl Life {
     /// Remembers how far delivery has come, if that is another place.
     pub(super) fn move_on(&mut self) -> Result<(), Failure> {
         self.note(|vitals, _| vitals.behind = Some(self.frontier.behind()));
+        self.handing.unremembered = 0;
+        self.handing.remembered = Some(self.mailbox.clock.now());
         let memory = self.memory();
         if self.remembered.as_ref() == Some(&memory) {
             return Ok(());
@@ -234,5 +393,16 @@ impl Life {
         self.until_written("checkpoint not written, trying again", |life| {
             life.mailbox.checkpoint.advance(memory)
         })
+    }
+}
+
+impl Handing {
+    /// How long what is acknowledged may wait to be remembered.
+    fn patience(&self, now: Instant) -> Duration {
+        if self.unremembered == 0 {
+            return limits::TEND;
+        }
+        let since = self.remembered.map(|then| now.saturating_duration_since(then));
+        since.map_or(Duration::ZERO, |since| limits::UNREMEMBERED_FOR.saturating_sub(since))
     }
 }

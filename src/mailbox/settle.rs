@@ -18,6 +18,8 @@ impl Life {
         self.nothing_in_hand();
         self.stuck_at = None;
         if remedy(&failure) == Remedy::Stop {
+            // Nothing else can be done about what fails now.
+            let _ = on_its_own_stack(|| self.wait_for_what_is_under_way());
             return failure;
         }
         self.count(Counter::Failures);

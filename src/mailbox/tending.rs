@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Life;
 use crate::log::Level;
+use crate::metrics::Concern;
 use crate::sink::DeliveryError;
 use crate::turns::Turn;
 use crate::{backoff, limits};
@@ -28,7 +29,17 @@ impl Life {
             return;
         }
         let before = self.untended.take();
-        let Err(error) = self.mailbox.sink.tend() else { return };
+        let Err(error) = self.mailbox.sink.tend() else {
+            if before.is_some() {
+                self.note(|vitals, _| vitals.well(Concern::Delivering));
+            }
+            return;
+        };
+        let grave = matches!(
+            error,
+            DeliveryError::Configuration { .. } | DeliveryError::Reject { .. }
+        );
+        self.note(|vitals, now| vitals.failed(Concern::Delivering, error.to_string(), grave, now));
         if before.is_none() {
             self.log(Level::Warn, "the receiver cannot be reached", &[("reason", &error)]);
         }

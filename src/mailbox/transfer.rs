@@ -74,10 +74,18 @@ impl Life {
             match arrival {
                 Arrival::Message(mut body) => {
                     let length = body.length();
-                    let mut reading = self.begin_reading(body.likely_uid(), length);
+                    let uid = body.likely_uid();
+                    let mut reading = self.begin_reading(uid, length);
                     while let Some(chunk) = body.chunk()? {
                         reading.feed(chunk, &self.mailbox.event);
                         self.answered();
+                        if self.is_due() {
+                            // Small mails do not wait for a large one that comes slowly.
+                            self.hand_over()?;
+                            if let Some(uid) = uid {
+                                self.take_in_hand(uid);
+                            }
+                        }
                     }
                     let Some(fetched) = body.finish()? else { continue };
                     in_a_row = 0;
@@ -92,10 +100,8 @@ impl Life {
                         None => self.give_up_reading(fetched.uid)?,
                     }
                     self.mailbox.attempts.succeeded();
-                    if self.batch.bytes().len() >= limits::BATCH_BYTES
-                        || self.batch.count() >= self.mailbox.sink.batch_events()
-                    {
-                        self.deliver()?;
+                    if self.is_due() {
+                        self.hand_over()?;
                     }
                 }
                 Arrival::Missing(uid) => {
@@ -148,8 +154,8 @@ impl Life {
             return Ok(());
         }
         self.store_attachments(&mut mail, fetched.uid)?;
-        self.batch.push(|output| self.mailbox.sink.encode(&mail, output));
-        self.batched.push(known);
+        self.make_room(mail.raw.as_ref().map_or(0, Vec::len))?;
+        self.join(known, |life, output| life.mailbox.sink.encode(&mail, output));
         Ok(())
     }
 

@@ -138,6 +138,14 @@ pub enum NetErrorKind {
     Io(String),
 }
 
+impl NetError {
+    /// Whether a setting must change before another attempt can do better: a certificate that is not trusted, a port that
+    /// does not speak TLS, a proxy that refuses.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self.kind, NetErrorKind::Tls(_) | NetErrorKind::Proxy(_))
+    }
+}
+
 impl fmt::Display for NetError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}: ", self.peer, self.phase)?;

@@ -162,10 +162,7 @@ impl Artifacts {
                 reason: format!("attachment_ingest_key, or client_options.hostname: {error}"),
             })?;
         let answer = self.exchange.send(&*self.dial, &*self.clock, &request, &self.part);
-        let response = answer.map_err(|error| DeliveryError::Retry {
-            reason: format!("artifacts: {error}"),
-            after: None,
-        })?;
+        let response = answer.map_err(|error| DeliveryError::unanswered("artifacts", &error))?;
         let endpoint = request.endpoint();
         let reason = |advice: &str| format!("artifacts: {endpoint} answered {}: {advice}", response.status);
         match response.status {
@@ -176,6 +173,9 @@ impl Artifacts {
             }),
             400 | 413 | 415 | 422 => Err(DeliveryError::Reject {
                 reason: reason("the store refuses this attachment"),
+            }),
+            407 => Err(DeliveryError::Configuration {
+                reason: reason("a proxy stands before the store and wants a login"),
             }),
             _ => Err(DeliveryError::Configuration {
                 reason: reason("check attachment_ingest_key and client_options.identity.oid"),

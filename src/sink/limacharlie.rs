@@ -8,15 +8,15 @@ pub mod window;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use self::discovery::Discovery;
 use self::message::{Control, Sensor};
 use self::window::{Broken, Step, Window};
 use super::gzip::Gzip;
-use super::{Batch, DeliveryError, Reached, Sink};
+use super::{Batch, DeliveryError, Flow, Reached, Sink};
 use crate::backoff::{self, Backoff};
 use crate::clock::Clock;
 use crate::dead_letter::Content;
@@ -60,10 +60,8 @@ pub struct LimaCharlie {
     /// Where messages are compressed.
     gzip: Option<Gzip>,
     window: Window,
-    /// The digest of a batch whose delivery failed. When it comes again, what was acknowledged of it is not sent again.
-    unfinished: Option<[u8; 32]>,
-    /// Of that batch more was acknowledged than before.
-    got_on: bool,
+    /// How much the cloud may still say on this connection that goes to the log.
+    reports_left: u32,
     /// The cloud has asked for another connection.
     called_back: bool,
     dial: Arc<dyn Dial>,
@@ -84,8 +82,7 @@ impl LimaCharlie {
             discovery: Discovery,
             connection: None,
             window: Window::default(),
-            unfinished: None,
-            got_on: false,
+            reports_left: 0,
             called_back: false,
             dial,
             clock,
@@ -128,34 +125,17 @@ impl Sink for LimaCharlie {
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        let again = self
-            .unfinished
-            .take()
-            .is_some_and(|digest| digest == self::digest(batch));
-        if !again {
-            self.window.begin(u64::try_from(batch.count()).unwrap_or(u64::MAX));
-        }
-        let before = self.window.acknowledged();
-        let mut delivered = self.converse(batch);
-        // "Reconnect now", and not later. A cloud that says so again is waited for, as in any other trouble.
-        if std::mem::take(&mut self.called_back) {
-            self.connection = None;
-            delivered = self.converse(batch);
-        }
-        self.got_on = self.window.acknowledged() > before;
-        if delivered.is_err() {
-            self.connection = None;
-            self.unfinished = Some(digest(batch));
-        }
-        delivered
+        self.go_on(batch, Wait::UntilAll)?;
+        self.window.pass();
+        Ok(())
+    }
+
+    fn flow(&mut self) -> Option<&mut dyn Flow> {
+        Some(self)
     }
 
     fn backoff(&self) -> Backoff {
         backoff::SENSOR
-    }
-
-    fn got_on(&self) -> bool {
-        self.got_on
     }
 
     /// Asks the directory and opens a WebSocket, but does not say who we are: that would be a sensor that comes and goes.
@@ -173,6 +153,7 @@ impl Sink for LimaCharlie {
         if let Some(gzip) = &mut self.gzip {
             gzip.rest();
         }
+        self.window.pass();
         let mut tended = self.stay_connected();
         if std::mem::take(&mut self.called_back) {
             self.connection = None;
@@ -191,22 +172,68 @@ impl Sink for LimaCharlie {
     }
 }
 
+impl Flow for LimaCharlie {
+    fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
+        self.go_on(queue, Wait::Never)
+    }
+
+    fn send_and_wait(&mut self, queue: &Batch, patience: Duration) -> Result<(), DeliveryError> {
+        let now = self.clock.now();
+        self.go_on(queue, Wait::UntilSome(now.checked_add(patience).unwrap_or(now)))
+    }
+
+    fn acknowledged(&self) -> usize {
+        usize::try_from(self.window.acknowledged()).unwrap_or(usize::MAX)
+    }
+}
+
+/// How long to listen when nothing more can be sent.
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    /// Not at all: only to what has come.
+    Never,
+    /// For another acknowledgement, but not longer than this.
+    UntilSome(Instant),
+    /// For the last acknowledgement.
+    UntilAll,
+}
+
 impl LimaCharlie {
-    /// Sends and listens until all of `batch` is acknowledged.
-    fn converse(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
+    fn go_on(&mut self, queue: &Batch, wait: Wait) -> Result<(), DeliveryError> {
+        let count = u64::try_from(queue.count()).unwrap_or(u64::MAX);
+        self.window.queue(queue.first(), count);
+        let mut outcome = self.converse(queue, wait);
+        // "Reconnect now", and not later. A cloud that says so again is waited for, as in any other trouble.
+        if std::mem::take(&mut self.called_back) {
+            self.connection = None;
+            outcome = self.converse(queue, wait);
+            self.called_back = false;
+        }
+        if outcome.is_err() {
+            self.connection = None;
+        }
+        outcome
+    }
+
+    /// Sends and listens, as long as `wait` says.
+    fn converse(&mut self, queue: &Batch, wait: Wait) -> Result<(), DeliveryError> {
         if self.connection.is_none() {
             self.connect()?;
         }
+        let before = self.window.acknowledged();
+        let mut heard_at_once: u32 = 0;
         loop {
             let now = self.clock.now();
             let step = self.window.next(now).map_err(|broken| self.broken(&broken))?;
+            let got_on = self.window.acknowledged() > before;
             let Some(connection) = &mut self.connection else {
                 return Err(self.retry("not connected"));
             };
+            let mut last = false;
             let heard = match step {
                 Step::Done => return Ok(()),
                 Step::Send { place, sequence } => {
-                    let event = usize::try_from(place).ok().and_then(|place| batch.event(place));
+                    let event = usize::try_from(place).ok().and_then(|place| queue.event(place));
                     let (fields, payload) = event.and_then(<[u8]>::split_first).unwrap_or((&0, &[]));
                     let head = message::head(*fields, sequence);
                     let member = self.gzip.as_mut().map(|gzip| gzip.member(&[&head, payload]));
@@ -222,11 +249,29 @@ impl LimaCharlie {
                     }
                 }
                 Step::Ping => connection.ping().and_then(|()| connection.receive_ready()),
-                Step::Listen(patience) => connection.receive(patience),
+                Step::Listen(patience) => {
+                    let patience = match wait {
+                        Wait::UntilAll => patience,
+                        Wait::UntilSome(until) if !got_on => patience.min(until.saturating_duration_since(now)),
+                        Wait::UntilSome(_) | Wait::Never => Duration::ZERO,
+                    };
+                    if patience.is_zero() {
+                        // A cloud that never stops talking is heard to its end at another time.
+                        heard_at_once = heard_at_once.saturating_add(1);
+                        last = heard_at_once > limits::USP_HEARD_AT_ONCE;
+                        connection.flush().and_then(|()| connection.receive_ready())
+                    } else {
+                        connection.receive(patience)
+                    }
+                    .inspect(|heard| last |= patience.is_zero() && heard.is_none())
+                }
             };
             let heard = heard.map_err(|error| last_words(connection, error));
             let heard = heard.map_err(|error| self.ended(&error))?;
             self.take(heard)?;
+            if last {
+                return Ok(());
+            }
         }
     }
 
@@ -235,8 +280,9 @@ impl LimaCharlie {
         if self.connection.is_none() {
             return self.connect();
         }
-        // What has come is heard before it is missed.
-        while let Some(connection) = &mut self.connection {
+        // What has come is heard before it is missed; a cloud that never stops talking is heard to its end at another time.
+        for _ in 0..limits::USP_HEARD_AT_ONCE {
+            let Some(connection) = &mut self.connection else { break };
             let heard = connection.receive_ready().map_err(|error| self.failed(&error))?;
             if heard.is_none() {
                 break;
@@ -275,6 +321,7 @@ impl LimaCharlie {
         let said = connection.send(&[], &hello, MessageKind::Text);
         said.map_err(|error| self.failed(&error))?;
         self.window.connected(self.clock.now());
+        self.reports_left = limits::USP_REPORTS;
         let ready = self.clock.deadline(crate::clock::Phase::Message, limits::USP_READY);
         while let Some(left) = ready.remaining(self.clock.now()) {
             let Some(event) = connection.receive(left).map_err(|error| self.failed(&error))? else {
@@ -290,7 +337,7 @@ impl LimaCharlie {
                         return Err(DeliveryError::Configuration {
                             reason: format!(
                                 "LimaCharlie refuses the sensor, check client_options.identity: {}",
-                                self.without_secrets(words)
+                                self.told(&words)
                             ),
                         });
                     }
@@ -311,15 +358,8 @@ impl LimaCharlie {
         match event {
             Some(Event::Text(text)) => {
                 let control = Control::parse(&text);
-                match &control {
-                    Control::Error(words) => {
-                        log::warn(
-                            "LimaCharlie reports an error",
-                            &[("it_says", &self.without_secrets(words.clone()))],
-                        );
-                    }
-                    Control::Unknown(verb) => log::warn("LimaCharlie says what is not known", &[("verb", verb)]),
-                    _ => {}
+                if let Control::Error(words) | Control::Unknown(words) = &control {
+                    self.report(&control, words);
                 }
                 let heard = self.window.heard(&control, self.clock.now());
                 self.called_back = heard == Err(Broken::Reconnect);
@@ -330,6 +370,23 @@ impl LimaCharlie {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A line for the log, unless there were enough on this connection.
+    fn report(&mut self, control: &Control, words: &str) {
+        let Some(left) = self.reports_left.checked_sub(1) else {
+            return;
+        };
+        self.reports_left = left;
+        let words = self.told(words);
+        if matches!(control, Control::Error(_)) {
+            log::warn("LimaCharlie reports an error", &[("it_says", &words)]);
+        } else {
+            log::warn("LimaCharlie says what is not known", &[("verb", &words)]);
+        }
+        if left == 0 {
+            log::warn("LimaCharlie says more, which is not told", &[]);
         }
     }
 
@@ -349,7 +406,12 @@ impl LimaCharlie {
     }
 
     fn failed(&self, error: &WebSocketError) -> DeliveryError {
-        self.retry(&error.to_string())
+        match error {
+            WebSocketError::Net(cause) if cause.is_configuration() => DeliveryError::Configuration {
+                reason: format!("LimaCharlie: {error}"),
+            },
+            _ => self.retry(&error.to_string()),
+        }
     }
 
     fn retry(&self, reason: &str) -> DeliveryError {
@@ -368,6 +430,9 @@ impl LimaCharlie {
             return self.failed(error);
         };
         match cause {
+            HandshakeError::Status(407) => DeliveryError::Configuration {
+                reason: format!("LimaCharlie: {error}; a proxy stands between and wants a login"),
+            },
             HandshakeError::Status(408 | 425 | 429 | 500..) => DeliveryError::Retry {
                 reason: format!("LimaCharlie: {error}"),
                 after: response.retry_after(self.clock.unix_milliseconds()),
@@ -376,6 +441,11 @@ impl LimaCharlie {
                 reason: format!("LimaCharlie: {error}; check client_options.dest_url, and what stands between"),
             },
         }
+    }
+
+    /// The cloud's words for the log. The key goes before they are cut: a part of it would not be found.
+    fn told(&self, words: &str) -> String {
+        message::shown(&self.without_secrets(words.to_owned()))
     }
 
     /// The key must not come back in words of the cloud's.
@@ -400,13 +470,14 @@ impl fmt::Debug for LimaCharlie {
 
 /// A cloud that closes says why; the reason may have come before the connection failed under what was still to be sent.
 fn last_words(connection: &mut Connection, error: WebSocketError) -> WebSocketError {
-    loop {
+    for _ in 0..limits::USP_HEARD_AT_ONCE {
         match connection.receive_ready() {
             Ok(Some(_)) => {}
             Err(closed @ WebSocketError::Closed { .. }) => return closed,
-            Ok(None) | Err(_) => return error,
+            Ok(None) | Err(_) => break,
         }
     }
+    error
 }
 
 /// The event, given as a line of JSON, as one object.
@@ -418,10 +489,6 @@ fn object(line: &[u8]) -> Value {
         entries.insert("routing".to_owned(), routing);
     }
     object
-}
-
-fn digest(batch: &Batch) -> [u8; 32] {
-    Sha256::digest(batch.bytes()).into()
 }
 
 #[cfg(test)]

@@ -13,14 +13,19 @@ use crate::backoff::{self, Backoff};
 use crate::dead_letter::Content;
 use crate::event::encode;
 use crate::event::raw::Collected;
+use crate::http::exchange::ExchangeError;
 use crate::limits;
 
-/// Events on their way, each in the form that the sink gave it.
+/// Events on their way, each in the form that the sink gave it: new ones join at the back, and leave from the front.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Batch {
     bytes: Vec<u8>,
     /// Where each event ends.
     ends: Vec<usize>,
+    /// How many at the front have left; their bytes are still there.
+    left: usize,
+    /// The number of the first event, of all that ever joined.
+    first: u64,
 }
 
 impl Batch {
@@ -30,9 +35,48 @@ impl Batch {
         self.ends.push(self.bytes.len());
     }
 
+    /// The number of the first event: it stays the event's own while others leave, and no other event's.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The first `count` events leave.
+    pub fn drop_front(&mut self, count: usize) {
+        let count = count.min(self.count());
+        self.left = self.left.saturating_add(count);
+        self.first = self.first.saturating_add(as_u64(count));
+        if self.is_empty() {
+            self.bytes.clear();
+            // The buffer stays, but for what an event of unusual size made it grow.
+            self.bytes.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
+            self.ends.clear();
+            self.left = 0;
+        } else if self.begin().saturating_mul(2) >= self.bytes.len() {
+            self.close_up();
+        }
+    }
+
+    /// Gives the room of what has left back. It is done when that is the half, so an event is moved once on average.
+    fn close_up(&mut self) {
+        let begin = self.begin();
+        self.bytes.drain(..begin);
+        self.ends.drain(..self.left);
+        self.left = 0;
+        for end in &mut self.ends {
+            *end = end.saturating_sub(begin);
+        }
+    }
+
+    /// Where the first event begins.
+    fn begin(&self) -> usize {
+        let before = self.left.checked_sub(1).and_then(|before| self.ends.get(before));
+        before.copied().unwrap_or_default()
+    }
+
     /// Keeps the first `count` events and gives the others.
     #[must_use = "the others are nowhere else"]
     pub fn split_off(&mut self, count: usize) -> Batch {
+        self.close_up();
         let count = count.min(self.ends.len());
         let mut ends = self.ends.split_off(count);
         let at = self.ends.last().copied().unwrap_or_default();
@@ -42,16 +86,19 @@ impl Batch {
         Batch {
             bytes: self.bytes.split_off(at),
             ends,
+            left: 0,
+            first: self.first.saturating_add(as_u64(count)),
         }
     }
 
     /// The events, one behind the other.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(self.begin()..).unwrap_or_default()
     }
 
     /// One event.
     pub fn event(&self, place: usize) -> Option<&[u8]> {
+        let place = self.left.saturating_add(place);
         let begin = match place.checked_sub(1) {
             Some(before) => *self.ends.get(before)?,
             None => 0,
@@ -72,25 +119,30 @@ impl Batch {
 
     /// How many events.
     pub fn count(&self) -> usize {
-        self.ends.len()
+        self.ends.len().saturating_sub(self.left)
     }
 
     /// Whether there is nothing to deliver.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.count() == 0
     }
 
-    /// Forgets everything, the buffer as well: there may be nothing to deliver for days.
+    /// All leave, the buffer as well: there may be nothing to deliver for days.
     pub fn release(&mut self) {
-        *self = Batch::default();
+        *self = Batch {
+            first: self.first.saturating_add(as_u64(self.count())),
+            ..Batch::default()
+        };
     }
 
-    /// Forgets the events and keeps the buffer, but for what an event of unusual size made it grow.
+    /// All leave.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
-        self.ends.clear();
+        self.drop_front(self.count());
     }
+}
+
+fn as_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A receiver of events.
@@ -130,9 +182,9 @@ pub trait Sink: Send {
         backoff::DELIVERY
     }
 
-    /// Whether the receiver acknowledged events of the batch whose delivery has just failed: patience begins anew then.
-    fn got_on(&self) -> bool {
-        false
+    /// The receiver as one that acknowledges event by event, if it is.
+    fn flow(&mut self) -> Option<&mut dyn Flow> {
+        None
     }
 
     /// Called now and then while there is nothing to deliver: what a connection needs to stay alive, or its end; memory
@@ -149,6 +201,21 @@ pub trait Sink: Send {
 
     /// Called when nothing more will be delivered: a goodbye, where one is usual.
     fn close(&mut self) {}
+}
+
+/// A receiver that acknowledges event by event, while others are on their way: nobody waits for each of them.
+///
+/// It is given the same queue again and again. What it says to be acknowledged is taken off the front, and what is taken off
+/// besides is given up.
+pub trait Flow {
+    /// Sends what can be sent now, and hears what has come; waits for nothing.
+    fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError>;
+
+    /// The same, and waits until more of the front is acknowledged, for `patience` at most.
+    fn send_and_wait(&mut self, queue: &Batch, patience: Duration) -> Result<(), DeliveryError>;
+
+    /// How many events at the front of the queue that was given last are acknowledged, also where that ended with an error.
+    fn acknowledged(&self) -> usize;
 }
 
 /// How far a receiver can be reached without an event.
@@ -204,6 +271,18 @@ pub enum DeliveryError {
     },
 }
 
+impl DeliveryError {
+    /// A request to `whom` that got no answer.
+    pub fn unanswered(whom: &str, error: &ExchangeError) -> DeliveryError {
+        let reason = format!("{whom}: {error}");
+        if error.is_configuration() {
+            DeliveryError::Configuration { reason }
+        } else {
+            DeliveryError::Retry { reason, after: None }
+        }
+    }
+}
+
 impl fmt::Display for DeliveryError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -220,6 +299,35 @@ impl std::error::Error for DeliveryError {}
 #[cfg(test)]
 mod tests {
     use super::Batch;
+
+    #[test]
+    fn events_leave_from_the_front_under_their_own_numbers_and_are_moved_once_at_most() {
+        let mut batch = Batch::default();
+        let name = |number: usize| format!("event {number}").into_bytes();
+        let (mut joined, mut left) = (0, 0);
+        for round in 0..200 {
+            for _ in 0..round % 7 {
+                batch.push(|output| output.extend(name(joined)));
+                joined += 1;
+            }
+            let leaving = (round % 5).min(batch.count());
+            batch.drop_front(leaving);
+            left += leaving;
+            assert_eq!((batch.first(), batch.count()), (left as u64, joined - left));
+            let whole: Vec<Vec<u8>> = (left..joined).map(name).collect();
+            assert_eq!(batch.bytes(), whole.concat());
+            for (place, event) in whole.iter().enumerate() {
+                assert_eq!(batch.event(place), Some(event.as_slice()));
+            }
+            assert_eq!(batch.event(whole.len()), None);
+            // What has left takes no more room than what is there.
+            assert!(batch.bytes.len() <= 2 * whole.concat().len());
+        }
+        let rest = batch.split_off(2);
+        assert_eq!(rest.first(), left as u64 + 2);
+        batch.release();
+        assert_eq!((batch.first(), batch.count()), (left as u64 + 2, 0));
+    }
 
     #[test]
     fn a_batch_is_split_between_events_and_none_is_lost() {

@@ -56,7 +56,8 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
         directory: discovery::address("oid").unwrap(),
     };
     let artifacts = Artifacts::new(settings, Arc::new(Store(Arc::clone(world))), Arc::clone(&clock));
-    let truth = world.truth();
+    let mut truth = world.truth();
+    let receiver = Receiver::new(world, truth.random.once_in(2));
     Mailbox {
         imap: mailtap::imap::Settings {
             endpoint: Endpoint {
@@ -85,7 +86,7 @@ fn mailbox(world: &Arc<World>, began: Instant) -> Mailbox {
             world: Arc::clone(world),
             clock: Arc::clone(&clock),
         }),
-        sink: Box::new(Receiver(Arc::clone(world))),
+        sink: Box::new(receiver),
         artifacts: truth.manner.stores_attachments.then_some(artifacts),
         checkpoint: Box::new(Disk(Arc::clone(world))),
         dead_letters: DeadLetters::new(truth.dead_letter_file()),

@@ -1,10 +1,12 @@
 //! LimaCharlie's own protocol: the real binary between the IMAP server and the cloud of `support`.
 
+use std::fs;
 use std::process::Command;
 use std::thread;
 
+use crate::health::get;
 use crate::support::cloud::frames::{Payload, frame};
-use crate::support::cloud::{self, Cloud, Fault, WINDOW};
+use crate::support::cloud::{self, Cloud, Fault, Occasion, WINDOW};
 use crate::support::collector::{Collector, Configuration};
 use crate::support::folder::Folder;
 use crate::support::imap_server::ImapServer;
@@ -141,9 +143,10 @@ fn another_platform_gets_events() {
 }
 
 #[test]
-fn matrix_1_killed_in_the_middle_it_loses_nothing() {
+fn matrix_1_killed_in_the_middle_it_loses_nothing_and_repeats_what_may_have_been_in_flight() {
     let stage = Stage::new();
-    for round in 0..6 {
+    let kills: u32 = 6;
+    for round in 0..kills {
         stage.deliver(round * 40..(round + 1) * 40);
         let collector = stage.start();
         let seen = stage.cloud.look(|record| record.messages.len());
@@ -157,6 +160,64 @@ fn matrix_1_killed_in_the_middle_it_loses_nothing() {
     // It may all have come before.
     collector.wait_for_line(&["caught up"]);
     ends_well(collector);
+    // A window, and what was acknowledged just before.
+    let most = u64::from(kills) * (WINDOW + mailtap::limits::UNREMEMBERED as u64);
+    let duplicates = stage.cloud.record().duplicates as u64;
+    assert!(duplicates <= most, "{duplicates}");
+}
+
+#[test]
+fn matrix_1_killed_with_a_part_of_the_window_acknowledged_it_repeats_the_other_part() {
+    let stage = Stage::new();
+    stage.deliver(0..60);
+    let mut come = 0;
+    stage.cloud.misbehave_by(move |occasion| {
+        come += u32::from(occasion == Occasion::Message);
+        (come == 31).then_some(Fault::Mute)
+    });
+    let collector = stage.start();
+    // What is acknowledged reaches the disk although the rest is waited for: 30 mails from 41 on.
+    let folder = stage.folder.path().join("state");
+    wait_until(|| {
+        let files = fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .map(|file| file.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter_map(|path| fs::read_to_string(path).ok())
+            .any(|text| text.replace(' ', "").contains("\"next_uid\":71"))
+    });
+    collector.kill();
+    let before = stage.cloud.record();
+    assert!(before.stored > 30, "{}", before.stored);
+    let collector = stage.start();
+    stage.wait_for_exactly(60);
+    ends_well(collector);
+    assert_eq!(stage.cloud.record().duplicates, before.stored - 30);
+}
+
+#[test]
+fn matrix_2_asked_to_stop_with_mail_in_flight_it_waits_for_the_acknowledgements_and_repeats_nothing() {
+    let stage = Stage::new();
+    stage.deliver(0..2_000);
+    let collector = stage.start();
+    stage.cloud.wait_until("some", |record| record.stored > 100);
+    ends_well(collector);
+    let stored = stage.cloud.look(|record| record.stored);
+    let collector = stage.start();
+    stage.wait_for_exactly(2_000);
+    ends_well(collector);
+    let record = stage.cloud.record();
+    assert_eq!((record.stored, record.duplicates), (2_000, 0), "{stored} before");
+}
+
+fn wait_until(mut done: impl FnMut() -> bool) {
+    let patience = std::time::Instant::now() + crate::support::PATIENCE;
+    while !done() {
+        assert!(std::time::Instant::now() < patience, "waited in vain");
+        thread::yield_now();
+    }
 }
 
 /// As far as it takes no minutes; what does is with the sink's own tests.
@@ -219,6 +280,28 @@ fn matrix_11_a_refused_sensor_names_the_setting_and_is_tried_again() {
     assert!(line.contains("in_seconds"), "{line}");
     collector.ask_to_stop();
     ended_well(collector);
+}
+
+#[test]
+fn a_refused_sensor_is_red_also_while_no_mail_comes() {
+    let mut stage = Stage::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    stage.configuration.more.push(format!("healthcheck: {port}"));
+    stage.cloud.misbehave_once(Fault::RefuseSensor);
+    let collector = stage.start();
+    collector.wait_for_line(&["the receiver cannot be reached", "client_options.identity"]);
+    wait_until(|| {
+        let (status, body) = get(port, "/healthz");
+        status == 503 && body.contains("no such key")
+    });
+    stage.deliver(0..1);
+    stage.wait_for_exactly(1);
+    wait_until(|| get(port, "/healthz").0 == 200);
+    ends_well(collector);
 }
 
 #[test]

@@ -83,10 +83,7 @@ impl Discovery {
         let asked = &address.endpoint;
         let response = Exchange::new()
             .send(dial, clock, &request, &[])
-            .map_err(|error| DeliveryError::Retry {
-                reason: format!("LimaCharlie's directory: {error}"),
-                after: None,
-            })?;
+            .map_err(|error| DeliveryError::unanswered("LimaCharlie's directory", &error))?;
         match response.status {
             200 => Ok(Hosts::read(&response.body)),
             400 | 401 | 403 | 404 => Err(DeliveryError::Configuration {

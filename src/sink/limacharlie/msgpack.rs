@@ -1,4 +1,4 @@
-//! JSON values as msgpack, each in its shortest form.
+//! JSON values as msgpack: lengths in their shortest form, numbers in eight bytes, as LimaCharlie's own client writes them.
 
 use serde_json::Value;
 
@@ -8,17 +8,15 @@ pub fn push(value: &Value, output: &mut Vec<u8>) {
         Value::Null => output.push(0xc0),
         Value::Bool(false) => output.push(0xc2),
         Value::Bool(true) => output.push(0xc3),
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => push_unsigned(number, output),
-            (None, Some(number)) => {
-                output.push(0xd3);
-                output.extend_from_slice(&number.to_be_bytes());
-            }
-            (None, None) => {
-                output.push(0xcb);
-                output.extend_from_slice(&number.as_f64().unwrap_or_default().to_be_bytes());
-            }
-        },
+        Value::Number(number) => {
+            let (form, bytes) = match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => (0xd3, number.to_be_bytes()),
+                (None, Some(number)) => (0xcf, number.to_be_bytes()),
+                (None, None) => (0xcb, number.as_f64().unwrap_or_default().to_be_bytes()),
+            };
+            output.push(form);
+            output.extend_from_slice(&bytes);
+        }
         Value::String(text) => {
             push_string_header(text.len(), output);
             output.extend_from_slice(text.as_bytes());
@@ -36,25 +34,6 @@ pub fn push(value: &Value, output: &mut Vec<u8>) {
                 output.extend_from_slice(key.as_bytes());
                 push(value, output);
             }
-        }
-    }
-}
-
-fn push_unsigned(number: u64, output: &mut Vec<u8>) {
-    match (u8::try_from(number), u16::try_from(number), u32::try_from(number)) {
-        (Ok(number @ 0..=127), ..) => output.push(number),
-        (Ok(number), ..) => output.extend_from_slice(&[0xcc, number]),
-        (_, Ok(number), _) => {
-            output.push(0xcd);
-            output.extend_from_slice(&number.to_be_bytes());
-        }
-        (_, _, Ok(number)) => {
-            output.push(0xce);
-            output.extend_from_slice(&number.to_be_bytes());
-        }
-        _ => {
-            output.push(0xcf);
-            output.extend_from_slice(&number.to_be_bytes());
         }
     }
 }
@@ -110,23 +89,20 @@ mod tests {
     #[test]
     fn values_are_written_as_the_specification_has_them() {
         let value = json!([null, false, true, 1, -1, 1.5, "é", {"k": []}]);
-        let expected = b"\x98\xc0\xc2\xc3\x01\xd3\xff\xff\xff\xff\xff\xff\xff\xff\xcb\x3f\xf8\0\0\0\0\0\0\xa2\xc3\xa9\x81\xa1k\x90";
+        let expected = b"\x98\xc0\xc2\xc3\xd3\0\0\0\0\0\0\0\x01\xd3\xff\xff\xff\xff\xff\xff\xff\xff\xcb\x3f\xf8\0\0\0\0\0\0\xa2\xc3\xa9\x81\xa1k\x90";
         assert_eq!(msgpack(&value), expected);
     }
 
     #[test]
-    fn numbers_take_their_shortest_form_at_each_border() {
+    fn whole_numbers_have_eight_bytes_and_a_sign_where_that_is_enough() {
         for (number, bytes) in [
-            (127_u64, &b"\x7f"[..]),
-            (128, b"\xcc\x80"),
-            (255, b"\xcc\xff"),
-            (256, b"\xcd\x01\x00"),
-            (65_535, b"\xcd\xff\xff"),
-            (65_536, b"\xce\0\x01\0\0"),
-            (4_294_967_295, b"\xce\xff\xff\xff\xff"),
-            (4_294_967_296, b"\xcf\0\0\0\x01\0\0\0\0"),
+            (json!(0), "d30000000000000000"),
+            (json!(-1), "d3ffffffffffffffff"),
+            (json!(i64::MAX), "d37fffffffffffffff"),
+            (json!(9_223_372_036_854_775_808_u64), "cf8000000000000000"),
+            (json!(u64::MAX), "cfffffffffffffffff"),
         ] {
-            assert_eq!(msgpack(&json!(number)), bytes);
+            assert_eq!(crate::event::encode::hexadecimal(&msgpack(&number)), bytes);
         }
     }
 

@@ -5,14 +5,15 @@ use serde_json::{Map, Value};
 
 use super::message::{Sensor, push_mail};
 use super::{Destination, LimaCharlie, Settings};
-use crate::clock::Clock;
+use crate::clock::{Clock, Phase};
 use crate::event::raw::Collector;
 use crate::event::{Origin, build};
 use crate::http::url::Url;
 use crate::limits;
+use crate::net::{Dial, Endpoint, NetError, NetErrorKind, Stream};
 use crate::secret::Secret;
 use crate::sink::gzip::tests::inflated;
-use crate::sink::{Batch, DeliveryError, Sink};
+use crate::sink::{Batch, DeliveryError, Flow as _, Sink};
 use crate::websocket::connection::tests::{Answer, Peer, SWITCHING, server_frame, zeros};
 use crate::websocket::frame::Opcode;
 
@@ -262,16 +263,139 @@ fn a_connection_that_breaks_costs_no_mail_and_repeats_only_what_was_not_acknowle
 }
 
 #[test]
-fn a_batch_that_is_not_the_one_that_failed_gets_sequences_of_its_own() {
+fn an_event_that_was_given_up_takes_its_sequence_along() {
     let mut broken = false;
     let cloud = Cloud::new(move |message| match message {
         Heard::Data(..) if !std::mem::replace(&mut broken, true) => Answer::End(Vec::new()),
         message => faithful(message),
     });
     let mut sink = cloud.sink();
-    assert!(sink.deliver(&batch(&["1", "2"])).is_err());
-    sink.deliver(&batch(&["1", "3"])).unwrap();
-    assert_eq!(cloud.sequences(), [1, 3, 4]);
+    let mut mails = batch(&["1", "2", "3"]);
+    assert!(sink.deliver(&mails).is_err());
+    mails.drop_front(1);
+    sink.deliver(&mails).unwrap();
+    assert_eq!(cloud.sequences(), [1, 2, 3]);
+}
+
+#[test]
+fn what_can_be_sent_is_sent_ahead_and_nobody_waits_for_its_acknowledgement() {
+    // It acknowledges one late: when the next one has come.
+    let cloud = Cloud::new(|message| match message {
+        Heard::Data(sequence, _) => say(&[&format!(r#"{{"v":"ack","x":{}}}"#, sequence - 1)]),
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    let mut queue = batch(&["1", "2"]);
+    sink.send_ahead(&queue).unwrap();
+    assert_eq!((cloud.sequences(), sink.acknowledged()), (vec![1, 2], 1));
+    queue.drop_front(1);
+    for mail in ["3", "4"] {
+        queue.push(|output| push_mail(mail.as_bytes(), 0, output));
+    }
+    sink.send_ahead(&queue).unwrap();
+    assert_eq!((cloud.sequences(), sink.acknowledged()), (vec![1, 2, 3, 4], 2));
+    queue.drop_front(2);
+    assert_eq!(cloud.peer.clock.passed(), Duration::ZERO);
+    // The last one is waited for, as long as it is worth.
+    sink.send_and_wait(&queue, Duration::from_secs(7)).unwrap();
+    assert_eq!(
+        (sink.acknowledged(), cloud.peer.clock.passed()),
+        (0, Duration::from_secs(7))
+    );
+    assert_eq!(cloud.sequences().len(), 4, "nothing twice");
+}
+
+#[test]
+fn what_was_acknowledged_before_a_refusal_is_known_and_not_sent_again() {
+    let cloud = Cloud::new(|message| match message {
+        Heard::Data(3, _) => Answer::End(server_frame(Opcode::Close, &1009_u16.to_be_bytes())),
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    let mut queue = batch(&["1", "2", "too large", "4"]);
+    let outcome = sink.send_and_wait(&queue, Duration::MAX);
+    let outcome = outcome.and_then(|()| sink.send_and_wait(&queue, Duration::MAX));
+    assert!(matches!(outcome, Err(DeliveryError::Reject { .. })), "{outcome:?}");
+    assert_eq!(sink.acknowledged(), 2);
+    queue.drop_front(2);
+    let rest = queue.split_off(1);
+    assert!(sink.send_and_wait(&queue, Duration::MAX).is_err());
+    // It is given up.
+    sink.deliver(&rest).unwrap();
+    assert_eq!(cloud.sequences().last(), Some(&4));
+    assert_eq!(cloud.sequences().iter().filter(|sequence| **sequence < 3).count(), 2);
+}
+
+#[test]
+fn a_cloud_that_never_stops_talking_holds_nobody_up() {
+    let flood = || {
+        let control = server_frame(Opcode::Text, br#"{"v":"more"}"#);
+        control.repeat(3 * limits::USP_HEARD_AT_ONCE as usize)
+    };
+    let cloud = Cloud::new(move |message| match message {
+        Heard::Hello(_) => {
+            let Answer::Say(ready) = faithful(message) else {
+                panic!()
+            };
+            Answer::Say([ready, flood()].concat())
+        }
+        message => faithful(message),
+    });
+    let mut sink = cloud.sink();
+    sink.tend().unwrap();
+    sink.tend().unwrap();
+    sink.send_ahead(&batch(&["1"])).unwrap();
+    assert_eq!(sink.acknowledged(), 0, "its acknowledgement is behind the rest");
+    sink.deliver(&batch(&["1"])).unwrap();
+    assert_eq!(sink.reports_left, 0);
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_and_a_proxy_that_refuses_are_settings() {
+    struct Fails(NetErrorKind);
+    impl Dial for Fails {
+        fn dial(&self, _: &Endpoint) -> Result<Box<dyn Stream>, NetError> {
+            Err(NetError {
+                peer: "h.example:443".to_owned(),
+                phase: Phase::Connect,
+                kind: self.0.clone(),
+            })
+        }
+    }
+    for (kind, setting) in [
+        (NetErrorKind::Tls("expired".to_owned()), true),
+        (NetErrorKind::Proxy("407".to_owned()), true),
+        (NetErrorKind::Closed, false),
+    ] {
+        for destination in [
+            Destination::Fixed(Url::parse("https://h.example/usp", false).unwrap()),
+            Destination::Discover {
+                address: super::discovery::address("o").unwrap(),
+            },
+        ] {
+            let settings = Settings {
+                sensor: sensor(),
+                destination,
+            };
+            let clock = Cloud::new(faithful).peer.clock.clone();
+            let mut sink = LimaCharlie::new(settings, Arc::new(Fails(kind.clone())), clock, zeros);
+            let error = sink.deliver(&batch(&["1"])).unwrap_err();
+            assert_eq!(matches!(error, DeliveryError::Configuration { .. }), setting, "{error}");
+        }
+    }
+}
+
+#[test]
+fn not_even_the_beginning_of_the_key_is_told_where_words_are_cut() {
+    let cloud = Cloud::new(|message| match message {
+        Heard::Hello(_) => {
+            let words = format!("{}the-key", "x".repeat(limits::HTTP_EXCERPT - 3));
+            say(&[&format!(r#"{{"v":"error","err":"{words}"}}"#)])
+        }
+        message => faithful(message),
+    });
+    let error = cloud.sink().deliver(&batch(&["1"])).unwrap_err().to_string();
+    assert!(error.contains("xxx(se") && !error.contains("the-"), "{error}");
 }
 
 #[test]
@@ -360,7 +484,7 @@ fn matrix_11_a_close_with_1009_refuses_the_batch_and_every_other_close_is_for_an
 }
 
 #[test]
-fn a_delivery_that_failed_says_whether_it_got_on() {
+fn a_delivery_that_failed_says_how_far_it_came() {
     // Each connection takes as many as it is told.
     let mut takes = vec![0, 2, 0].into_iter();
     let mut left = 0;
@@ -377,8 +501,11 @@ fn a_delivery_that_failed_says_whether_it_got_on() {
     });
     let mut sink = cloud.sink();
     let mails = batch(&["1", "2", "3"]);
-    let mut got_on = || sink.deliver(&mails).is_err() && sink.got_on();
-    assert_eq!([got_on(), got_on(), got_on()], [false, true, false]);
+    let mut acknowledged = || sink.deliver(&mails).map_err(|_| sink.acknowledged());
+    assert_eq!(
+        [acknowledged(), acknowledged(), acknowledged()],
+        [Err(0), Err(2), Err(2)]
+    );
     sink.deliver(&mails).unwrap();
 }
 

@@ -6,22 +6,23 @@ use std::time::{Duration, Instant};
 use super::message::Control;
 use crate::limits;
 
-/// The messages of one delivery on their way. Sequences go on from delivery to delivery and across connections; one that
-/// was given to a message is never given to another.
+/// The messages on their way. Sequences go on across connections; one that was given to a message is never given to
+/// another.
 #[derive(Debug)]
 pub struct Window {
-    /// The sequence of the delivery's first message.
-    first: u64,
-    /// How many messages the delivery has.
-    count: u64,
-    /// Of these: how many are acknowledged, how many need not be sent on this connection any more, and how many were sent
-    /// on any.
+    /// The sequence of the message with the number 0 in the queue.
+    base: u64,
+    /// The queue: the sequence of its first message, and the one behind its last.
+    front: u64,
+    end: u64,
+    /// Up to this sequence nothing is waited for: acknowledged, or given up.
     acknowledged: u64,
-    sent: u64,
-    sent_ever: u64,
+    /// The one that is sent next on this connection, and the highest that was sent on any.
+    next: u64,
+    highest: u64,
     /// The most that may be in flight. Every connection begins with 1.
     size: u64,
-    /// Nothing is to be sent before.
+    /// Nothing is to be sent before, on whatever connection.
     held_until: Option<Instant>,
     /// Since when an acknowledgement is due.
     waiting_since: Option<Instant>,
@@ -33,7 +34,7 @@ pub struct Window {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Send the message with this place in the delivery, under this sequence.
+    /// Send the message with this place in the queue, under this sequence.
     Send {
         /// From 0.
         place: u64,
@@ -70,11 +71,12 @@ impl Default for Window {
     /// Before the first message, whose sequence is 1.
     fn default() -> Window {
         Window {
-            first: 1,
-            count: 0,
+            base: 1,
+            front: 1,
+            end: 1,
             acknowledged: 0,
-            sent: 0,
-            sent_ever: 0,
+            next: 1,
+            highest: 0,
             size: 1,
             held_until: None,
             waiting_since: None,
@@ -85,23 +87,44 @@ impl Default for Window {
 }
 
 impl Window {
-    /// The next delivery has `count` messages.
-    pub fn begin(&mut self, count: u64) {
-        // Sequences of messages that were given up are not used again.
-        self.first = self.first.saturating_add(self.count);
-        self.count = count;
-        self.acknowledged = 0;
-        self.sent = 0;
-        self.sent_ever = 0;
-        self.waiting_since = None;
+    /// The queue has `count` messages, the first of which has the number `first`. Those before it are acknowledged or given
+    /// up. Where the queue before had begun behind `first`, this is another one.
+    pub fn queue(&mut self, first: u64, count: u64) {
+        let mut front = self.base.saturating_add(first);
+        if front < self.front {
+            // Sequences that were given to messages are not used again.
+            let unused = self.highest.saturating_add(1);
+            self.base = unused.saturating_sub(first);
+            front = self.base.saturating_add(first);
+        }
+        self.front = front;
+        self.end = front.saturating_add(count);
+        self.nothing_is_due_before(front);
+    }
+
+    /// All of the queue is dealt with: acknowledged, or given up.
+    pub fn pass(&mut self) {
+        self.front = self.end;
+        self.nothing_is_due_before(self.end);
+    }
+
+    fn nothing_is_due_before(&mut self, sequence: u64) {
+        self.acknowledged = self.acknowledged.max(sequence.saturating_sub(1));
+        self.next = self.next.max(sequence);
+        if self.in_flight() == 0 {
+            self.waiting_since = None;
+        }
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.next.saturating_sub(self.acknowledged).saturating_sub(1)
     }
 
     /// A new connection: what is not acknowledged goes out again, under the same sequences, one at a time until the cloud
     /// says otherwise.
     pub fn connected(&mut self, now: Instant) {
-        self.sent = self.acknowledged;
+        self.next = self.acknowledged.saturating_add(1);
         self.size = 1;
-        self.held_until = None;
         self.waiting_since = None;
         self.pinged = Some(now);
         self.pong_due = false;
@@ -110,10 +133,13 @@ impl Window {
     /// What to do at `now`. A step other than `Done` was done when this is asked again.
     pub fn next(&mut self, now: Instant) -> Result<Step, Broken> {
         let since = |then: Instant| now.saturating_duration_since(then);
-        if self
-            .waiting_since
-            .is_some_and(|then| since(then) >= limits::USP_ACKNOWLEDGEMENT)
-        {
+        if let Some(until) = self.held_until.filter(|until| *until <= now) {
+            // Nobody could have been expected to acknowledge anything meanwhile.
+            self.waiting_since = self.waiting_since.map(|then| then.max(until));
+            self.held_until = None;
+        }
+        let waiting_since = self.waiting_since.filter(|_| self.held_until.is_none());
+        if waiting_since.is_some_and(|then| since(then) >= limits::USP_ACKNOWLEDGEMENT) {
             return Err(Broken::NoAcknowledgement);
         }
         let pinged = *self.pinged.get_or_insert(now);
@@ -125,17 +151,15 @@ impl Window {
             self.pong_due = true;
             return Ok(Step::Ping);
         }
-        if self.acknowledged == self.count {
+        if self.acknowledged.saturating_add(1) >= self.end {
             return Ok(Step::Done);
         }
-        let held = self.held_until.filter(|until| now < *until);
-        let in_flight = self.sent.saturating_sub(self.acknowledged);
-        if held.is_none() && self.sent < self.count && in_flight < self.size {
-            let place = self.sent;
-            self.sent = self.sent.saturating_add(1);
-            self.sent_ever = self.sent_ever.max(self.sent);
+        if self.held_until.is_none() && self.next < self.end && self.in_flight() < self.size {
+            let sequence = self.next;
+            self.next = sequence.saturating_add(1);
+            self.highest = self.highest.max(sequence);
             self.waiting_since.get_or_insert(now);
-            let sequence = self.first.saturating_add(place);
+            let place = sequence.saturating_sub(self.front);
             return Ok(Step::Send { place, sequence });
         }
         let pings = if self.pong_due {
@@ -144,10 +168,10 @@ impl Window {
             limits::USP_PING
         };
         let mut patience = pings.saturating_sub(since(pinged));
-        if let Some(then) = self.waiting_since {
+        if let Some(then) = waiting_since {
             patience = patience.min(limits::USP_ACKNOWLEDGEMENT.saturating_sub(since(then)));
         }
-        if let Some(until) = held {
+        if let Some(until) = self.held_until {
             patience = patience.min(until.saturating_duration_since(now));
         }
         Ok(Step::Listen(patience))
@@ -157,20 +181,18 @@ impl Window {
     pub fn heard(&mut self, control: &Control, now: Instant) -> Result<(), Broken> {
         match control {
             Control::Acknowledged(sequence) => {
-                // One more than the place, so the first message is 1; older than this delivery is 0.
-                let acknowledged = sequence.saturating_add(1).saturating_sub(self.first);
-                if acknowledged > self.sent_ever {
+                if *sequence > self.highest {
                     return Err(Broken::UnsentAcknowledged {
                         sequence: *sequence,
-                        highest: self.first.saturating_add(self.sent_ever).saturating_sub(1),
+                        highest: self.highest,
                     });
                 }
-                if acknowledged > self.acknowledged {
-                    self.acknowledged = acknowledged;
+                if *sequence > self.acknowledged {
+                    self.acknowledged = *sequence;
                     // What went out on the last connection may have arrived all the same.
-                    self.sent = self.sent.max(acknowledged);
+                    self.next = self.next.max(sequence.saturating_add(1));
                     // Patience begins anew with every progress.
-                    self.waiting_since = (self.sent > self.acknowledged).then_some(now);
+                    self.waiting_since = (self.in_flight() > 0).then_some(now);
                 }
             }
             Control::Window(size) => self.size = *size,
@@ -186,14 +208,10 @@ impl Window {
         self.pong_due = false;
     }
 
-    /// How many of the delivery's messages are acknowledged.
+    /// How many messages at the front of the queue are acknowledged.
     pub fn acknowledged(&self) -> u64 {
-        self.acknowledged
-    }
-
-    /// How many messages may be in flight.
-    pub fn size(&self) -> u64 {
-        self.size
+        let behind = self.acknowledged.saturating_add(1).min(self.end);
+        behind.saturating_sub(self.front)
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Fault {
     Close(u16),
     /// Stores it and says these controls before its acknowledgement.
     Say(Vec<String>),
+    /// Stores it, and says nothing any more on this connection.
+    Mute,
     /// Stores it and acknowledges it in pieces, with a ping in between.
     Fragmented,
     /// Stores it and sends something that no server may send.
@@ -164,6 +166,7 @@ impl Cloud {
                 window: 1,
                 in_flight: 0,
                 stored: None,
+                mute: false,
             };
             // Whatever ends the conversation ends this connection, nothing else.
             let _ = sensor.converse();
@@ -246,6 +249,8 @@ struct Sensor<'c> {
     in_flight: u64,
     /// The last message that is stored and not acknowledged: one acknowledgement is for all that came with it.
     stored: Option<u64>,
+    /// It acknowledges nothing any more.
+    mute: bool,
 }
 
 /// The conversation is over.
@@ -418,7 +423,9 @@ impl Sensor<'_> {
             });
         });
         let acknowledgement = format!(r#"{{"v":"ack","x":{sequence}}}"#);
+        self.mute |= fault == Some(Fault::Mute);
         match fault {
+            _ if self.mute => return Ok(()),
             Some(Fault::CutAfterStoring) => {
                 self.connection.cut();
                 return Err(Over);

@@ -4,11 +4,11 @@ use super::{Broken, Step, Window};
 use crate::limits;
 use crate::sink::limacharlie::message::Control;
 
-/// A connected window with a delivery of `count` messages.
+/// A connected window with a queue of `count` messages.
 fn window(count: u64, now: Instant) -> Window {
     let mut window = Window::default();
     window.connected(now);
-    window.begin(count);
+    window.queue(0, count);
     window
 }
 
@@ -68,23 +68,77 @@ fn after_a_reconnect_exactly_what_is_not_acknowledged_goes_out_again_under_its_s
     );
     window.heard(&Control::Acknowledged(5), now).unwrap();
     assert_eq!(window.next(now), Ok(Step::Done));
-    // The next delivery goes on behind.
-    window.begin(1);
+    // What joins goes on behind.
+    window.queue(5, 1);
     assert_eq!(sent(&mut window, now), [6]);
 }
 
 #[test]
-fn a_delivery_that_was_given_up_takes_its_sequences_along() {
+fn messages_that_were_given_up_take_their_sequences_along() {
     let now = Instant::now();
     let mut window = window(3, now);
     assert_eq!(sent(&mut window, now), [1]);
-    window.begin(2);
-    // An acknowledgement of the old delivery says nothing of the new one.
+    window.queue(3, 2);
+    // An acknowledgement of the old messages says nothing of the new ones.
     window.heard(&Control::Window(9), now).unwrap();
     window.heard(&Control::Acknowledged(1), now).unwrap();
     assert_eq!(sent(&mut window, now), [4, 5]);
     window.heard(&Control::Acknowledged(3), now).unwrap();
     assert!(matches!(window.next(now), Ok(Step::Listen(_))));
+}
+
+#[test]
+fn the_queue_moves_on_under_what_is_in_flight() {
+    let now = Instant::now();
+    let mut window = window(4, now);
+    window.heard(&Control::Window(3), now).unwrap();
+    assert_eq!(sent(&mut window, now), [1, 2, 3]);
+    window.heard(&Control::Acknowledged(2), now).unwrap();
+    assert_eq!(window.acknowledged(), 2);
+    // Two have left, one has joined.
+    window.queue(2, 3);
+    assert_eq!(window.acknowledged(), 0);
+    let Ok(Step::Send { place: 1, sequence: 4 }) = window.next(now) else {
+        panic!()
+    };
+    assert_eq!(sent(&mut window, now), [5]);
+    // Of what was sent only the first half is looked at, and then the other.
+    window.queue(2, 1);
+    window.heard(&Control::Acknowledged(4), now).unwrap();
+    assert_eq!((window.acknowledged(), window.next(now)), (1, Ok(Step::Done)));
+    window.queue(3, 2);
+    assert_eq!(window.acknowledged(), 1);
+    // Another queue begins again from 0, but not with sequences that were used.
+    window.queue(0, 1);
+    assert_eq!(window.acknowledged(), 0);
+    assert_eq!(sent(&mut window, now), [6]);
+}
+
+#[test]
+fn a_back_off_outlives_the_connection_and_patience_begins_after_it() {
+    let start = Instant::now();
+    let mut window = window(2, start);
+    assert_eq!(sent(&mut window, start), [1]);
+    window
+        .heard(&Control::BackOff(Duration::from_secs(300)), start)
+        .unwrap();
+    let until = start + Duration::from_secs(300);
+    let mut now = start;
+    while now < until {
+        match window.next(now) {
+            Ok(Step::Listen(patience)) => now += patience,
+            Ok(Step::Ping) => window.pong(),
+            other => panic!("{other:?} after {:?}", now - start),
+        }
+    }
+    let patient = until + limits::USP_ACKNOWLEDGEMENT.saturating_sub(Duration::from_millis(1));
+    assert!(window.next(patient).is_ok());
+    // Over a reconnect as well.
+    window
+        .heard(&Control::BackOff(Duration::from_secs(300)), until)
+        .unwrap();
+    window.connected(until);
+    assert!(sent(&mut window, until + Duration::from_secs(1)).is_empty());
 }
 
 #[test]
