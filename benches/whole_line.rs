@@ -247,7 +247,7 @@ impl Line {
         assert_eq!(bytes, self.bytes, "every reader reads the same mails");
         Outcome {
             time,
-            processor_seconds: (processor_time() - worked).as_secs_f64(),
+            processor_seconds: processor_time().saturating_sub(worked).as_secs_f64(),
             ..Outcome::NONE
         }
     }

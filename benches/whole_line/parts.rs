@@ -61,7 +61,7 @@ fn mails(maildir: &Path) -> impl Iterator<Item = PathBuf> {
 fn seconds(work: impl FnOnce()) -> f64 {
     let before = processor_time();
     work();
-    (processor_time() - before).as_secs_f64()
+    processor_time().saturating_sub(before).as_secs_f64()
 }
 
 /// SHA-256 of the mail, and the three hashes of its parts, which are about as long.

@@ -31,6 +31,7 @@ impl Life {
             let reason = "attachments of this mail are not stored: there are too many";
             let id = &mail.event.routing.event_id;
             self.log(Level::Warn, reason, &[("id", id), ("not_stored", &kept.left_out())]);
+            self.due.leave(uid);
         }
         // It was read whole. That the program ends while it waits for the store says nothing of the mail.
         let in_hand = self.mailbox.attempts.in_hand();

@@ -57,7 +57,16 @@ impl Life {
         let most = self.mailbox.sink.batch_events();
         let fits =
             |batch: &Batch| batch.count() < most && batch.bytes().len().saturating_add(size) <= limits::BATCH_BYTES;
-        self.deliver_until(&fits, None)
+        if self.batch.is_empty() || fits(&self.batch) {
+            return Ok(());
+        }
+        let in_hand = self.mailbox.attempts.in_hand();
+        self.deliver_until(&fits, None)?;
+        // Its event is not written yet.
+        if let Some(uid) = in_hand {
+            self.take_in_hand(uid);
+        }
+        Ok(())
     }
 
     /// An event joins the batch.

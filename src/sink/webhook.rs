@@ -93,13 +93,7 @@ impl Sink for Webhook {
         })?;
         match self.exchange.send(&*self.dial, &*self.clock, &request, body) {
             Ok(response) => self.judge(&response, batch.count()),
-            Err(error) if error.is_configuration() => Err(DeliveryError::Configuration {
-                reason: error.to_string(),
-            }),
-            Err(error) => Err(DeliveryError::Retry {
-                reason: format!("client_options.dest_url: {error}"),
-                after: None,
-            }),
+            Err(error) => Err(DeliveryError::unanswered("client_options.dest_url", &error)),
         }
     }
 

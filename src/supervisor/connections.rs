@@ -96,16 +96,17 @@ mod tests {
 
     fn section(inbox_name: &str, more: &[&str]) -> Adapter {
         let inbox_name = format!("inbox_name={inbox_name}");
-        let mut arguments = vec![
-            "server=mail.example.org",
-            "username=u",
-            "client_options.dest_url=stdout:",
-            &inbox_name,
-        ];
-        arguments.extend(more);
-        if !more.iter().any(|argument| argument.starts_with("password")) {
-            arguments.push("password=p");
+        let mut arguments = vec!["client_options.dest_url=stdout:", &inbox_name];
+        for (key, usual) in [
+            ("server=", "server=mail.example.org"),
+            ("username=", "username=u"),
+            ("password=", "password=p"),
+        ] {
+            if !more.iter().any(|argument| argument.starts_with(key)) {
+                arguments.push(usual);
+            }
         }
+        arguments.extend(more);
         let loaded = config::from_arguments(arguments, &|name| (name == "HOME").then(|| "/nowhere".to_owned()));
         loaded.unwrap().adapters.remove(0)
     }

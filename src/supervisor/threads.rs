@@ -395,12 +395,11 @@ mod tests {
             Adjusted::default(),
             "it is missed once"
         );
-        // It waits for its server yet, and is not taken for another section's.
+        // It waits for its server yet, unless that was quick, and is not taken for another section's.
         let adjusted = threads.adjust(&listing(&["a", "b", "c"]));
-        assert!(
-            adjusted.soon && adjusted.comes_back && adjusted.unwatched.is_none(),
-            "{adjusted:?}"
-        );
+        let runs = running(&threads) == ["a", "b", "c"];
+        assert!(adjusted.unwatched.is_none(), "{adjusted:?}");
+        assert!(runs || adjusted.soon && adjusted.comes_back, "{adjusted:?}");
         ends(vec![threads], &end);
     }
 
