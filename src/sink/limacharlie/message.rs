@@ -157,12 +157,13 @@ pub fn shown(words: &str) -> String {
     begin.escape_debug().to_string()
 }
 
-/// Whatever the cloud says, its words are printable and short, and nobody waits longer than the limit.
+/// Whatever the cloud says, its words are shown printable and short, and nobody waits longer than the limit.
 #[doc(hidden)]
 pub fn fuzz(data: &[u8]) {
     match Control::parse(&String::from_utf8_lossy(data)) {
         Control::BackOff(duration) => assert!(duration <= limits::USP_BACK_OFF),
         Control::Error(words) | Control::Unknown(words) => {
+            let words = shown(&words);
             assert!(!words.contains(|character: char| character.is_control()));
             // `\u{10ffff}` is the longest escape.
             assert!(words.chars().count() <= limits::HTTP_EXCERPT.saturating_mul(10));
