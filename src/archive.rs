@@ -119,7 +119,7 @@ fn read_maildir(path: &Path, source: &str, take: Take<'_>) -> ControlFlow<()> {
             })?;
         }
     }
-    mails.sort();
+    mails.sort_unstable();
     mails.iter().try_for_each(|(_, path)| read_file(path, take))
 }
 

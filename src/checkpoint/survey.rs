@@ -46,7 +46,7 @@ impl StateDirectory {
                 remembered.push(read(&path));
             }
         }
-        remembered.sort_by_key(|remembered| match remembered {
+        remembered.sort_unstable_by_key(|remembered| match remembered {
             Ok(remembered) => (remembered.account.clone(), remembered.mailbox.clone()),
             Err(error) => (error.path.display().to_string(), String::new()),
         });

@@ -64,7 +64,7 @@ impl Headers {
     /// Names and values, sorted by name; fields of one name in the order in which they came.
     pub fn by_name(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut places = self.places.clone();
-        places.sort_by(|one, other| self.name(one).cmp(self.name(other)));
+        places.sort_unstable_by_key(|place| (self.name(place), place.name));
         places.into_iter().map(|place| (self.name(&place), self.value(&place)))
     }
 

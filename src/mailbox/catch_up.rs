@@ -139,8 +139,8 @@ impl Life {
             return Ok(listed);
         }
         let described = session.describe(&uids)?.into_iter();
-        let presumed = described.filter(|known| rescan.presumes(known));
-        let presumed: BTreeSet<u32> = presumed.map(|known| known.uid).collect();
+        let mut presumed = BTreeSet::new();
+        presumed.extend(described.filter(|known| rescan.presumes(known)).map(|known| known.uid));
         if !presumed.is_empty() {
             self.mailbox.counters.add(Counter::Presumed, presumed.len() as u64);
             self.log(

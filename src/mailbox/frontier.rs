@@ -290,9 +290,9 @@ impl Frontier {
             .iter()
             .map(|(&first, &last)| u64::from(first)..behind(last))
             .collect();
-        done.sort_by_key(|range| Reverse(range.end.saturating_sub(range.start)));
+        done.sort_unstable_by_key(|range| Reverse(range.end.saturating_sub(range.start)));
         done.truncate(limits::DONE_RANGES);
-        done.sort_by_key(|range| range.start);
+        done.sort_unstable_by_key(|range| range.start);
         let live = self.ahead.last().map(|range| range.start);
         if let Some(live) = live.filter(|live| done.last().is_none_or(|last| last.end <= *live)) {
             done.push(live..live);

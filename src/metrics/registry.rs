@@ -46,7 +46,10 @@ impl Registry {
     /// Everybody, sorted by server, account and mailbox.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.lock().entries.values().cloned().collect();
-        entries.sort_by_cached_key(|entry| (entry.server.clone(), entry.username.clone(), entry.mailbox.clone()));
+        entries.sort_unstable_by(|one, other| {
+            let [one, other] = [one, other].map(|entry| (&entry.server, &entry.username, &entry.mailbox));
+            one.cmp(&other)
+        });
         entries
     }
 

@@ -111,7 +111,7 @@ fn words(fields: &Map<String, Value>, body: &[u8], settings: &Settings, grant: &
     };
     let mut secrets: Vec<&Secret<String>> = settings.client_secret.iter().chain(refresh_token).collect();
     // The longest first, so that no piece of one is left when another is a part of it.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
     for secret in secrets {
         words = words.replace(secret.expose().as_str(), "(secret)");
     }

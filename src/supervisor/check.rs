@@ -101,7 +101,7 @@ impl Check<'_> {
                 if error.kind() == ErrorKind::AddrInUse && StateDirectory::is_locked(&self.watch.adapter.state_dir) =>
             {
                 let text = format!("{address}: taken, perhaps by the mailtap that uses this state_dir");
-                self.tell("healthcheck", Verdict::Note, text, []);
+                self.tell("healthcheck", Verdict::Note, text, &[]);
             }
             Err(error) => self.fails(
                 "healthcheck",
@@ -211,7 +211,7 @@ impl Check<'_> {
         }
         if self.watch.adapter.after_delivery.is_some() {
             let text = "after_delivery: the account may lack the right to write to the mailbox";
-            self.tell("not tried", Verdict::Note, text.to_owned(), []);
+            self.tell("not tried", Verdict::Note, text.to_owned(), &[]);
         }
         let unwatched = session.every_mailbox()?;
         let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
@@ -238,7 +238,7 @@ impl Check<'_> {
             };
             let text = format!("inbox_name and inbox_names leave out: {shown}{more}");
             let facts = [("mailboxes", json!(unwatched))];
-            self.tell("not watched", Verdict::Note, text, facts);
+            self.tell("not watched", Verdict::Note, text, &facts);
         }
         Ok(())
     }
@@ -260,7 +260,7 @@ impl Check<'_> {
                     "mailbox",
                     Verdict::Works,
                     format!("{name}: {}", survey.text()),
-                    survey.facts(name),
+                    &survey.facts(name),
                 );
                 Ok(())
             }
@@ -292,35 +292,32 @@ impl Check<'_> {
         match outcome {
             Ok(reached) => {
                 self.works(name, &format!("{}: {} works", reached.peer, reached.works));
-                self.tell("not tried", Verdict::Note, reached.untried.to_owned(), []);
+                self.tell("not tried", Verdict::Note, reached.untried.to_owned(), &[]);
             }
             Err(error) => self.fails(name, &error),
         }
     }
 
     fn works(&mut self, name: &'static str, text: &dyn Display) {
-        self.tell(name, Verdict::Works, text.to_string(), []);
+        self.tell(name, Verdict::Works, text.to_string(), &[]);
     }
 
     fn fails(&mut self, name: &'static str, reason: &dyn Display) {
-        self.tell(name, Verdict::Fails, reason.to_string(), []);
+        self.tell(name, Verdict::Fails, reason.to_string(), &[]);
     }
 
-    fn tell<const N: usize>(
-        &mut self,
-        name: &'static str,
-        verdict: Verdict,
-        text: String,
-        facts: [(&'static str, Value); N],
-    ) {
-        let facts = facts.into_iter().map(|(key, value)| (key.to_owned(), value));
-        (self.tell)(&Step {
+    fn tell(&mut self, name: &'static str, verdict: Verdict, text: String, facts: &[(&'static str, Value)]) {
+        let mut step = Step {
             account: self.account.clone(),
             name,
             verdict,
             text,
-            facts: facts.collect(),
-        });
+            facts: Map::new(),
+        };
+        for (key, value) in facts {
+            step.facts.insert((*key).to_owned(), value.clone());
+        }
+        (self.tell)(&step);
     }
 }
 

@@ -90,7 +90,8 @@ impl Common {
     /// relies on it.
     pub(super) fn listen(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<(), String> {
         let health = Health::new(Arc::clone(&self.registry), Arc::clone(&self.clock) as Arc<dyn Clock>);
-        for address in addresses.collect::<BTreeSet<_>>() {
+        let mut listening = BTreeSet::new();
+        for address in addresses.filter(|address| listening.insert(*address)) {
             health
                 .listen(address)
                 .map_err(|error| format!("healthcheck: cannot listen on {address}: {error}"))?;

@@ -106,8 +106,11 @@ impl FirstListing {
 
 fn read(text: &[u8]) -> Option<BTreeSet<String>> {
     let file: Value = serde_json::from_slice(text).ok()?;
-    let names = file.get("mailboxes")?.as_array()?.iter();
-    names.map(|name| name.as_str().map(str::to_owned)).collect()
+    let mut names = BTreeSet::new();
+    for name in file.get("mailboxes")?.as_array()? {
+        names.insert(name.as_str()?.to_owned());
+    }
+    Some(names)
 }
 
 #[cfg(test)]

@@ -173,7 +173,8 @@ impl Threads {
     }
 
     fn change(&mut self, names: &[(&MailboxName, Kind)], left_out: Option<String>) -> Adjusted {
-        let there: BTreeSet<&MailboxName> = names.iter().map(|(name, _)| *name).collect();
+        let mut there = BTreeSet::new();
+        there.extend(names.iter().map(|(name, _)| *name));
         let (mut soon, mut comes_back) = (false, false);
         let mut unwatched: Vec<String> = left_out.into_iter().collect();
         for (name, kind) in names {

@@ -27,7 +27,7 @@ impl Quotation {
             );
         }
         // The longest first, so that no piece of one is left when another is a part of it.
-        secrets.sort_by(|first, second| (second.len(), second).cmp(&(first.len(), first)));
+        secrets.sort_unstable_by(|first, second| (second.len(), second).cmp(&(first.len(), first)));
         secrets.dedup();
         Quotation(Secret::new(secrets))
     }

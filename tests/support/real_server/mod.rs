@@ -56,6 +56,9 @@ pub trait Kind {
     fn is_ready(_place: &Place) -> bool {
         true
     }
+
+    /// Takes away what it left behind when it was killed, and would wait for.
+    fn clear_up(_place: &Place) {}
 }
 
 /// Where a server lives.
@@ -150,6 +153,7 @@ impl<K: Kind> RealServer<K> {
         self.wait_for("to let go of its ports", |place| {
             [place.imap, place.imaps].iter().all(|port| !listens(*port))
         });
+        K::clear_up(&self.place);
     }
 
     /// Starts it, the first time or once more, with the mail that it had.
