@@ -64,6 +64,26 @@ pub enum Phase {
     Request,
 }
 
+impl Phase {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Phase; 14] = [
+        Phase::Resolve,
+        Phase::Connect,
+        Phase::Proxy,
+        Phase::Tls,
+        Phase::Write,
+        Phase::Greeting,
+        Phase::Login,
+        Phase::Command,
+        Phase::Literal,
+        Phase::Idle,
+        Phase::FirstByte,
+        Phase::Response,
+        Phase::Message,
+        Phase::Request,
+    ];
+}
+
 impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

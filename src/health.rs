@@ -125,12 +125,15 @@ impl Health {
     }
 
     fn report(&self) -> Report {
-        Report::new(
-            self.registry.entries(),
-            self.started,
-            resident_memory(),
-            self.clock.now(),
-        )
+        Report {
+            timeouts: self.registry.timeouts.all(),
+            ..Report::new(
+                self.registry.entries(),
+                self.started,
+                resident_memory(),
+                self.clock.now(),
+            )
+        }
     }
 }
 

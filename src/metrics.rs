@@ -7,10 +7,12 @@
 
 mod meter;
 mod registry;
+mod timeouts;
 mod vitals;
 
 pub use meter::{Meter, Progress, Totals};
 pub use registry::{Entered, Entry, Registry};
+pub use timeouts::Timeouts;
 pub use vitals::{Concern, Doing, Moment, Trouble, Vitals};
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -44,7 +44,7 @@ use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
 use crate::{limits, log};
 use common::Common;
-use connections::{credentials, imap_dialer, receiver_dialer, turns};
+use connections::{counted, credentials, imap_dialer, receiver_dialer, turns};
 use outcome::Tally;
 use progress::ProgressLine;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -108,8 +108,8 @@ impl Supervisor {
             let trust = Trust::load(adapter.ca_file.as_deref()).map_err(|error| error.to_string())?;
             let watch = Watch {
                 credentials: credentials(&adapter, &trust, common)?,
-                dial: Arc::new(imap_dialer(&adapter, &trust, &clock, &stop)?),
-                dial_receiver: Arc::new(receiver_dialer(&adapter, &trust, &clock)?),
+                dial: counted(imap_dialer(&adapter, &trust, &clock, &stop)?, &common.registry),
+                dial_receiver: counted(receiver_dialer(&adapter, &trust, &clock)?, &common.registry),
                 turns: turns(&adapter, &watches),
                 kept: Arc::default(),
                 stdout: common.stdout.clone(),

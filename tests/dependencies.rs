@@ -18,14 +18,27 @@ use serde_json::Value;
 /// The whole normal tree, mailtap itself included: what somebody who audits it has to read.
 const MOST_CRATES: usize = 45;
 
-/// Where mailtap runs; what only other systems need is not compiled.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What mailtap is built for; what only other systems need is not compiled.
+const TARGETS: [&str; 3] = [
+    "x86_64-unknown-linux-gnu",
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-musl",
+];
 
 /// Crate → the crates that want it, in the tree of normal dependencies as Cargo.lock fixes it.
 fn normal_tree() -> BTreeMap<String, BTreeSet<String>> {
+    let [tree, others @ ..] = TARGETS.map(normal_tree_for);
+    for other in others {
+        // On another processor, another crate may want one of them.
+        assert!(other.keys().eq(tree.keys()), "the crates differ between {TARGETS:?}");
+    }
+    tree
+}
+
+fn normal_tree_for(target: &str) -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--format-version", "1"])
-        .args(["--filter-platform", TARGET])
+        .args(["--filter-platform", target])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::collector::{Collector, Configuration};
+use support::collector::{Collector, Configuration, no_secret_in};
 use support::folder::Folder;
 use support::random::Random;
 use support::real_server::RealServer;
@@ -159,6 +159,7 @@ fn check_counts_what_dovecot_holds_and_tells_how_long_it_takes() {
         let output = command.args(arguments).arg(&file).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{told}");
+        no_secret_in(&[output.stderr, output.stdout.clone()].concat());
         String::from_utf8(output.stdout).unwrap()
     };
     let inbox = || {

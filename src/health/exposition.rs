@@ -38,8 +38,16 @@ pub fn families() -> Vec<Family> {
     counters
         .chain(GAUGES.iter().map(|gauge| gauge.family))
         .chain(PROCESS.iter().map(|gauge| gauge.family))
+        .chain([TIMEOUTS])
         .collect()
 }
+
+const TIMEOUTS: Family = Family {
+    name: "mailtap_timeouts_total",
+    kind: "counter",
+    labels: &["phase"],
+    help: "Waits of the process that took too long, by what was waited for.",
+};
 
 const OF_A_MAILBOX: &[&str] = &["server", "username", "mailbox"];
 
@@ -167,6 +175,16 @@ pub fn write(report: &Report) -> String {
         if let Some(value) = (gauge.value)(report) {
             sample(&mut page, family.name, labels, &value);
         }
+    }
+    head(&mut page, TIMEOUTS.name, TIMEOUTS.kind, TIMEOUTS.help);
+    for (phase, times) in &report.timeouts {
+        let labels = [("phase", phase.to_string())];
+        sample(
+            &mut page,
+            TIMEOUTS.name,
+            &labels.each_ref().map(|(label, text)| (*label, text.as_str())),
+            &times.to_string(),
+        );
     }
     page
 }

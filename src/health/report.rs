@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::verdict::complaints;
+use crate::clock::Phase;
 use crate::hidden::escaped_json;
 use crate::metrics::{Entry, Moment, Vitals};
 
@@ -17,6 +18,8 @@ pub struct Report {
     pub resident_memory: Option<u64>,
     /// Everybody, sorted.
     pub mailboxes: Vec<Mailbox>,
+    /// What the process waited for too long, and how often.
+    pub timeouts: Vec<(Phase, u64)>,
 }
 
 /// How a mailbox is, or the listing of an account's mailboxes.
@@ -53,6 +56,7 @@ impl Report {
             started,
             resident_memory,
             mailboxes: entries.into_iter().map(mailbox).collect(),
+            timeouts: Vec::new(),
         }
     }
 

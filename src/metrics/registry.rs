@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Counters, Totals};
+use super::{Counters, Timeouts, Totals};
 
 /// The numbers of one mailbox, or of one account whose mailboxes are listed, and whose they are.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Entry {
 /// Who is watched. The supervisor enters, `health` reads.
 #[derive(Debug, Default)]
 pub struct Registry {
+    /// What the process waited for too long.
+    pub timeouts: Timeouts,
     state: Mutex<State>,
 }
 

@@ -3,6 +3,7 @@
 //! Read `dial.rs` for addresses, `socket.rs` for deadlines, then `tls.rs` for encryption and `tls/trust.rs` for whom to trust;
 //! `proxy.rs` is the way around a firewall, `start_tls.rs` TLS in the middle of a conversation, `deflate.rs` compression.
 
+pub mod counted;
 pub mod deflate;
 pub mod dial;
 pub mod proxy;

@@ -10,6 +10,9 @@ use crate::clock::{Clock, Stop, SystemClock};
 use crate::config::{self, Adapter};
 use crate::limits;
 use crate::mailbox::Credentials;
+use crate::metrics::Registry;
+use crate::net::Dial;
+use crate::net::counted::Counted;
 use crate::net::dial::TcpDialer;
 use crate::net::proxy;
 use crate::net::tls::{Protocol, Trust};
@@ -36,6 +39,14 @@ pub(super) fn receiver_dialer(adapter: &Adapter, trust: &Trust, clock: &Arc<Syst
     let dialer = TcpDialer::new(tls, Arc::clone(clock) as Arc<dyn Clock>, None);
     let dialer = dialer.connect_within(limits::HTTP_CONNECT);
     through(dialer, adapter.receiver_proxy.as_ref(), trust)
+}
+
+/// The same, but that waits which take too long are counted.
+pub(super) fn counted(dialer: TcpDialer, registry: &Arc<Registry>) -> Arc<dyn Dial> {
+    Arc::new(Counted {
+        inner: Arc::new(dialer),
+        registry: Arc::clone(registry),
+    })
 }
 
 fn through(dialer: TcpDialer, proxy: Option<&proxy::Settings>, trust: &Trust) -> Result<TcpDialer, String> {

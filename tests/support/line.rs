@@ -2,14 +2,14 @@
 //! into the mailbox is the oracle for what must have come out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use mailtap::checkpoint::{Checkpoint as _, StateDirectory};
 use mailtap::dead_letter::Reader;
 
-use super::collector::{Collector, Configuration};
+use super::collector::{Collector, Configuration, no_secret_in};
 use super::destination::Destination;
 use super::folder::Folder;
 use super::real_server::dovecot::Dovecot;
@@ -86,8 +86,17 @@ impl<'d> Line<'d> {
 
     fn arguments(&self, mut command: Command) -> Command {
         command.args(["imap", "--once"]).arg(self.write_configuration());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let told = File::options().create(true).append(true).open(self.told()).unwrap();
         command
+            .stdin(Stdio::null())
+            .stdout(told.try_clone().unwrap())
+            .stderr(told);
+        command
+    }
+
+    /// What every run has said.
+    fn told(&self) -> PathBuf {
+        self.folder.path().join("told")
     }
 
     fn write_configuration(&self) -> PathBuf {
@@ -151,6 +160,7 @@ impl<'d> Line<'d> {
     /// Whatever was put into the mailbox is with the receiver or a dead letter, each under one id.
     pub fn judge(&self) {
         assert_eq!(self.destination.violations(), Vec::<String>::new());
+        no_secret_in(&fs::read(self.told()).unwrap_or_default());
         let mut ids: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
         let mut subjects = BTreeSet::new();
         for event in self.destination.events() {
