@@ -136,3 +136,14 @@ fn connections_that_are_only_held_keep_nobody_out() {
     let waits = (&*last).read(&mut [0]).unwrap_err();
     assert_eq!(waits.kind(), std::io::ErrorKind::WouldBlock);
 }
+
+#[test]
+fn a_client_that_never_closes_is_not_waited_for() {
+    let mut socket = connect(listening(Duration::from_millis(20)));
+    socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // Ends with the reset that answers what comes to a closed connection.
+    while socket.write_all(b"x").is_ok() {}
+}
