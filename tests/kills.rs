@@ -31,12 +31,11 @@ use support::line::{LARGE, Line};
 use support::random::Random;
 use support::real_server::dovecot::Dovecot;
 use support::real_server::{PASSWORD, RealServer};
-use support::strace::{self, Call};
+use support::strace::{self, Call, OPEN};
 
 /// Bytes from and to the network; attempts, checkpoint and dead letters on the disk.
 const CALLS: [&str; 12] = [
-    "openat", "read", "write", "pwrite64", "fsync", "rename", "close", "connect", "recvfrom", "sendto", "sendmsg",
-    "writev",
+    OPEN, "read", "write", "pwrite64", "fsync", "rename", "close", "connect", "recvfrom", "sendto", "sendmsg", "writev",
 ];
 /// So many kills on each way if nobody says a number.
 const KILLS: usize = 50;
@@ -189,11 +188,11 @@ fn kill_at_dead_letters(way: Way) {
 fn assert_every_step_is_there(steps: &[Call]) {
     let expected = [
         ("pwrite64", "attempts"),
-        ("openat", "new"),
+        (OPEN, "new"),
         ("write", "new"),
         ("fsync", "new"),
         ("rename", "new"),
-        ("openat", "state"),
+        (OPEN, "state"),
         ("fsync", "state"),
         ("close", "state"),
     ];

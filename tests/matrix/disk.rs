@@ -15,7 +15,7 @@ use crate::support::line::{LARGE, Line};
 use crate::support::real_server::dovecot::Dovecot;
 use crate::support::real_server::{PASSWORD, RealServer, is_root};
 use crate::support::shared::in_ci;
-use crate::support::strace::{self, Call};
+use crate::support::strace::{self, Call, OPEN};
 
 /// A file system of 64 KiB.
 struct SmallDisk {
@@ -159,16 +159,16 @@ fn matrix_12_an_error_at_any_call_on_the_disk_is_tried_again_and_nothing_is_pass
         return;
     };
     let cases = [
-        ("openat", "new", "EROFS"),
+        (OPEN, "new", "EROFS"),
         ("write", "new", "ENOSPC"),
         ("fsync", "new", "EIO"),
         ("rename", "new", "EIO"),
-        ("openat", "state", "EMFILE"),
+        (OPEN, "state", "EMFILE"),
         ("fsync", "state", "EIO"),
         ("write", "dead-letter.ndjson", "ENOSPC"),
         ("fsync", "dead-letter.ndjson", "EIO"),
         // What they are for is a program that a mail ends: without them nothing is lost.
-        ("openat", "attempts", "EACCES"),
+        (OPEN, "attempts", "EACCES"),
         ("pwrite64", "attempts", "EIO"),
     ];
     let user = |number: usize| format!("failing{number}");

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use super::shared::in_ci;
 
+/// How the C library that the program is built with opens a file; the program is built as the test is.
+pub const OPEN: &str = if cfg!(target_env = "musl") { "open" } else { "openat" };
+
 /// Whether it is on this machine; in CI it must be.
 pub fn is_here() -> bool {
     let here = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
