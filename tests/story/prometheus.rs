@@ -109,7 +109,7 @@ fn a_real_prometheus_scrapes_and_answers_every_query_of_the_dashboard() {
 #[test]
 fn the_dashboard_asks_only_for_what_the_metrics_give() {
     let names: BTreeSet<&str> = families().iter().map(|family| family.name).collect();
-    let labels = ["server", "username", "mailbox", "version", "instance", "job"];
+    let labels = ["server", "username", "mailbox", "version", "phase", "instance", "job"];
     let words = [
         "and",
         "by",
