@@ -10,7 +10,10 @@ impl Session {
     /// Compresses from here on, where the server can. Where not, everything works as well, and takes longer.
     pub(super) fn compress(&mut self, offered: bool) -> Result<(), SessionError> {
         let refused = if offered {
+            // Until the answer is read, nobody knows whether a LOGOUT would have to be compressed: none is sent (section 3).
+            let goodbye = self.connection.goodbye.take();
             let condition = self.run(&Command::Compress, quick(Phase::Login), |_| {})?;
+            self.connection.goodbye = goodbye;
             if condition.is_ok() {
                 self.connection.compress();
                 return Ok(());
