@@ -309,6 +309,7 @@ impl Conversation {
             1 => self.told = 0,
             _ => self.say(&format!("* OK [UIDVALIDITY {}] so it is", self.told)),
         }
+        state.store.tells_uid_next();
         match state.script.choose(32) {
             1 => {}
             2 => self.say("* OK [UIDNEXT 0] none"),

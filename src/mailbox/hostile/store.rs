@@ -221,6 +221,13 @@ impl Store {
         }
     }
 
+    /// By its UIDNEXT, a UID that it has spoken of is one that no mail ever had: it passes for a restored server.
+    pub(super) fn tells_uid_next(&mut self) {
+        if self.mentioned >= self.uid_next {
+            self.uids_changed();
+        }
+    }
+
     /// The mail that has, or had, this UID.
     pub(super) fn named(&mut self, uid_validity: u32, uid: u32) -> Option<&mut Mail> {
         let mut mails = self.mails.iter_mut();
