@@ -185,7 +185,10 @@ impl Recent {
         for known in &self.0 {
             match now.iter().find(|mail| mail.uid == known.uid) {
                 None => {}
-                Some(mail) if known.agrees_with(mail) => same.push(*known),
+                Some(mail) if known.agrees_with(mail) => same.push(Known {
+                    size: known.size.or(mail.size),
+                    ..*known
+                }),
                 Some(_) => return Sameness::Other,
             }
         }

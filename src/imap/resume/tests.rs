@@ -101,6 +101,13 @@ fn the_same_mails_are_known_whatever_uidvalidity_says() {
     silent[4].internal_date_ms = None;
     assert_eq!(recent.compare(&silent), Sameness::Prove(known(49)));
 
+    let unsized_mails: Recent = recent.mails().map(|known| Known { size: None, ..*known }).collect();
+    assert_eq!(
+        unsized_mails.compare(&there(40..50)),
+        Sameness::Prove(known(49)),
+        "of one whose size was not told when it came, the size of now counts"
+    );
+
     let huge = |known: Known| Known {
         size: Some(limits::IMAP_BATCH_BYTES + u64::from(known.uid)),
         ..known
