@@ -194,14 +194,17 @@ impl Recent {
         }
         // The highest: numbered anew, mails move down where there were holes, the more the higher they are. But not a
         // huge one, as some servers make this necessary in every session.
-        let hashed = || same.iter().filter(|known| known.sha256.is_some());
+        // What another mail has as well proves nothing: a hash that several have, an empty mail.
+        let times = |sha256| self.0.iter().filter(|known| known.sha256 == sha256).count();
+        let is_telling = |known: &&Known| known.size != Some(0) && times(known.sha256) == 1;
+        let hashed = || same.iter().filter(|known| known.sha256.is_some()).filter(is_telling);
         let is_small = |known: &&Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
         let highest = hashed().filter(is_small).max_by_key(|known| known.uid);
         let proof = highest.or_else(|| hashed().min_by_key(|known| known.size));
-        match (same.is_empty(), proof) {
-            (true, _) => Sameness::Other,
-            (false, None) => Sameness::Same,
-            (false, Some(known)) => Sameness::Prove(*known),
+        match proof {
+            Some(known) => Sameness::Prove(*known),
+            None if same.is_empty() || same.iter().any(|known| known.sha256.is_some()) => Sameness::Other,
+            None => Sameness::Same,
         }
     }
 

@@ -108,6 +108,22 @@ fn the_same_mails_are_known_whatever_uidvalidity_says() {
         "of one whose size was not told when it came, the size of now counts"
     );
 
+    let mut alike: Vec<Known> = recent.mails().copied().collect();
+    alike[8].sha256 = alike[9].sha256;
+    alike[7].size = Some(0);
+    let mut there_alike = there(40..50);
+    there_alike[7].size = Some(0);
+    assert_eq!(
+        alike.iter().copied().collect::<Recent>().compare(&there_alike),
+        Sameness::Prove(known(46)),
+        "neither two that are the same mail nor an empty one prove anything"
+    );
+    assert_eq!(
+        alike[7..].iter().copied().collect::<Recent>().compare(&there_alike),
+        Sameness::Other,
+        "with nothing else there is no proof"
+    );
+
     let huge = |known: Known| Known {
         size: Some(limits::IMAP_BATCH_BYTES + u64::from(known.uid)),
         ..known
