@@ -55,13 +55,17 @@ impl Look {
         lowest.is_some_and(|lowest| highest.saturating_add(1).saturating_sub(lowest) > self.told.len())
     }
 
-    /// The next command comes, so everything before it was read. Says whether it is the SEARCH that belongs to this.
+    /// The next command comes, so everything before it was read, unless the program stops. Says whether it is the SEARCH that
+    /// belongs to this.
     pub(super) fn is_followed_by(&mut self, state: &mut State, command: &str) -> bool {
         let Some((first, last)) = self.range else { return false };
         let searches = command == format!("UID SEARCH UID {first}:{last}");
-        // A program that stops asks for nothing more.
+        if command == "LOGOUT" {
+            *self = Look::default();
+            return false;
+        }
         assert!(
-            searches || !self.must_search || command == "LOGOUT",
+            searches || !self.must_search,
             "a hole in the listing {first}:{last}, and no SEARCH but {command}"
         );
         self.must_search = false;
