@@ -125,15 +125,13 @@ impl Health {
     }
 
     fn report(&self) -> Report {
-        Report {
-            timeouts: self.registry.timeouts.all(),
-            ..Report::new(
-                self.registry.entries(),
-                self.started,
-                resident_memory(),
-                self.clock.now(),
-            )
-        }
+        Report::new(
+            self.registry.entries(),
+            self.registry.timeouts.all(),
+            self.started,
+            resident_memory(),
+            self.clock.now(),
+        )
     }
 }
 

@@ -7,15 +7,14 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod support;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Whether what is missing must fail instead of being skipped.
-fn in_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true")
-}
+use support::shared::in_ci;
 
 /// What `mailtap` prints for `arguments`, which must be right.
 fn mailtap(arguments: &[&str]) -> String {

@@ -58,7 +58,7 @@ mod tests {
             at,
             unix_milliseconds: 0,
         };
-        Report::new(Vec::new(), started, None, at)
+        Report::new(Vec::new(), Vec::new(), started, None, at)
     }
 
     fn answered(head_only: bool, path: &str) -> String {

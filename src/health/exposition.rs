@@ -46,7 +46,7 @@ const TIMEOUTS: Family = Family {
     name: "mailtap_timeouts_total",
     kind: "counter",
     labels: &["phase"],
-    help: "Waits of the process that took too long, by what was waited for.",
+    help: "Waits for IMAP servers and receivers that took too long, by what was waited for.",
 };
 
 const OF_A_MAILBOX: &[&str] = &["server", "username", "mailbox"];
@@ -178,13 +178,8 @@ pub fn write(report: &Report) -> String {
     }
     head(&mut page, TIMEOUTS.name, TIMEOUTS.kind, TIMEOUTS.help);
     for (phase, times) in &report.timeouts {
-        let labels = [("phase", phase.to_string())];
-        sample(
-            &mut page,
-            TIMEOUTS.name,
-            &labels.each_ref().map(|(label, text)| (*label, text.as_str())),
-            &times.to_string(),
-        );
+        let phase = phase.to_string();
+        sample(&mut page, TIMEOUTS.name, &[("phase", &phase)], &times.to_string());
     }
     page
 }

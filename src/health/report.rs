@@ -39,7 +39,13 @@ pub struct Mailbox {
 
 impl Report {
     /// How `entries` are at `now`.
-    pub fn new(entries: Vec<Entry>, started: Moment, resident_memory: Option<u64>, now: Instant) -> Report {
+    pub fn new(
+        entries: Vec<Entry>,
+        timeouts: Vec<(Phase, u64)>,
+        started: Moment,
+        resident_memory: Option<u64>,
+        now: Instant,
+    ) -> Report {
         let age = |moment: Moment| now.saturating_duration_since(moment.at);
         let mailbox = |entry: Entry| {
             let vitals = entry.counters.vitals();
@@ -56,7 +62,7 @@ impl Report {
             started,
             resident_memory,
             mailboxes: entries.into_iter().map(mailbox).collect(),
-            timeouts: Vec::new(),
+            timeouts,
         }
     }
 

@@ -34,7 +34,8 @@ fn page(mailboxes: &[&str]) -> String {
         ..entries[0].clone()
     };
     let entries = [vec![account], entries].concat();
-    write(&Report::new(entries, moment(start, 1_600_000_000_000), Some(4096), now))
+    let started = moment(start, 1_600_000_000_000);
+    write(&Report::new(entries, Vec::new(), started, Some(4096), now))
 }
 
 #[test]
