@@ -1,4 +1,4 @@
-//! Row 1 of the fault matrix: kill -9 between a real Dovecot and either receiver.
+//! Row 1 of the fault matrix: kill -9 between a real Dovecot and either receiver, and the artifact store before it.
 //!
 //! `strace` watches a run and tells which system calls it makes. Then every call on a file of the state directory
 //! (attempts, checkpoint, dead letter: open, write, fsync, rename, fsync of the folder) is once the last one of a run, and so
@@ -26,11 +26,16 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::destination::{Destination, Way};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use support::certificates::Certificate;
+use support::cloud::organisation::Organisation;
+use support::destination::{Destination, Event, Way};
 use support::line::{LARGE, Line};
 use support::random::Random;
 use support::real_server::dovecot::Dovecot;
 use support::real_server::{PASSWORD, RealServer};
+use support::receiver::sha256;
 use support::strace::{self, Call, OPEN};
 
 /// Bytes from and to the network; attempts, checkpoint and dead letters on the disk.
@@ -46,12 +51,18 @@ const SIGKILL: i32 = 9;
 
 #[test]
 fn matrix_1_killed_at_every_step_and_at_random_nothing_is_lost_on_the_way_to_a_webhook() {
-    kill_again_and_again(Way::Webhook);
+    kill_again_and_again(Way::Webhook, None);
 }
 
 #[test]
 fn matrix_1_killed_at_every_step_and_at_random_nothing_is_lost_on_the_way_to_limacharlie() {
-    kill_again_and_again(Way::LimaCharlie);
+    kill_again_and_again(Way::LimaCharlie, None);
+}
+
+#[test]
+fn matrix_1_killed_at_every_step_and_at_random_no_event_names_an_attachment_that_is_not_in_the_store() {
+    let store = Organisation::start(1, Certificate::Directory);
+    kill_again_and_again(Way::LimaCharlie, Some(&store));
 }
 
 #[test]
@@ -63,12 +74,16 @@ fn matrix_1_killed_at_every_step_of_a_dead_letter_nothing_is_lost() {
     }
 }
 
-fn kill_again_and_again(way: Way) {
+fn kill_again_and_again(way: Way, store: Option<&Organisation>) {
     let Some(dovecot) = strace::is_here().then(RealServer::<Dovecot>::start).flatten() else {
         return;
     };
     let kills = env::var("KILLS").map_or(KILLS, |text| text.parse().expect("a number"));
     let mut line = Line::new(PROGRAM, &dovecot, Destination::start(way));
+    let _proxy = store.map(|store| {
+        line.mail = with_attachments;
+        store.configure(&mut line.configuration, &line.folder)
+    });
     line.deliver(3);
     let began = Instant::now();
     assert!(line.once().status().unwrap().success());
@@ -82,9 +97,13 @@ fn kill_again_and_again(way: Way) {
     let mut round = |line: &mut Line, kind: &'static str, run: &mut dyn FnMut(&Line) -> ExitStatus| {
         line.deliver(3);
         let (before, window) = (line.destination.repeats(), line.window());
+        let stored = store.map(|store| Stored::before(store, line));
         let status = run(line);
         // What it had sent may be on its way still.
         line.destination.settle();
+        if let Some(stored) = stored {
+            stored.and_now(line);
+        }
         let again = line.destination.repeats() - before;
         assert!(
             again <= window,
@@ -127,6 +146,99 @@ fn kill_again_and_again(way: Way) {
         line.letters().len()
     );
     line.judge();
+    if let Some(store) = store {
+        judge_attachments(store, &line);
+    }
+}
+
+/// What the store holds before a run.
+struct Stored<'s> {
+    store: &'s Organisation,
+    again: usize,
+    /// Attachments of the mails that the checkpoint has not passed: those may come again.
+    open: usize,
+}
+
+impl Stored<'_> {
+    fn before<'s>(store: &'s Organisation, line: &Line) -> Stored<'s> {
+        let done = usize::try_from(line.next_uid()).unwrap() - 1;
+        Stored {
+            store,
+            again: store.look(|record| record.again),
+            open: (line.present - done) * attachments(1).len(),
+        }
+    }
+
+    /// Whatever an event names is there, and no more than may come again has.
+    fn and_now(&self, line: &Line) {
+        self.store.wait_until_nobody_is_connected();
+        let events = line.destination.events();
+        let named = events.iter().flat_map(|event| &event.artifacts);
+        self.store.look(|record| {
+            for name in named {
+                assert!(
+                    record.artifacts.contains_key(name),
+                    "{name} is named, and not in the store"
+                );
+            }
+            let again = record.again - self.again;
+            assert!(again <= self.open, "{again} attachments came again, of {}", self.open);
+        });
+    }
+}
+
+/// Each event names the attachments of its mail, unless it tells that the mail was left unread; all are there, whole.
+fn judge_attachments(store: &Organisation, line: &Line) {
+    let events = line.destination.events();
+    let (stubs, events): (Vec<Event>, Vec<Event>) = events.into_iter().partition(|event| event.is_stub);
+    store.look(|record| {
+        assert_eq!(record.violations, Vec::<String>::new());
+        for event in &events {
+            let attachments = attachments(event.subject.parse().unwrap());
+            let names: Vec<String> = attachments.iter().map(|content| sha256(content)).collect();
+            assert_eq!(event.artifacts, names, "mail {}", event.subject);
+            for (name, content) in names.iter().zip(&attachments) {
+                assert!(record.artifacts[name].content == *content, "{name}");
+            }
+        }
+        println!(
+            "{} attachments are there, whole, before the {} events that name them; {} came again; {} mails were left unread",
+            record.artifacts.len(),
+            events.len(),
+            record.again,
+            stubs.len()
+        );
+    });
+}
+
+/// No two mails have the same. Every sixth mail's first one, and so one of the mails whose steps are watched, takes a file
+/// and two requests.
+fn attachments(number: usize) -> [Vec<u8>; 2] {
+    let length = if number % 6 == 5 { (1 << 20) + 100 } else { 3000 };
+    let mut random = Random(number as u64);
+    let content = (0..length).map(|_| u8::try_from(random.below(256)).unwrap());
+    [content.collect(), format!("notes {number}").into_bytes()]
+}
+
+fn with_attachments(number: usize) -> Vec<u8> {
+    let attached = attachments(number).map(|content| {
+        let lines: Vec<String> = STANDARD
+            .encode(content)
+            .as_bytes()
+            .chunks(76)
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
+        format!(
+            "--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n",
+            lines.join("\r\n")
+        )
+    });
+    format!(
+        "From: a@example.com\r\nSubject: {number}\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+         --b\r\n\r\ntext\r\n{}--b--\r\n",
+        attached.concat()
+    )
+    .into_bytes()
 }
 
 /// Each step in a line of its own, all at once: three tries take seconds, and wait for most of them.

@@ -15,11 +15,12 @@ use serde_json::Value;
 
 use crate::dead_letters::letters;
 use crate::ends_well;
-use crate::support::certificates::{self, Certificate};
+use crate::support::certificates::Certificate;
 use crate::support::cloud::Cloud;
 use crate::support::cloud::frames::Payload;
 use crate::support::cloud::organisation::{INGEST_KEY, OID, Organisation};
 use crate::support::collector::{Collector, Configuration};
+use crate::support::destination::named;
 use crate::support::folder::Folder;
 use crate::support::imap_server::ImapServer;
 use crate::support::proxy::Proxy;
@@ -40,16 +41,12 @@ impl Stage {
         let server = ImapServer::start();
         let cloud = Cloud::start();
         let organisation = Organisation::start(cloud.port(), Certificate::Directory);
-        let proxy = Proxy::start(None, None, vec![("api.limacharlie.io", organisation.port())]);
         let folder = Folder::new("artifacts");
         let mut configuration = Configuration::between(&server, &Receiver::start(), &folder.path().join("state"));
-        configuration.ca_file = folder.write("ca.pem", certificates::with_directory());
         // LimaCharlie's protocol, wherever the directory says that it is.
         configuration.dest_url = String::new();
         configuration.lc_secret = String::new();
-        let way = format!("proxy: {{url: 'http://localhost:{}'}}", proxy.port());
-        configuration.more_options.push(way);
-        configuration.more.push(format!("attachment_ingest_key: {INGEST_KEY}"));
+        let proxy = organisation.configure(&mut configuration, &folder);
         configuration.more.push("attachment_retention_days: 30".to_owned());
         Stage {
             server,
@@ -115,24 +112,6 @@ fn mail_with_attachments() -> Vec<u8> {
 
 fn line(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// `artifact` of every part of an event that has one, those of mails inside too.
-fn named(event: &Value) -> Vec<String> {
-    let mut named = Vec::new();
-    match event {
-        Value::Array(values) => named.extend(values.iter().flat_map(named_in)),
-        Value::Object(fields) => {
-            named.extend(fields.get("artifact").and_then(Value::as_str).map(str::to_owned));
-            named.extend(fields.values().flat_map(named_in));
-        }
-        _ => {}
-    }
-    named
-}
-
-fn named_in(value: &Value) -> Vec<String> {
-    named(value)
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::cloud::frames::Payload;
 use super::cloud::{self, Cloud};
 use super::collector::Configuration;
@@ -25,6 +27,10 @@ pub struct Event {
     pub uid: u64,
     pub id: String,
     pub subject: String,
+    /// What its parts name, in their order.
+    pub artifacts: Vec<String>,
+    /// It tells of a mail that was left unread.
+    pub is_stub: bool,
 }
 
 impl Destination {
@@ -170,11 +176,27 @@ impl Destination {
     }
 }
 
-fn read(whole: &serde_json::Value, event: &serde_json::Value) -> Event {
+fn read(whole: &Value, event: &Value) -> Event {
     let routing = &whole["routing"];
     Event {
         uid: routing["uid"].as_u64().unwrap(),
         id: routing["event_id"].as_str().unwrap().to_owned(),
         subject: event["headers"]["subject"][0].as_str().unwrap_or_default().to_owned(),
+        artifacts: named(event),
+        is_stub: event["anomalies"][0]["flag"] == "limit_attempts",
     }
+}
+
+/// `artifact` of every part of an event that has one, those of mails inside too.
+pub fn named(event: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match event {
+        Value::Array(values) => found.extend(values.iter().flat_map(named)),
+        Value::Object(fields) => {
+            found.extend(fields.get("artifact").and_then(Value::as_str).map(str::to_owned));
+            found.extend(fields.values().flat_map(named));
+        }
+        _ => {}
+    }
+    found
 }

@@ -26,6 +26,8 @@ pub struct Line<'d> {
     pub destination: Destination,
     pub folder: Folder,
     pub configuration: Configuration,
+    /// What the mail of this number is.
+    pub mail: fn(usize) -> Vec<u8>,
     /// So many mails were put into the mailbox; their UIDs begin at 1.
     pub present: usize,
 }
@@ -53,6 +55,7 @@ impl<'d> Line<'d> {
             destination,
             folder,
             configuration,
+            mail,
             present: 0,
         }
     }
@@ -60,7 +63,7 @@ impl<'d> Line<'d> {
     pub fn deliver(&mut self, count: usize) {
         for _ in 0..count {
             self.present += 1;
-            self.dovecot.deliver_to(&self.user, &mail(self.present));
+            self.dovecot.deliver_to(&self.user, &(self.mail)(self.present));
         }
     }
 

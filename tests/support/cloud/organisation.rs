@@ -10,6 +10,9 @@ use serde_json::json;
 
 use super::super::Watched;
 use super::super::certificates::{self, Certificate};
+use super::super::collector::Configuration;
+use super::super::folder::Folder;
+use super::super::proxy::Proxy;
 use super::super::receiver::request::{Reader, Request};
 use super::super::receiver::sha256;
 use super::super::wire::{Connection, Listener};
@@ -108,6 +111,17 @@ impl Organisation {
         }
     }
 
+    /// Lets attachments go to the store, as long as the proxy lives that knows where the directory is.
+    #[must_use]
+    pub fn configure(&self, configuration: &mut Configuration, folder: &Folder) -> Proxy {
+        let proxy = Proxy::start(None, None, vec![("api.limacharlie.io", self.port())]);
+        configuration.ca_file = folder.write("ca.pem", certificates::with_directory());
+        let way = format!("proxy: {{url: 'http://localhost:{}'}}", proxy.port());
+        configuration.more_options.push(way);
+        configuration.more.push(format!("attachment_ingest_key: {INGEST_KEY}"));
+        proxy
+    }
+
     /// Of the directory.
     pub fn port(&self) -> u16 {
         self.directory.port()
@@ -123,8 +137,18 @@ impl Organisation {
         self.store.cut_all();
     }
 
+    /// Waits until all that came from programs that are gone is in the record.
+    pub fn wait_until_nobody_is_connected(&self) {
+        self.store.wait_for_the_end_of_all();
+    }
+
     pub fn record(&self) -> Record {
-        self.state.look(|state| state.record.clone())
+        self.look(Clone::clone)
+    }
+
+    /// Looks at the record without copying it.
+    pub fn look<R>(&self, look: impl FnOnce(&Record) -> R) -> R {
+        self.state.look(|state| look(&state.record))
     }
 
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&Record) -> bool) {
