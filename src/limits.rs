@@ -409,15 +409,15 @@ pub const LISTED_UIDS: u64 = 50_000;
 /// Bytes of events that are delivered together: with an ordinary event more, still under the 1 MiB that nginx takes by
 /// default. Reached: the batch goes out.
 pub const BATCH_BYTES: usize = 960 * 1024;
-/// Events that are delivered together, and so at most repeated after a crash. Reached: the batch goes out.
+/// Events that are delivered together. Reached: the batch goes out.
 pub const BATCH_EVENTS: usize = 500;
 /// How long an event that is whole waits for others, if mail comes slowly. Reached: the batch goes out.
 pub const BATCH_AGE: Duration = Duration::from_millis(500);
 /// Bytes of events that are gathered for a receiver that acknowledges event by event: small ones leave together.
 pub const SEND_AHEAD: usize = WEBSOCKET_PIECE;
-/// Events that such a receiver has acknowledged and the checkpoint does not know, which costs two fsyncs: with those in
-/// flight they are repeated after a crash. Reached: it is written.
-pub const UNREMEMBERED: usize = 100;
+/// Events that are acknowledged and the checkpoint does not know, as to write it costs two fsyncs: with those in flight they
+/// are repeated after a crash. Reached, or nothing else to do: it is written.
+pub const UNREMEMBERED: usize = BATCH_EVENTS;
 /// How long, see [`UNREMEMBERED`].
 pub const UNREMEMBERED_FOR: Duration = Duration::from_millis(100);
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.

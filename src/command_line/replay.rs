@@ -10,6 +10,7 @@ use super::configuration::load_file;
 use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
 use crate::dead_letter::{Letter, Reader};
+use crate::event::EventId;
 use crate::sink::{Batch, DeliveryError, Fate, Sink};
 use crate::supervisor::{Supervisor, random};
 use crate::{backoff, limits, log};
@@ -125,7 +126,8 @@ impl Replay {
         if full {
             self.deliver()?;
         }
-        self.batch.push(|output| output.append(&mut encoded));
+        self.batch
+            .push(EventId::of(&encoded), |output| output.append(&mut encoded));
         self.lines.push(line);
         Ok(())
     }
@@ -172,7 +174,7 @@ impl Replay {
                 Some(Fate::Taken) => self.acknowledged = self.acknowledged.saturating_add(1),
                 Some(Fate::Refused) => again.push((batch.part(|other| other == place), vec![line])),
                 Some(Fate::Later) | None => {
-                    later.push(|output| output.extend_from_slice(batch.event(place).unwrap_or_default()));
+                    later.push_from(batch, place);
                     later_lines.push(line);
                 }
             }

@@ -188,16 +188,28 @@ pub(crate) fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
             add(sha256);
         }
     }
-    let digest: [u8; 32] = digest.finalize().into();
-    let mut id = [0; 16];
-    for (byte, hashed) in id.iter_mut().zip(digest) {
-        *byte = hashed;
-    }
+    let EventId(mut id) = EventId::from_digest(digest.finalize().into());
     // RFC 9562, 5.8: version 8, variant 10.
     let [_, _, _, _, _, _, version, _, variant, ..] = &mut id;
     *version = (*version & 0x0f) | 0x80;
     *variant = (*variant & 0x3f) | 0x80;
     EventId(id)
+}
+
+impl EventId {
+    /// Names these bytes.
+    pub fn of(bytes: &[u8]) -> EventId {
+        EventId::from_digest(Sha256::digest(bytes).into())
+    }
+
+    /// The beginning of a SHA-256.
+    fn from_digest(digest: [u8; 32]) -> EventId {
+        let mut id = [0; 16];
+        for (byte, hashed) in id.iter_mut().zip(digest) {
+            *byte = hashed;
+        }
+        EventId(id)
+    }
 }
 
 /// The visitor: what the event says of the mail's content.

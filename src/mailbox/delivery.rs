@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 use super::{Life, whole_seconds};
 use crate::backoff;
+use crate::event::EventId;
 use crate::imap::resume::{Known, Memory, Position};
 use crate::limits;
 use crate::log::Level;
@@ -46,7 +47,8 @@ impl Life {
     /// receiver refuses as too large or malformed is halved, down to the one event that is meant, unless the receiver tells
     /// which events it means; such a one is tried again a few times, then goes to the dead-letter file and holds up no other.
     pub(super) fn deliver(&mut self) -> Result<(), Failure> {
-        self.deliver_until(&|_| false, None)
+        self.deliver_until(&|_| false, None)?;
+        self.remember_now()
     }
 
     /// Before an event of about `size` bytes joins the batch: what is in flight is bounded.
@@ -70,10 +72,10 @@ impl Life {
     }
 
     /// An event joins the batch.
-    pub(super) fn join(&mut self, known: Known, write: impl FnOnce(&Life, &mut Vec<u8>)) {
+    pub(super) fn join(&mut self, known: Known, id: EventId, write: impl FnOnce(&Life, &mut Vec<u8>)) {
         let mut batch = std::mem::take(&mut self.batch);
         let before = batch.bytes().len();
-        batch.push(|output| write(self, output));
+        batch.push(id, |output| write(self, output));
         let length = batch.bytes().len().saturating_sub(before);
         self.batch = batch;
         self.batched.push(known);
@@ -97,7 +99,7 @@ impl Life {
     pub(super) fn hand_over(&mut self) -> Result<(), Failure> {
         self.nothing_in_hand();
         let Some(flow) = self.mailbox.sink.flow() else {
-            return self.deliver();
+            return self.deliver_until(&|_| false, None);
         };
         let outcome = flow.send_ahead(&self.batch);
         let acknowledged = flow.acknowledged();
@@ -113,7 +115,11 @@ impl Life {
 
     /// The program stops: acknowledgements of what is in flight are waited for.
     pub(super) fn wait_for_what_is_under_way(&mut self) -> Result<(), Failure> {
-        if self.handing.under_way { self.deliver() } else { Ok(()) }
+        if self.handing.under_way {
+            self.deliver()
+        } else {
+            self.remember_now()
+        }
     }
 
     /// Delivers until `enough` says so, or there is nothing left; `failed` is how the first attempt ended, where there was
@@ -242,7 +248,7 @@ impl Life {
                 }
                 Some(Fate::Refused) => later.push((batch.part(|other| other == place), vec![known])),
                 Some(Fate::Later) | None => {
-                    self.batch.push(|output| output.extend_from_slice(event));
+                    self.batch.push_from(&batch, place);
                     self.batched.push(known);
                 }
             }
@@ -254,13 +260,17 @@ impl Life {
         got_on
     }
 
-    /// Not for every acknowledgement: it takes two fsyncs. Always where there is nothing else to do.
+    /// Not for every acknowledgement: it takes two fsyncs.
     fn remember_at_times(&mut self) -> Result<(), Failure> {
         let handing = &self.handing;
-        let due = handing.unremembered >= limits::UNREMEMBERED
-            || handing.patience(self.mailbox.clock.now()).is_zero()
-            || self.batch.is_empty();
-        if handing.unremembered > 0 && due {
+        if handing.unremembered >= limits::UNREMEMBERED || handing.patience(self.mailbox.clock.now()).is_zero() {
+            return self.remember_now();
+        }
+        Ok(())
+    }
+
+    fn remember_now(&mut self) -> Result<(), Failure> {
+        if self.handing.unremembered > 0 {
             self.move_on()?;
             self.tell_progress();
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Life;
 use super::failure::Failure;
 use super::poison::Reading;
+use crate::event::EventId;
 use crate::event::raw::Collected;
 use crate::imap::resume::Known;
 use crate::imap::session::{Arrival, Fetched, Listed, Session};
@@ -155,7 +156,9 @@ impl Life {
         }
         self.store_attachments(&mut mail, fetched.uid)?;
         self.make_room(mail.raw.as_ref().map_or(0, Vec::len))?;
-        self.join(known, |life, output| life.mailbox.sink.encode(&mail, output));
+        let routing = &mail.event.routing;
+        let id = EventId::of(&[routing.event_id.0.as_slice(), &routing.sha256].concat());
+        self.join(known, id, |life, output| life.mailbox.sink.encode(&mail, output));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::backoff::{self, Backoff};
 use crate::dead_letter::Content;
+use crate::event::EventId;
 use crate::event::encode;
 use crate::event::raw::Collected;
 use crate::http::exchange::ExchangeError;
@@ -22,6 +23,8 @@ pub struct Batch {
     bytes: Vec<u8>,
     /// Where each event ends.
     ends: Vec<usize>,
+    /// And what tells it from any other: which mail it is of, and what is in it.
+    ids: Vec<EventId>,
     /// How many at the front have left; their bytes are still there.
     left: usize,
     /// The number of the first event, of all that ever joined.
@@ -29,10 +32,16 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds one event, which `write` appends to the buffer.
-    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds one event, which no other has the `id` of, and which `write` appends to the buffer.
+    pub fn push(&mut self, id: EventId, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.bytes);
         self.ends.push(self.bytes.len());
+        self.ids.push(id);
+    }
+
+    /// The events' ids.
+    pub fn ids(&self) -> &[EventId] {
+        self.ids.get(self.left..).unwrap_or_default()
     }
 
     /// The number of the first event: it stays the event's own while others leave, and no other event's.
@@ -50,6 +59,7 @@ impl Batch {
             // The buffer stays, but for what an event of unusual size made it grow.
             self.bytes.shrink_to(limits::BATCH_BYTES.saturating_mul(2));
             self.ends.clear();
+            self.ids.clear();
             self.left = 0;
         } else if self.begin().saturating_mul(2) >= self.bytes.len() {
             self.close_up();
@@ -61,6 +71,7 @@ impl Batch {
         let begin = self.begin();
         self.bytes.drain(..begin);
         self.ends.drain(..self.left);
+        self.ids.drain(..self.left);
         self.left = 0;
         for end in &mut self.ends {
             *end = end.saturating_sub(begin);
@@ -86,6 +97,7 @@ impl Batch {
         Batch {
             bytes: self.bytes.split_off(at),
             ends,
+            ids: self.ids.split_off(count),
             left: 0,
             first: self.first.saturating_add(as_u64(count)),
         }
@@ -110,11 +122,17 @@ impl Batch {
     #[must_use]
     pub fn part(&self, wanted: impl Fn(usize) -> bool) -> Batch {
         let mut part = Batch::default();
-        let places = (0..self.count()).filter(|place| wanted(*place));
-        for event in places.filter_map(|place| self.event(place)) {
-            part.push(|output| output.extend_from_slice(event));
+        for place in (0..self.count()).filter(|place| wanted(*place)) {
+            part.push_from(self, place);
         }
         part
+    }
+
+    /// Adds one event of another batch.
+    pub fn push_from(&mut self, other: &Batch, place: usize) {
+        if let (Some(id), Some(event)) = (other.ids().get(place), other.event(place)) {
+            self.push(*id, |output| output.extend_from_slice(event));
+        }
     }
 
     /// How many events.
@@ -299,6 +317,7 @@ impl std::error::Error for DeliveryError {}
 #[cfg(test)]
 mod tests {
     use super::Batch;
+    use crate::event::EventId;
 
     #[test]
     fn events_leave_from_the_front_under_their_own_numbers_and_are_moved_once_at_most() {
@@ -307,7 +326,7 @@ mod tests {
         let (mut joined, mut left) = (0, 0);
         for round in 0..200 {
             for _ in 0..round % 7 {
-                batch.push(|output| output.extend(name(joined)));
+                batch.push(EventId::of(&name(joined)), |output| output.extend(name(joined)));
                 joined += 1;
             }
             let leaving = (round % 5).min(batch.count());
@@ -316,6 +335,12 @@ mod tests {
             assert_eq!((batch.first(), batch.count()), (left as u64, joined - left));
             let whole: Vec<Vec<u8>> = (left..joined).map(name).collect();
             assert_eq!(batch.bytes(), whole.concat());
+            assert!(
+                batch
+                    .ids()
+                    .iter()
+                    .eq(&whole.iter().map(|event| EventId::of(event)).collect::<Vec<_>>())
+            );
             for (place, event) in whole.iter().enumerate() {
                 assert_eq!(batch.event(place), Some(event.as_slice()));
             }
@@ -335,7 +360,9 @@ mod tests {
         let whole = || {
             let mut batch = Batch::default();
             for event in events {
-                batch.push(|line| line.extend_from_slice(event.as_bytes()));
+                batch.push(EventId::of(event.as_bytes()), |line| {
+                    line.extend_from_slice(event.as_bytes())
+                });
             }
             batch
         };
@@ -345,6 +372,7 @@ mod tests {
             let kept = count.min(3);
             assert_eq!((first.count(), second.count()), (kept, 3 - kept));
             assert_eq!([first.bytes(), second.bytes()].concat(), whole().bytes(), "{count}");
+            assert_eq!([first.ids(), second.ids()].concat(), whole().ids(), "{count}");
             for (place, event) in events.iter().enumerate() {
                 let found = match place.checked_sub(kept) {
                     None => first.event(place),

@@ -11,8 +11,6 @@ pub mod signature;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use self::answer::Taken;
 use self::settings::Prepared;
 pub use self::settings::{Settings, SettingsError};
@@ -109,12 +107,8 @@ impl Sink for Webhook {
 /// The same for the same events: however often they are sent, the receiver can tell. It is written as a UUID because some
 /// receivers insist on one.
 fn batch_id(batch: &Batch) -> String {
-    let digest: [u8; 32] = Sha256::digest(batch.bytes()).into();
-    let mut id = EventId([0; 16]);
-    for (byte, hashed) in id.0.iter_mut().zip(digest) {
-        *byte = hashed;
-    }
-    id.to_string()
+    let ids: Vec<u8> = batch.ids().iter().flat_map(|id| id.0).collect();
+    EventId::of(&ids).to_string()
 }
 
 /// The request of one attempt, made at `seconds` since 1970. The signature is over `body` as it is sent.

@@ -29,8 +29,9 @@ struct Compression {
 
 struct Tls {
     session: ServerConnection,
-    /// Bytes read from the socket that the session has not taken yet.
+    /// Bytes read from the socket, and how many of them the session has taken.
     incoming: Vec<u8>,
+    taken: usize,
 }
 
 impl Connection {
@@ -53,6 +54,7 @@ impl Connection {
             Mutex::new(Tls {
                 session: ServerConnection::new(Arc::clone(config)).unwrap(),
                 incoming: Vec::new(),
+                taken: 0,
             })
         });
     }
@@ -124,19 +126,25 @@ impl Connection {
 
     /// Gives the session more bytes from the socket; false when the peer has closed it.
     fn fill(&self, tls: &Mutex<Tls>) -> io::Result<bool> {
-        if lock(tls).incoming.is_empty() {
-            let mut chunk = vec![0; 16 * 1024];
+        let mut guard = lock(tls);
+        if guard.taken == guard.incoming.len() {
+            let mut chunk = std::mem::take(&mut guard.incoming);
+            drop(guard);
+            chunk.resize(64 * 1024, 0);
             let length = (&self.socket).read(&mut chunk)?;
             if length == 0 {
                 return Ok(false);
             }
-            lock(tls).incoming.extend_from_slice(&chunk[..length]);
+            chunk.truncate(length);
+            guard = lock(tls);
+            (guard.incoming, guard.taken) = (chunk, 0);
         }
-        let mut guard = lock(tls);
-        let Tls { session, incoming } = &mut *guard;
-        let mut rest = incoming.as_slice();
-        let taken = session.read_tls(&mut rest)?;
-        incoming.drain(..taken);
+        let Tls {
+            session,
+            incoming,
+            taken,
+        } = &mut *guard;
+        *taken += session.read_tls(&mut &incoming[*taken..])?;
         let processed = session.process_new_packets();
         // Also after an error: the alert tells the client why.
         while session.wants_write() {

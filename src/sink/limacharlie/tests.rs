@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::message::{Sensor, push_mail};
 use super::{Destination, LimaCharlie, Settings};
 use crate::clock::{Clock, Phase};
+use crate::event::EventId;
 use crate::event::raw::Collector;
 use crate::event::{Origin, build};
 use crate::http::url::Url;
@@ -157,7 +158,7 @@ fn faithful(message: &Heard) -> Answer {
 fn batch(mails: &[&str]) -> Batch {
     let mut batch = Batch::default();
     for mail in mails {
-        batch.push(|output| push_mail(mail.as_bytes(), 0, output));
+        batch.push(EventId([0; 16]), |output| push_mail(mail.as_bytes(), 0, output));
     }
     batch
 }
@@ -290,7 +291,7 @@ fn what_can_be_sent_is_sent_ahead_and_nobody_waits_for_its_acknowledgement() {
     assert_eq!((cloud.sequences(), sink.acknowledged()), (vec![1, 2], 1));
     queue.drop_front(1);
     for mail in ["3", "4"] {
-        queue.push(|output| push_mail(mail.as_bytes(), 0, output));
+        queue.push(EventId([0; 16]), |output| push_mail(mail.as_bytes(), 0, output));
     }
     sink.send_ahead(&queue).unwrap();
     assert_eq!((cloud.sequences(), sink.acknowledged()), (vec![1, 2, 3, 4], 2));

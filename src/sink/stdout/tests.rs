@@ -1,6 +1,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use super::Stdout;
+use crate::event::EventId;
 use crate::sink::{Batch, DeliveryError, Sink};
 
 /// Takes a few bytes at a time and fails once, after `before` bytes.
@@ -35,7 +36,9 @@ impl Write for Faulty {
 fn batch(lines: &[&str]) -> Batch {
     let mut batch = Batch::default();
     for line in lines {
-        batch.push(|out| out.extend_from_slice(format!("{line}\n").as_bytes()));
+        batch.push(EventId([0; 16]), |out| {
+            out.extend_from_slice(format!("{line}\n").as_bytes())
+        });
     }
     batch
 }

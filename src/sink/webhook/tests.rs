@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Settings, SettingsError, Webhook};
+use crate::event::EventId;
 use crate::http::request::FieldError;
 use crate::http::script::{Network, Step, say};
 use crate::http::url::UrlError;
@@ -43,8 +44,8 @@ fn webhook_with(network: &Arc<Network>, settings: &Settings) -> Webhook {
 
 fn batch() -> Batch {
     let mut batch = Batch::default();
-    batch.push(|out| out.extend_from_slice(b"{\"a\":1}\n"));
-    batch.push(|out| out.extend_from_slice(b"{\"b\":2}\n"));
+    batch.push(EventId([1; 16]), |out| out.extend_from_slice(b"{\"a\":1}\n"));
+    batch.push(EventId([2; 16]), |out| out.extend_from_slice(b"{\"b\":2}\n"));
     batch
 }
 

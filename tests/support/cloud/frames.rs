@@ -61,14 +61,14 @@ pub fn take_frame(stream: &mut Vec<u8>) -> Result<Option<(u8, bool, Vec<u8>)>, S
         return Ok(None);
     }
     let mask: [u8; 4] = stream[header..header + 4].try_into().unwrap();
-    let payload = stream[header + 4..whole].iter().zip(mask.iter().cycle());
-    let taken = (
-        first & 0x0f,
-        first & 0x80 != 0,
-        payload.map(|(byte, mask)| byte ^ mask).collect(),
-    );
-    stream.drain(..whole);
-    Ok(Some(taken))
+    let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
+    let mut payload: Vec<u8> = stream.drain(..whole).skip(header + 4).collect();
+    for four in payload.chunks_mut(4) {
+        for (byte, mask) in four.iter_mut().zip(mask) {
+            *byte ^= mask;
+        }
+    }
+    Ok(Some((opcode, last, payload)))
 }
 
 /// A data message: its sequence, whether it asks for an acknowledgement, and what it carries.

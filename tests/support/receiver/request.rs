@@ -28,6 +28,7 @@ impl Request {
 pub struct Reader {
     connection: Arc<Connection>,
     pending: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
 impl Reader {
@@ -35,6 +36,7 @@ impl Reader {
         Reader {
             connection: Arc::clone(connection),
             pending: Vec::new(),
+            chunk: vec![0; 64 * 1024],
         }
     }
 
@@ -65,9 +67,8 @@ impl Reader {
     }
 
     fn more(&mut self) -> io::Result<bool> {
-        let mut chunk = vec![0; 64 * 1024];
-        let length = self.connection.read(&mut chunk)?;
-        self.pending.extend_from_slice(&chunk[..length]);
+        let length = self.connection.read(&mut self.chunk)?;
+        self.pending.extend_from_slice(&self.chunk[..length]);
         Ok(length > 0)
     }
 }

@@ -16,6 +16,7 @@ use std::thread;
 
 use super::{ACCEPTED, batch, settings, webhook_with};
 use crate::clock::{Clock, Stop, SystemClock};
+use crate::event::EventId;
 use crate::http::script::{Network, Step, say};
 use crate::net::dial::TcpDialer;
 use crate::net::tls::{Protocol, Trust};
@@ -88,7 +89,7 @@ fn play(mut script: Vec<Step>, first: &Batch) -> (Result<(), DeliveryError>, The
 /// As much as does not leave at once: what the server says early is heard before all of it has left.
 fn large() -> Batch {
     let mut batch = Batch::default();
-    batch.push(|output| output.resize(1 << 20, b' '));
+    batch.push(EventId([0; 16]), |output| output.resize(1 << 20, b' '));
     batch
 }
 
