@@ -137,7 +137,7 @@ impl Replay {
         let mut later = vec![(std::mem::take(&mut self.batch), std::mem::take(&mut self.lines))];
         while let Some((mut batch, mut lines)) = later.pop() {
             let count = batch.count();
-            match self.attempt(&batch) {
+            match self.attempt(&batch).map_err(|error| error.of(count)) {
                 Ok(()) => {
                     let count = u64::try_from(count).unwrap_or(u64::MAX);
                     self.acknowledged = self.acknowledged.saturating_add(count);

@@ -152,6 +152,7 @@ impl Life {
             match outcome {
                 Ok(()) => self.remember_at_times()?,
                 Err(error) => {
+                    let error = error.of(self.batch.count());
                     self.handing.under_way = false;
                     if self.sort(&error, &mut later) {
                         trials.attempt = 0;

@@ -299,6 +299,18 @@ impl DeliveryError {
             DeliveryError::Retry { reason, after: None }
         }
     }
+
+    /// Of a batch of `count` events. That the only one is refused has one name, whatever the receiver calls it: else it would
+    /// be tried alone again and again.
+    #[must_use]
+    pub fn of(self, count: usize) -> DeliveryError {
+        match self {
+            DeliveryError::Each { fates, reason, .. } if count == 1 && fates.first() == Some(&Fate::Refused) => {
+                DeliveryError::Reject { reason }
+            }
+            error => error,
+        }
+    }
 }
 
 impl fmt::Display for DeliveryError {
@@ -316,8 +328,30 @@ impl std::error::Error for DeliveryError {}
 
 #[cfg(test)]
 mod tests {
-    use super::Batch;
+    use super::{Batch, DeliveryError, Fate};
     use crate::event::EventId;
+
+    #[test]
+    fn of_one_event_a_refusal_is_a_refusal_and_nothing_else_changes() {
+        let each = |fates: &[Fate]| DeliveryError::Each {
+            fates: fates.to_vec(),
+            reason: "said".to_owned(),
+            after: None,
+        };
+        let reject = DeliveryError::Reject {
+            reason: "said".to_owned(),
+        };
+        assert_eq!(each(&[Fate::Refused]).of(1), reject);
+        assert_eq!(reject.clone().of(2), reject);
+        for (fates, count) in [
+            ([Fate::Refused; 2].as_slice(), 2),
+            (&[Fate::Later], 1),
+            (&[Fate::Taken], 1),
+            (&[], 1),
+        ] {
+            assert_eq!(each(fates).of(count), each(fates), "{fates:?}");
+        }
+    }
 
     #[test]
     fn events_leave_from_the_front_under_their_own_numbers_and_are_moved_once_at_most() {

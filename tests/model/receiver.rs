@@ -62,9 +62,9 @@ impl Receiver {
             })
             .collect();
         let refuses = events.iter().any(|(_, name, _)| truth.is_refused(*name));
-        // Of one event there is nothing to tell apart.
-        let several = events.len() > 1 && !self.flows;
-        if several && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.manner.answers_for_each) {
+        // Also where it is one event and there is nothing to tell apart.
+        let answers = !events.is_empty() && !self.flows;
+        if answers && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.manner.answers_for_each) {
             let fates = events.iter().map(|(id, name, hashes)| match truth.random.below(4) {
                 _ if truth.is_refused(*name) => Fate::Refused,
                 0 => Fate::Refused,
