@@ -8,6 +8,8 @@ mod answers;
 #[rustfmt::skip]
 mod scripts;
 
+mod curl;
+
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -182,6 +182,7 @@ fn ambiguous() -> Vec<Answer> {
     vec![
         field("TE with CL", "Transfer-Encoding: chunked\r\nContent-Length: 2", length),
         field("CL with TE", "Content-Length: 2\r\nTransfer-Encoding: chunked", length),
+        of("TE with CL, and chunks", raw("Transfer-Encoding: chunked\r\nContent-Length: 2", "2\r\nok\r\n0\r\n\r\n"), length),
         field("two CLs", "Content-Length: 2\r\nContent-Length: 3", length),
         field("two CLs in a list", "Content-Length: 2, 3", length),
         of("TE in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), length),
