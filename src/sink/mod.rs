@@ -395,7 +395,7 @@ mod tests {
             let mut batch = Batch::default();
             for event in events {
                 batch.push(EventId::of(event.as_bytes()), |line| {
-                    line.extend_from_slice(event.as_bytes())
+                    line.extend_from_slice(event.as_bytes());
                 });
             }
             batch

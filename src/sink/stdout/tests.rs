@@ -37,7 +37,7 @@ fn batch(lines: &[&str]) -> Batch {
     let mut batch = Batch::default();
     for line in lines {
         batch.push(EventId([0; 16]), |out| {
-            out.extend_from_slice(format!("{line}\n").as_bytes())
+            out.extend_from_slice(format!("{line}\n").as_bytes());
         });
     }
     batch
