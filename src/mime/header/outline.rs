@@ -139,21 +139,23 @@ fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 
-/// These two do not stop at the first, so that the compiler makes them look at many bytes at once.
+/// These two do not stop at the first, and do not branch, so that the compiler makes them look at many bytes at once.
 fn has_bare_cr(block: &[u8]) -> bool {
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
-    let bare = pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'\r' && *pair.1 != b'\n'));
-    bare != 0 || block.ends_with(b"\r")
+    let bare = pairs.fold(false, |found, pair| found | ((*pair.0 == b'\r') & (*pair.1 != b'\n')));
+    bare || block.ends_with(b"\r")
 }
 
 /// Whether there is nothing but ASCII that shows, white space and line ends, and no beginning of an encoded word.
 fn is_plain(block: &[u8]) -> bool {
-    let odd = |byte: u8| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    let odd = |byte: u8| {
+        (byte > b'~') | ((byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n'))
+    };
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
-    let found = pairs.fold(0, |found, pair| {
-        found | u8::from(odd(*pair.0)) | u8::from(*pair.0 == b'=' && *pair.1 == b'?')
+    let found = pairs.fold(false, |found, pair| {
+        found | odd(*pair.0) | ((*pair.0 == b'=') & (*pair.1 == b'?'))
     });
-    found == 0 && !block.last().is_some_and(|last| odd(*last))
+    !found && !block.last().is_some_and(|last| odd(*last))
 }
 
 /// The fields of one header block, in order. Lines that are no field and continue none are passed over.
