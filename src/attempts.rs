@@ -144,8 +144,7 @@ impl Attempts {
             return Ok(());
         }
         // In one write, over what was there: nobody finds half of it.
-        let width = self.written.len();
-        text = format!("{text:width$}");
+        text.extend(std::iter::repeat_n(' ', self.written.len().saturating_sub(text.len())));
         let file = match self.file.take() {
             Some(file) => file,
             None => OpenOptions::new()

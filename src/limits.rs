@@ -417,7 +417,7 @@ pub const BATCH_AGE: Duration = Duration::from_millis(500);
 pub const SEND_AHEAD: usize = WEBSOCKET_PIECE;
 /// Events that are acknowledged and the checkpoint does not know, as to write it costs two fsyncs: with those in flight they
 /// are repeated after a crash. Reached, or nothing else to do: it is written.
-pub const UNREMEMBERED: usize = BATCH_EVENTS;
+pub const UNREMEMBERED: usize = 2_000;
 /// How long, see [`UNREMEMBERED`].
 pub const UNREMEMBERED_FOR: Duration = Duration::from_millis(100);
 /// One IDLE (RFC 2177 allows 29 min; home routers forget connections sooner). Reached: the mailbox is looked at.

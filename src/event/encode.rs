@@ -180,13 +180,14 @@ fn recipient(recipient: &JournalRecipient, output: &mut Vec<u8>) {
 impl std::fmt::Display for EventId {
     /// As a UUID.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (position, byte) in self.0.iter().enumerate() {
-            if matches!(position, 4 | 6 | 8 | 10) {
-                formatter.write_str("-")?;
+        let mut text = String::with_capacity(36);
+        for (position, digit) in hexadecimal(&self.0).chars().enumerate() {
+            if matches!(position, 8 | 12 | 16 | 20) {
+                text.push('-');
             }
-            write!(formatter, "{byte:02x}")?;
+            text.push(digit);
         }
-        Ok(())
+        formatter.write_str(&text)
     }
 }
 
@@ -308,11 +309,13 @@ fn base64(bytes: &[u8], output: &mut Vec<u8>) {
 
 /// As hashes are written everywhere: lower case.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)])
-        .collect()
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for value in [byte >> 4, byte & 0x0f] {
+            text.push(char::from_digit(u32::from(value), 16).unwrap_or('0'));
+        }
+    }
+    text
 }
 
 /// Fuzz entry: another reader of JSON finds every string and every byte again.

@@ -98,11 +98,13 @@ fn ambiguous(envelope: Option<Envelope>) -> Reading {
 /// A bounce that returns a report to the alternate journaling mailbox. It stays as it is: its own text is free, and so
 /// could hide anything.
 fn undelivered(mail: &Message) -> Option<Reading> {
-    let bounce = essence(&mail.headers) == "multipart/report";
     let mut mails = mail.parts.iter().filter_map(|part| part.message.as_deref());
-    let (Some(report), None) = (mails.next().filter(|_| bounce), mails.next()) else {
+    let (Some(report), None) = (mails.next(), mails.next()) else {
         return None;
     };
+    if essence(&mail.headers) != "multipart/report" {
+        return None;
+    }
     let reading = exchange(report)?;
     Some(Reading {
         original: None,

@@ -315,17 +315,17 @@ fn turns_direction(character: char) -> bool {
     matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether `=?` is in it. This and the next one do not stop at the first, so that the compiler makes them look at many bytes
-/// at once: nearly every value there is goes through here.
+/// Whether `=?` is in it. This and the next one do not stop at the first, and do not branch, so that the compiler makes them
+/// look at many bytes at once: nearly every value there is goes through here.
 fn has_word_mark(value: &[u8]) -> bool {
     let pairs = value.iter().zip(value.get(1..).unwrap_or_default());
-    pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'=' && *pair.1 == b'?')) != 0
+    pairs.fold(false, |found, pair| found | ((*pair.0 == b'=') & (*pair.1 == b'?')))
 }
 
 /// Whether all of it is ASCII that shows, spaces and TAB.
 fn is_plain(value: &[u8]) -> bool {
-    let odd = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\t');
-    value.iter().fold(0, |found, byte| found | u8::from(odd(byte))) == 0
+    let odd = |byte: u8| (byte > b'~') | ((byte < b' ') & (byte != b'\t'));
+    !value.iter().fold(false, |found, byte| found | odd(*byte))
 }
 
 fn stands_alone(neighbour: Option<&u8>, allowed: &[u8]) -> bool {

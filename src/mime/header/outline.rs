@@ -11,6 +11,7 @@ use crate::mime::encoded_word::{self, Notes};
 #[derive(Debug, Default)]
 pub struct Outline {
     places: Vec<Place>,
+    line_ends: bool,
     plain: bool,
     ordinary: bool,
     full: bool,
@@ -32,6 +33,7 @@ impl Outline {
         let line_ends = !has_bare_cr(block);
         let mut outline = Outline {
             places: Vec::with_capacity(block.len().div_ceil(FIELD)),
+            line_ends,
             plain: line_ends && is_plain(block),
             ordinary: line_ends,
             full: false,
@@ -104,6 +106,7 @@ impl Outline {
         Fields {
             block,
             places: self.places.get(..within).unwrap_or_default(),
+            line_ends: self.line_ends,
             text: self.plain.then(|| str::from_utf8(block).ok()).flatten(),
         }
     }
@@ -148,9 +151,7 @@ fn has_bare_cr(block: &[u8]) -> bool {
 
 /// Whether there is nothing but ASCII that shows, white space and line ends, and no beginning of an encoded word.
 fn is_plain(block: &[u8]) -> bool {
-    let odd = |byte: u8| {
-        (byte > b'~') | ((byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n'))
-    };
+    let odd = |byte: u8| (byte > b'~') | ((byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n'));
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
     let found = pairs.fold(false, |found, pair| {
         found | odd(*pair.0) | ((*pair.0 == b'=') & (*pair.1 == b'?'))
@@ -163,6 +164,8 @@ fn is_plain(block: &[u8]) -> bool {
 pub struct Fields<'b> {
     block: &'b [u8],
     places: &'b [Place],
+    /// There is no CR without LF.
+    line_ends: bool,
     /// The block, where it is plain.
     text: Option<&'b str>,
 }
@@ -172,6 +175,7 @@ impl<'b> Fields<'b> {
     pub const NONE: Fields<'static> = Fields {
         block: b"",
         places: &[],
+        line_ends: false,
         text: None,
     };
 
@@ -199,6 +203,7 @@ impl<'b> IntoIterator for Fields<'b> {
         FieldIterator {
             block: self.block,
             places: self.places.iter(),
+            line_ends: self.line_ends,
             text: self.text,
         }
     }
@@ -214,7 +219,7 @@ pub struct Field<'b> {
     /// After the colon: folded lines, still with their line ends.
     pub value: &'b [u8],
     folded: bool,
-    /// The value, where the block is plain: what is to be done about it is to unfold it.
+    /// The value, where it is plain: what is to be done about it is to unfold it.
     text: Option<&'b str>,
 }
 
@@ -256,6 +261,7 @@ impl Field<'_> {
 pub struct FieldIterator<'b> {
     block: &'b [u8],
     places: std::slice::Iter<'b, Place>,
+    line_ends: bool,
     text: Option<&'b str>,
 }
 
@@ -265,13 +271,19 @@ impl<'b> Iterator for FieldIterator<'b> {
     fn next(&mut self) -> Option<Field<'b>> {
         let field = self.places.next()?;
         let [start, colon, end] = [field.start, field.colon, field.end].map(index);
-        let value = colon.saturating_add(1)..end;
+        let place = colon.saturating_add(1)..end;
+        let value = self.block.get(place.clone())?;
+        let text = match self.text {
+            Some(text) => text.get(place),
+            None if self.line_ends && is_plain(value) => str::from_utf8(value).ok(),
+            None => None,
+        };
         Some(Field {
             at: start,
             name: self.block.get(start..colon)?.trim_ascii_end(),
-            value: self.block.get(value.clone())?,
+            value,
             folded: field.folded,
-            text: self.text.and_then(|text| text.get(value)),
+            text,
         })
     }
 }

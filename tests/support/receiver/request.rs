@@ -57,12 +57,14 @@ impl Reader {
         let head: Vec<u8> = self.pending.drain(..end).collect();
         let (mut request, length) = read_head(&head[..end - 2]);
         let Some(length) = length else { return Ok(None) };
+        self.pending.reserve(length);
         while self.pending.len() < length {
             if !self.more()? {
                 return Ok(None);
             }
         }
-        request.body = self.pending.drain(..length).collect();
+        let next = self.pending.split_off(length);
+        request.body = std::mem::replace(&mut self.pending, next);
         Ok(Some(request))
     }
 
