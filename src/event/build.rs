@@ -267,7 +267,12 @@ impl Content {
 
     /// The fields of `entity`, and what is odd in them. What is not `shown` takes no room.
     fn headers(&mut self, entity: &Entity<'_>, shown: bool) -> Headers {
-        let mut headers = Headers::default();
+        let mut headers = if shown {
+            let bytes = entity.fields.bytes().min(self.headers_left);
+            Headers::with_room(entity.fields.count(), bytes)
+        } else {
+            Headers::default()
+        };
         let charset = entity.content_type.parameter("charset");
         for field in entity.fields {
             let cost = if shown {

@@ -36,7 +36,7 @@ fn routing(routing: &Routing, output: &mut Vec<u8>) {
         }
         Origin::File { source } => object.text("source", source),
     }
-    object.text("sha256", &hexadecimal(&routing.sha256));
+    object.hexadecimal("sha256", &routing.sha256);
     object.close();
 }
 
@@ -92,7 +92,7 @@ fn part(part: &Part, output: &mut Vec<u8>) {
         object.value("content", |output| base64(content, output));
     }
     if let Some(hashes) = part.hashes.as_ref().filter(|_| part.artifact) {
-        object.text("artifact", &hexadecimal(&hashes.sha256));
+        object.hexadecimal("artifact", &hashes.sha256);
     }
     if part.truncated {
         object.value("truncated", |output| output.extend_from_slice(b"true"));
@@ -105,9 +105,9 @@ fn part(part: &Part, output: &mut Vec<u8>) {
 
 fn hashes(hashes: &Hashes, output: &mut Vec<u8>) {
     let mut object = Object::open(output);
-    object.text("md5", &hexadecimal(&hashes.md5));
-    object.text("sha1", &hexadecimal(&hashes.sha1));
-    object.text("sha256", &hexadecimal(&hashes.sha256));
+    object.hexadecimal("md5", &hashes.md5);
+    object.hexadecimal("sha1", &hashes.sha1);
+    object.hexadecimal("sha256", &hashes.sha256);
     object.close();
 }
 
@@ -217,6 +217,15 @@ impl<'o> Object<'o> {
         self.value(key, |output| string(value, output));
     }
 
+    fn hexadecimal(&mut self, key: &str, bytes: &[u8]) {
+        self.value(key, |output| {
+            output.push(b'"');
+            output.reserve(bytes.len().saturating_mul(2));
+            output.extend(bytes.iter().flat_map(|byte| digits(*byte)));
+            output.push(b'"');
+        });
+    }
+
     fn number(&mut self, key: &str, value: impl std::fmt::Display) {
         self.value(key, |output| output.extend_from_slice(value.to_string().as_bytes()));
     }
@@ -310,12 +319,18 @@ fn base64(bytes: &[u8], output: &mut Vec<u8>) {
 /// As hashes are written everywhere: lower case.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        for value in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(value), 16).unwrap_or('0'));
-        }
-    }
+    text.extend(bytes.iter().flat_map(|byte| digits(*byte)).map(char::from));
     text
+}
+
+fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0x0f].map(|value| {
+        if value < 10 {
+            b'0' | value
+        } else {
+            (b'a' - 10).wrapping_add(value)
+        }
+    })
 }
 
 /// Fuzz entry: another reader of JSON finds every string and every byte again.

@@ -22,6 +22,14 @@ struct Place {
 }
 
 impl Headers {
+    /// With room for so many fields, of so many bytes together.
+    pub fn with_room(fields: usize, bytes: usize) -> Headers {
+        Headers {
+            text: String::with_capacity(bytes),
+            places: Vec::with_capacity(fields),
+        }
+    }
+
     /// Adds a field: its name in any case, and what `write` appends. Gives what `write` returns.
     pub fn add<R>(&mut self, name: &str, write: impl FnOnce(&mut String) -> R) -> R {
         let start = self.position();

@@ -13,10 +13,17 @@ use crate::limits;
 
 /// See [`Charset::from_label`].
 pub(super) fn read(label: &[u8]) -> Option<Charset> {
+    // What nearly every mail says.
+    if label.eq_ignore_ascii_case(b"utf-8") {
+        return Some(Charset::Table(UTF_8));
+    }
+    if label.eq_ignore_ascii_case(b"us-ascii") {
+        return Some(Charset::Guess);
+    }
     let label = bare_label(label)?;
     if matches!(
         label.as_str(),
-        "us-ascii"
+        "us-ascii" // with something around it
             | "ascii"
             | "us"
             | "ansi_x3.4-1968"

@@ -14,8 +14,8 @@ use crate::net::NetErrorKind;
 use crate::secret::Secret;
 use crate::sink::{Batch, DeliveryError, Sink};
 
-/// Of [`batch`]: `printf '{"a":1}\n{"b":2}\n' | sha256sum`, its first 32 digits.
-const BATCH_ID: &str = "3881dc2e-e848-fe04-d776-737c86afbc78";
+/// Of [`batch`]: the SHA-256 of 16 bytes of 1 and 16 of 2, its first 32 digits.
+const BATCH_ID: &str = "f03f702d-6016-a19c-16ff-011ea60a8f81";
 
 const PATH: &str = "/hooks/0123-hunter2?token=hunter3&x=1";
 

@@ -58,12 +58,12 @@ fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
     assert_eq!(
         fields(&network, &names),
         [
-            expected(BATCH_ID, "784111777", "v1,x28baOGfNjgRS2pg2g/YKsux7e+3MFD9hhnowGkGP3k="),
-            expected(BATCH_ID, "784111778", "v1,IRPvtTh7OkhMAc2XlDOpwChuzjGrN8+8s/QPPPbQ2n0="),
+            expected(BATCH_ID, "784111777", "v1,qWSoPXJUIYhp5/oW3Nwpw4gSuiI09W8clcdj2qhCHeg="),
+            expected(BATCH_ID, "784111778", "v1,8JifcWmiu6U8m6hw9pF/CXiFy+r5JFL5vDj+anTv8qQ="),
             expected(
-                "e3464320-21b0-4179-518d-9614f3560ccd",
+                "cc8cd41c-ef90-7c4d-2160-69122c4b8993",
                 "784111778",
-                "v1,TBHhUETFYIVCy/1SbqU8AyfXuEyUEdlGBabLtX7B0Kc="
+                "v1,/GglVz4m8e493rT3v25ja1p523TNsiSqioXt9SphTVs="
             ),
         ]
     );
