@@ -219,7 +219,8 @@ pub struct Field<'b> {
     /// After the colon: folded lines, still with their line ends.
     pub value: &'b [u8],
     folded: bool,
-    /// The value, where it is plain: what is to be done about it is to unfold it.
+    line_ends: bool,
+    /// The value, where the block is plain.
     text: Option<&'b str>,
 }
 
@@ -232,7 +233,13 @@ impl Field<'_> {
     /// Appends the value's text: unfolded, then as [`encoded_word::decode`] reads it. `unfolded` is reused from field to
     /// field.
     pub fn text(&self, part_charset: Option<&[u8]>, unfolded: &mut Vec<u8>, output: &mut String) -> Notes {
-        match self.text {
+        let plain = || {
+            str::from_utf8(self.value)
+                .ok()
+                .filter(|_| self.line_ends && is_plain(self.value))
+        };
+        // What is plain needs only to be unfolded.
+        match self.text.or_else(plain) {
             None => return encoded_word::decode(unfold(self.value, unfolded), part_charset, output),
             Some(text) if !self.folded => output.push_str(text.trim_ascii()),
             Some(text) => {
@@ -271,19 +278,14 @@ impl<'b> Iterator for FieldIterator<'b> {
     fn next(&mut self) -> Option<Field<'b>> {
         let field = self.places.next()?;
         let [start, colon, end] = [field.start, field.colon, field.end].map(index);
-        let place = colon.saturating_add(1)..end;
-        let value = self.block.get(place.clone())?;
-        let text = match self.text {
-            Some(text) => text.get(place),
-            None if self.line_ends && is_plain(value) => str::from_utf8(value).ok(),
-            None => None,
-        };
+        let value = colon.saturating_add(1)..end;
         Some(Field {
             at: start,
             name: self.block.get(start..colon)?.trim_ascii_end(),
-            value,
+            value: self.block.get(value.clone())?,
             folded: field.folded,
-            text,
+            line_ends: self.line_ends,
+            text: self.text.and_then(|text| text.get(value)),
         })
     }
 }
