@@ -112,6 +112,11 @@ fn the_limits_are_the_code_s() {
         kibibytes(limits::MAILBOX_NAME)
     )));
     assert!(prose.contains(&format!("at most one batch ({} events)", limits::BATCH_EVENTS)));
+    assert!(prose.contains(&format!(
+        "at most {},000 events before it: the checkpoint follows within {} ms",
+        limits::UNREMEMBERED / 1000,
+        limits::UNREMEMBERED_FOR.as_millis()
+    )));
 }
 
 #[test]

@@ -267,8 +267,11 @@ fn string(text: &str, output: &mut Vec<u8>) {
 }
 
 /// Where the first byte is that JSON wants escaped (RFC 8259, section 7): a control character, `"` or `\`.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch keeps the compiler from looking at many bytes at once"
+)]
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    // Without a branch in it, so that the compiler makes it look at all of them at once.
     let is_escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
     let (chunks, _) = bytes.as_chunks::<32>();
     let plain = chunks

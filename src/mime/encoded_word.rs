@@ -317,12 +317,20 @@ fn turns_direction(character: char) -> bool {
 
 /// Whether `=?` is in it. This and the next one do not stop at the first, and do not branch, so that the compiler makes them
 /// look at many bytes at once: nearly every value there is goes through here.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch keeps the compiler from looking at many bytes at once"
+)]
 fn has_word_mark(value: &[u8]) -> bool {
     let pairs = value.iter().zip(value.get(1..).unwrap_or_default());
     pairs.fold(false, |found, pair| found | ((*pair.0 == b'=') & (*pair.1 == b'?')))
 }
 
 /// Whether all of it is ASCII that shows, spaces and TAB.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch keeps the compiler from looking at many bytes at once"
+)]
 fn is_plain(value: &[u8]) -> bool {
     let odd = |byte: u8| (byte > b'~') | ((byte < b' ') & (byte != b'\t'));
     !value.iter().fold(false, |found, byte| found | odd(*byte))

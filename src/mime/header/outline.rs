@@ -11,10 +11,20 @@ use crate::mime::encoded_word::{self, Notes};
 #[derive(Debug, Default)]
 pub struct Outline {
     places: Vec<Place>,
-    line_ends: bool,
-    plain: bool,
+    plain: Plain,
     ordinary: bool,
     full: bool,
+}
+
+/// How much of a block is plain: [`is_plain`], and without a CR that ends no line.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    /// Perhaps nothing, whatever a field looks like by itself.
+    #[default]
+    Nothing,
+    /// Fields that are plain by themselves.
+    Fields,
+    Everything,
 }
 
 /// A block is no longer than `limits::HEADER_BLOCK`, but may have a field in every third byte.
@@ -33,8 +43,11 @@ impl Outline {
         let line_ends = !has_bare_cr(block);
         let mut outline = Outline {
             places: Vec::with_capacity(block.len().div_ceil(FIELD)),
-            line_ends,
-            plain: line_ends && is_plain(block),
+            plain: match line_ends {
+                true if is_plain(block) => Plain::Everything,
+                true => Plain::Fields,
+                false => Plain::Nothing,
+            },
             ordinary: line_ends,
             full: false,
         };
@@ -106,8 +119,12 @@ impl Outline {
         Fields {
             block,
             places: self.places.get(..within).unwrap_or_default(),
-            line_ends: self.line_ends,
-            text: self.plain.then(|| str::from_utf8(block).ok()).flatten(),
+            line_ends: self.plain != Plain::Nothing,
+            text: if self.plain == Plain::Everything {
+                str::from_utf8(block).ok()
+            } else {
+                None
+            },
         }
     }
 }
@@ -143,6 +160,10 @@ fn index(place: u32) -> usize {
 }
 
 /// These two do not stop at the first, and do not branch, so that the compiler makes them look at many bytes at once.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch keeps the compiler from looking at many bytes at once"
+)]
 fn has_bare_cr(block: &[u8]) -> bool {
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
     let bare = pairs.fold(false, |found, pair| found | ((*pair.0 == b'\r') & (*pair.1 != b'\n')));
@@ -150,6 +171,10 @@ fn has_bare_cr(block: &[u8]) -> bool {
 }
 
 /// Whether there is nothing but ASCII that shows, white space and line ends, and no beginning of an encoded word.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch keeps the compiler from looking at many bytes at once"
+)]
 fn is_plain(block: &[u8]) -> bool {
     let odd = |byte: u8| (byte > b'~') | ((byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n'));
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
