@@ -58,7 +58,7 @@ pub enum Phase {
     FirstByte,
     /// HTTP: the rest of the response.
     Response,
-    /// WebSocket: the next message.
+    /// WebSocket: the next message. HTTP: a response that others are not kept waiting for.
     Message,
     /// HTTP, to us: a request.
     Request,

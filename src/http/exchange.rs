@@ -52,16 +52,67 @@ impl Exchange {
         request: &Request,
         body: &[u8],
     ) -> Result<Response, ExchangeError> {
-        let total = clock.deadline(Phase::Response, total(body.len()));
+        let mut awaited = self.post(dial, clock, request, body)?;
+        loop {
+            awaited = match self.hear(clock, awaited, None) {
+                Heard::Response(response) => return Ok(response),
+                Heard::Nothing(awaited) => awaited,
+                Heard::Failure(Failure { again: true, .. }) => Exchange::post_afresh(dial, clock, request, body)?,
+                Heard::Failure(failure) => return Err(failure.error),
+            };
+        }
+    }
+
+    /// Sends `request` with `body`, and waits for no response; [`Exchange::hear`] does.
+    pub fn post(
+        &mut self,
+        dial: &dyn Dial,
+        clock: &dyn Clock,
+        request: &Request,
+        body: &[u8],
+    ) -> Result<Awaited, ExchangeError> {
         if let Some(stream) = self.take_idle(clock, request.endpoint()) {
-            match self.attempt(stream, clock, total, request, body) {
-                Err(Failure { begun: false, error }) if error.is_broken_connection() => {}
-                result => return result.map_err(|failure| failure.error),
+            match Awaited::post(stream, true, clock, request, body) {
+                Err(Failure { again: true, .. }) => {}
+                posted => return posted.map_err(|failure| failure.error),
             }
         }
+        Exchange::post_afresh(dial, clock, request, body)
+    }
+
+    /// The same, on a connection of its own: for a request to which [`Exchange::hear`] says so.
+    pub fn post_afresh(
+        dial: &dyn Dial,
+        clock: &dyn Clock,
+        request: &Request,
+        body: &[u8],
+    ) -> Result<Awaited, ExchangeError> {
         let stream = dial.dial(request.endpoint()).map_err(ExchangeError::Net)?;
-        self.attempt(stream, clock, total, request, body)
-            .map_err(|failure| failure.error)
+        Awaited::post(stream, false, clock, request, body).map_err(|failure| failure.error)
+    }
+
+    /// The response, if it comes `until` then; where that is over, if it is there; without it, whenever it comes. The
+    /// connection is kept if it is clean afterwards.
+    pub fn hear(&mut self, clock: &dyn Clock, mut awaited: Awaited, until: Option<Instant>) -> Heard {
+        let response = match awaited.conversation.hear(clock, until) {
+            Ok(Some(response)) => response,
+            Ok(None) => return Heard::Nothing(awaited),
+            Err(error) => return Heard::Failure(awaited.failure(error)),
+        };
+        if response.reusable {
+            let idle = Idle {
+                stream: awaited.conversation.stream,
+                endpoint: awaited.endpoint,
+                since: clock.now(),
+            };
+            // One too many is closed outside of the lock, as closing says goodbye.
+            let closed = self.kept.with(|kept| {
+                kept.push(idle);
+                (kept.len() > limits::HTTP_KEPT).then(|| kept.remove(0))
+            });
+            drop(closed);
+        }
+        Heard::Response(response)
     }
 
     /// Closes connections that are too old to be used again.
@@ -83,40 +134,64 @@ impl Exchange {
         }
         None
     }
+}
 
-    /// One attempt on one connection, which is kept if it is clean afterwards.
-    fn attempt(
-        &mut self,
+/// A request that has left.
+pub struct Awaited {
+    conversation: Conversation,
+    endpoint: Endpoint,
+    /// The connection had been kept.
+    kept: bool,
+}
+
+/// What came of waiting for a response.
+#[expect(clippy::large_enum_variant, reason = "it is looked at once and never kept")]
+pub enum Heard {
+    /// It is whole.
+    Response(Response),
+    /// It did not come yet.
+    Nothing(Awaited),
+    /// It will not come.
+    Failure(Failure),
+}
+
+/// A request without a response.
+pub struct Failure {
+    /// A kept connection had died: the request is worth being sent once more, on a fresh one.
+    pub again: bool,
+    /// Why.
+    pub error: ExchangeError,
+}
+
+impl Awaited {
+    fn post(
         stream: Box<dyn Stream>,
+        kept: bool,
         clock: &dyn Clock,
-        total: Deadline,
         request: &Request,
         body: &[u8],
-    ) -> Result<Response, Failure> {
-        let mut conversation = Conversation {
-            reader: ResponseReader::new(request.method()),
-            stream,
-            clock,
-            total,
-            unclean: false,
+    ) -> Result<Awaited, Failure> {
+        let total = clock.deadline(Phase::Response, total(body.len()));
+        let mut awaited = Awaited {
+            conversation: Conversation {
+                reader: ResponseReader::new(request.method()),
+                stream,
+                total,
+                deadline: total,
+                refused: None,
+                unclean: false,
+            },
+            endpoint: request.endpoint().clone(),
+            kept,
         };
-        let exchanged = conversation.run(request, body);
-        let begun = conversation.reader.begun();
-        let response = exchanged.map_err(|error| Failure { begun, error })?;
-        if response.reusable {
-            let idle = Idle {
-                stream: conversation.stream,
-                endpoint: request.endpoint().clone(),
-                since: clock.now(),
-            };
-            // One too many is closed outside of the lock, as closing says goodbye.
-            let closed = self.kept.with(|kept| {
-                kept.push(idle);
-                (kept.len() > limits::HTTP_KEPT).then(|| kept.remove(0))
-            });
-            drop(closed);
-        }
-        Ok(response)
+        let posted = awaited.conversation.post(clock, request, body);
+        posted.map_err(|error| awaited.failure(error))?;
+        Ok(awaited)
+    }
+
+    fn failure(&self, error: ExchangeError) -> Failure {
+        let again = self.kept && !self.conversation.reader.begun() && error.is_broken_connection();
+        Failure { again, error }
     }
 }
 
@@ -132,51 +207,51 @@ impl Idle {
     }
 }
 
-struct Failure {
-    /// Whether any byte of a response had arrived.
-    begun: bool,
-    error: ExchangeError,
-}
-
 /// One request on one connection.
-struct Conversation<'a> {
+struct Conversation {
     reader: ResponseReader,
     stream: Box<dyn Stream>,
-    clock: &'a dyn Clock,
     total: Deadline,
+    /// Of the wait for what comes next.
+    deadline: Deadline,
+    /// The request was not written to its end, and this is what the receiver had said to it.
+    refused: Option<Response>,
     /// Bytes followed the response: they would be taken for the answer to the next request.
     unclean: bool,
 }
 
-impl Conversation<'_> {
-    fn run(&mut self, request: &Request, body: &[u8]) -> Result<Response, ExchangeError> {
-        match self.write(request, body) {
-            Ok(Written::All) => self.read(Phase::FirstByte, limits::HTTP_FIRST_BYTE),
-            Ok(Written::Refused) => self.refusal(None),
-            Err(error @ ExchangeError::Response { .. }) => Err(error),
-            Err(error) => self.refusal(Some(error)),
+impl Conversation {
+    /// The request, to its end or to what says that it is refused.
+    fn post(&mut self, clock: &dyn Clock, request: &Request, body: &[u8]) -> Result<(), ExchangeError> {
+        match self.write(clock, request, body) {
+            Ok(Written::All) => {}
+            Ok(Written::Refused) => self.refused = Some(self.refusal(clock, None)?),
+            Err(error @ ExchangeError::Response { .. }) => return Err(error),
+            Err(error) => self.refused = Some(self.refusal(clock, Some(error))?),
         }
+        self.deadline = self.deadline(clock, Phase::FirstByte, limits::HTTP_FIRST_BYTE);
+        Ok(())
     }
 
     /// Writes piece by piece and looks between the pieces whether the answer is already there.
-    fn write(&mut self, request: &Request, body: &[u8]) -> Result<Written, ExchangeError> {
+    fn write(&mut self, clock: &dyn Clock, request: &Request, body: &[u8]) -> Result<Written, ExchangeError> {
         // Head and a small body leave in one packet.
         let mut first = request.head(body.len());
         let room = limits::HTTP_WRITE_PIECE.saturating_sub(first.len());
         let (with_head, rest) = body.split_at_checked(room).unwrap_or((body, &[]));
         first.extend_from_slice(with_head);
-        self.write_piece(&first)?;
+        self.write_piece(clock, &first)?;
         for piece in rest.chunks(limits::HTTP_WRITE_PIECE) {
             if self.refused_early()? {
                 return Ok(Written::Refused);
             }
-            self.write_piece(piece)?;
+            self.write_piece(clock, piece)?;
         }
         Ok(Written::All)
     }
 
-    fn write_piece(&mut self, piece: &[u8]) -> Result<(), ExchangeError> {
-        let deadline = self.deadline(Phase::Write, limits::HTTP_WRITE_STALL);
+    fn write_piece(&mut self, clock: &dyn Clock, piece: &[u8]) -> Result<(), ExchangeError> {
+        let deadline = self.deadline(clock, Phase::Write, limits::HTTP_WRITE_STALL);
         self.stream.write_all(piece, deadline).map_err(ExchangeError::Net)
     }
 
@@ -197,9 +272,11 @@ impl Conversation<'_> {
         Ok(self.reader.status().is_some_and(|status| !is_success(status)))
     }
 
-    /// Reads to the end of the response. `first` bounds the wait for its first byte.
-    fn read(&mut self, phase: Phase, first: Duration) -> Result<Response, ExchangeError> {
-        let mut deadline = self.deadline(phase, first);
+    /// The response, if all of it has come `until` then, or whenever it does.
+    fn hear(&mut self, clock: &dyn Clock, until: Option<Instant>) -> Result<Option<Response>, ExchangeError> {
+        if let Some(refused) = self.refused.take() {
+            return Ok(Some(refused));
+        }
         // What was read while writing may already be all of it.
         let mut progress = self.reader.feed(&[]).map_err(|error| self.malformed(error))?;
         let mut buffer = [0; 4096];
@@ -208,16 +285,48 @@ impl Conversation<'_> {
             if let Progress::Done { mut response, used } = progress {
                 self.unclean |= used < count;
                 response.reusable &= !self.unclean;
-                return Ok(response);
+                return Ok(Some(response));
             }
-            count = match self.stream.read(&mut buffer, deadline) {
-                Ok(0) => return self.reader.finish().map_err(|error| self.malformed(error)),
-                Ok(count) => count,
-                Err(error) => return self.cut_off(error),
+            count = match self.receive(clock, &mut buffer, until) {
+                Ok(None) => return Ok(None),
+                Ok(Some(0)) => {
+                    let response = self.reader.finish().map_err(|error| self.malformed(error));
+                    return response.map(Some);
+                }
+                Ok(Some(count)) => count,
+                Err(error) => return self.cut_off(error).map(Some),
             };
             let bytes = buffer.get(..count).unwrap_or_default();
             progress = self.reader.feed(bytes).map_err(|error| self.malformed(error))?;
-            deadline = self.deadline(Phase::Response, limits::HTTP_READ_STALL);
+            self.deadline = self.deadline(clock, Phase::Response, limits::HTTP_READ_STALL);
+        }
+    }
+
+    /// Bytes that come `until` then, unless the deadline is before it.
+    fn receive(
+        &mut self,
+        clock: &dyn Clock,
+        buffer: &mut [u8],
+        until: Option<Instant>,
+    ) -> Result<Option<usize>, NetError> {
+        let Some(at) = until.filter(|until| *until < self.deadline.at) else {
+            return self.stream.read(buffer, self.deadline).map(Some);
+        };
+        if at <= clock.now() {
+            return self.stream.read_ready(buffer);
+        }
+        let patience = Deadline {
+            phase: Phase::Message,
+            at,
+            ..self.deadline
+        };
+        match self.stream.read(buffer, patience) {
+            Err(NetError {
+                phase: Phase::Message,
+                kind: NetErrorKind::TimedOut(_),
+                ..
+            }) => Ok(None),
+            read => read.map(Some),
         }
     }
 
@@ -232,8 +341,12 @@ impl Conversation<'_> {
 
     /// The request was not written to its end: reads what the receiver may have said about it (413, then a reset).
     /// Only a refusal counts: a success would acknowledge events that never left.
-    fn refusal(&mut self, write_error: Option<ExchangeError>) -> Result<Response, ExchangeError> {
-        let response = self.read(Phase::Response, limits::HTTP_EARLY_RESPONSE);
+    fn refusal(&mut self, clock: &dyn Clock, write_error: Option<ExchangeError>) -> Result<Response, ExchangeError> {
+        self.deadline = self.deadline(clock, Phase::Response, limits::HTTP_EARLY_RESPONSE);
+        let response = match self.hear(clock, None) {
+            Ok(response) => response.ok_or_else(|| self.closed(Phase::Response)),
+            Err(error) => Err(error),
+        };
         match (response, write_error) {
             (Ok(mut response), _) if !is_success(response.status) => {
                 response.reusable = false;
@@ -247,8 +360,8 @@ impl Conversation<'_> {
     }
 
     /// The deadline of a phase, or the total if that comes first.
-    fn deadline(&self, phase: Phase, after: Duration) -> Deadline {
-        let deadline = self.clock.deadline(phase, after);
+    fn deadline(&self, clock: &dyn Clock, phase: Phase, after: Duration) -> Deadline {
+        let deadline = clock.deadline(phase, after);
         if self.total.at < deadline.at {
             Deadline { phase, ..self.total }
         } else {

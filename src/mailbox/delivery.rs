@@ -21,8 +21,9 @@ use crate::sink::{Batch, DeliveryError, Fate};
 pub(super) struct Handing {
     /// Since when something waits in the batch that the receiver was not given, or not heard of.
     since: Option<Instant>,
-    /// Bytes of events that it was not given.
+    /// Bytes of events that it was not given, and how many these are.
     fresh: usize,
+    fresh_events: usize,
     /// It has some of the batch, and may acknowledge that at any time.
     under_way: bool,
     /// Events that are acknowledged and not remembered, and when it was remembered last.
@@ -53,12 +54,11 @@ impl Life {
 
     /// Before an event of about `size` bytes joins the batch: what is in flight is bounded.
     pub(super) fn make_room(&mut self, size: usize) -> Result<(), Failure> {
-        if self.mailbox.sink.flow().is_none() {
+        let Some(flow) = self.mailbox.sink.flow() else {
             return Ok(());
-        }
-        let most = self.mailbox.sink.batch_events();
-        let fits =
-            |batch: &Batch| batch.count() < most && batch.bytes().len().saturating_add(size) <= limits::BATCH_BYTES;
+        };
+        let (events, bytes) = flow.room();
+        let fits = |batch: &Batch| batch.count() < events && batch.bytes().len().saturating_add(size) <= bytes;
         if self.batch.is_empty() || fits(&self.batch) {
             return Ok(());
         }
@@ -80,6 +80,7 @@ impl Life {
         self.batch = batch;
         self.batched.push(known);
         self.handing.fresh = self.handing.fresh.saturating_add(length);
+        self.handing.fresh_events = self.handing.fresh_events.saturating_add(1);
         let now = self.mailbox.clock.now();
         self.handing.since.get_or_insert(now);
     }
@@ -87,8 +88,8 @@ impl Life {
     /// Whether it is time for [`Life::hand_over`]: the batch is full, or something in it has waited long enough.
     pub(super) fn is_due(&mut self) -> bool {
         let Some(since) = self.handing.since else { return false };
-        let full = if self.mailbox.sink.flow().is_some() {
-            self.handing.fresh >= limits::SEND_AHEAD
+        let full = if let Some(flow) = self.mailbox.sink.flow() {
+            flow.is_worth_sending(self.handing.fresh_events, self.handing.fresh)
         } else {
             self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= self.mailbox.sink.batch_events()
         };
@@ -104,7 +105,7 @@ impl Life {
         let outcome = flow.send_ahead(&self.batch);
         let acknowledged = flow.acknowledged();
         self.take_off(acknowledged);
-        self.handing.fresh = 0;
+        (self.handing.fresh, self.handing.fresh_events) = (0, 0);
         self.handing.under_way = true;
         self.handing.since = (!self.batch.is_empty()).then(|| self.mailbox.clock.now());
         match outcome {
@@ -138,8 +139,9 @@ impl Life {
         let mut trials = Trials::default();
         loop {
             if self.batch.is_empty() {
-                let Some(half) = later.pop() else { break };
-                (self.batch, self.batched) = half;
+                let Some((mut batch, batched)) = later.pop() else { break };
+                batch.follow(&self.batch);
+                (self.batch, self.batched) = (batch, batched);
                 trials = Trials::default();
             }
             if failed.is_none() && later.is_empty() && enough(&self.batch) {
@@ -166,7 +168,7 @@ impl Life {
                 }
             }
         }
-        self.handing.fresh = 0;
+        (self.handing.fresh, self.handing.fresh_events) = (0, 0);
         self.handing.under_way = !self.batch.is_empty();
         self.handing.since = self.handing.under_way.then(|| self.mailbox.clock.now());
         let nothing_waits = self.batch.is_empty();
@@ -229,6 +231,7 @@ impl Life {
         for known in batched {
             self.delivered(known);
         }
+        self.note(|vitals, _| vitals.behind = Some(self.frontier.behind()));
         self.handing.unremembered = self.handing.unremembered.saturating_add(events);
     }
 
@@ -238,7 +241,8 @@ impl Life {
         let DeliveryError::Each { fates, .. } = error else {
             return false;
         };
-        let batch = std::mem::take(&mut self.batch);
+        let successor = self.batch.successor();
+        let batch = std::mem::replace(&mut self.batch, successor);
         let (mut taken, mut taken_bytes) = (Vec::new(), 0_usize);
         for (place, known) in std::mem::take(&mut self.batched).into_iter().enumerate() {
             let event = batch.event(place).unwrap_or_default();
@@ -284,6 +288,10 @@ impl Life {
             return Err(Failure::Stopping);
         }
         self.count(Counter::Undelivered);
+        let meant = self.mailbox.sink.flow().map_or(usize::MAX, |flow| flow.refused());
+        if matches!(error, DeliveryError::Reject { .. }) && meant < self.batch.count() {
+            later.push((self.batch.split_off(meant), self.batched.split_off(meant)));
+        }
         let half = self.batch.count().div_ceil(2).min(self.batched.len());
         if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
             let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", error)];
@@ -374,12 +382,12 @@ impl Life {
     pub(super) fn move_on(&mut self) -> Result<(), Failure> {
         self.note(|vitals, _| vitals.behind = Some(self.frontier.behind()));
         self.handing.unremembered = 0;
-        self.handing.remembered = Some(self.mailbox.clock.now());
         let memory = self.memory();
         if self.remembered.as_ref() == Some(&memory) {
             return Ok(());
         }
         self.remember(&memory)?;
+        self.handing.remembered = Some(self.mailbox.clock.now());
         let got_on = self.remembered.as_ref().is_some_and(|before| {
             let (position, before_it) = (memory.position, before.position);
             position.uid_validity == before_it.uid_validity

@@ -7,6 +7,7 @@ pub mod stdout;
 pub mod webhook;
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::backoff::{self, Backoff};
@@ -42,6 +43,18 @@ impl Batch {
     /// The events' ids.
     pub fn ids(&self) -> &[EventId] {
         self.ids.get(self.left..).unwrap_or_default()
+    }
+
+    /// The ids and the bytes of the events at these places.
+    pub fn range(&self, places: Range<usize>) -> (&[EventId], &[u8]) {
+        let end = |count: usize| match count.checked_sub(1) {
+            Some(last) => self.ends.get(self.left.saturating_add(last)).copied(),
+            None => Some(self.begin()),
+        };
+        let bytes = end(places.start).zip(end(places.end));
+        let bytes = bytes.and_then(|(begin, end)| self.bytes.get(begin..end));
+        let ids = self.ids().get(places);
+        (ids.unwrap_or_default(), bytes.unwrap_or_default())
     }
 
     /// The number of the first event: it stays the event's own while others leave, and no other event's.
@@ -147,10 +160,21 @@ impl Batch {
 
     /// All leave, the buffer as well: there may be nothing to deliver for days.
     pub fn release(&mut self) {
-        *self = Batch {
+        *self = self.successor();
+    }
+
+    /// Numbers these events as such that come behind those of `other`.
+    pub fn follow(&mut self, other: &Batch) {
+        self.first = other.successor().first;
+    }
+
+    /// An empty one, for events that come behind these.
+    #[must_use]
+    pub fn successor(&self) -> Batch {
+        Batch {
             first: self.first.saturating_add(as_u64(self.count())),
             ..Batch::default()
-        };
+        }
     }
 
     /// All leave.
@@ -226,6 +250,12 @@ pub trait Sink: Send {
 /// It is given the same queue again and again. What it says to be acknowledged is taken off the front, and what is taken off
 /// besides is given up.
 pub trait Flow {
+    /// How many events, and bytes of them, may be in the queue.
+    fn room(&self) -> (usize, usize);
+
+    /// Whether so many events that it was not given yet, of so many bytes, are worth being sent without waiting for more.
+    fn is_worth_sending(&self, events: usize, bytes: usize) -> bool;
+
     /// Sends what can be sent now, and hears what has come; waits for nothing.
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError>;
 
@@ -234,6 +264,11 @@ pub trait Flow {
 
     /// How many events at the front of the queue that was given last are acknowledged, also where that ended with an error.
     fn acknowledged(&self) -> usize;
+
+    /// How many events behind those may be the ones that are meant, where that ended with [`DeliveryError::Reject`].
+    fn refused(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// How far a receiver can be reached without an event.

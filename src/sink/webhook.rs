@@ -9,18 +9,21 @@ pub mod settings;
 pub mod signature;
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use self::answer::Taken;
 use self::settings::Prepared;
 pub use self::settings::{Settings, SettingsError};
 use super::gzip::Gzip;
-use super::{Batch, DeliveryError, Reached, Sink};
+use super::{Batch, DeliveryError, Flow, Reached, Sink};
 use crate::clock::Clock;
 use crate::event::EventId;
-use crate::http::exchange::{Exchange, Kept};
+use crate::http::exchange::{Awaited, Exchange, ExchangeError, Failure, Heard, Kept};
 use crate::http::request::{FieldError, Request};
 use crate::http::response::Response;
+use crate::limits;
 use crate::net::Dial;
 
 /// Posts batches over kept connections.
@@ -31,6 +34,19 @@ pub struct Webhook {
     exchange: Exchange,
     dial: Arc<dyn Dial>,
     clock: Arc<dyn Clock>,
+    posted: Option<Posted>,
+    /// The last request: the number of its first event, and how many they were. While they are not acknowledged they go
+    /// together, or their key would be another.
+    last: Option<(u64, usize)>,
+    /// Events at the front of the queue that was given last.
+    acknowledged: usize,
+}
+
+/// A request on its way.
+struct Posted {
+    first: u64,
+    count: usize,
+    awaited: Awaited,
 }
 
 impl Webhook {
@@ -42,6 +58,9 @@ impl Webhook {
             exchange: Exchange::new(),
             dial,
             clock,
+            posted: None,
+            last: None,
+            acknowledged: 0,
         })
     }
 
@@ -77,22 +96,15 @@ impl Sink for Webhook {
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        let id = batch_id(batch);
-        let body = match &mut self.gzip {
-            Some(gzip) => gzip.member(&[batch.bytes()]).map_err(|error| DeliveryError::Retry {
-                reason: format!("client_options.is_compressed: {error}"),
-                after: None,
-            })?,
-            None => batch.bytes(),
-        };
-        let seconds = self.clock.unix_milliseconds().div_euclid(1000);
-        let request = request(&self.prepared, &id, seconds, body).map_err(|error| DeliveryError::Configuration {
-            reason: error.to_string(),
-        })?;
-        match self.exchange.send(&*self.dial, &*self.clock, &request, body) {
-            Ok(response) => self.judge(&response, batch.count()),
-            Err(error) => Err(DeliveryError::unanswered("client_options.dest_url", &error)),
+        self.post(batch, 0..batch.count(), Afresh::No)?;
+        while let Some(posted) = self.posted.take() {
+            self.hear(batch, posted, None)?;
         }
+        Ok(())
+    }
+
+    fn flow(&mut self) -> Option<&mut dyn Flow> {
+        Some(self)
     }
 
     fn tend(&mut self) -> Result<(), DeliveryError> {
@@ -104,10 +116,143 @@ impl Sink for Webhook {
     }
 }
 
+/// One request at a time is on its way, and another is gathered meanwhile.
+impl Flow for Webhook {
+    fn room(&self) -> (usize, usize) {
+        let events = self.prepared.batch_events.saturating_mul(2);
+        (events, limits::BATCH_BYTES.saturating_mul(2))
+    }
+
+    fn is_worth_sending(&self, events: usize, bytes: usize) -> bool {
+        events >= self.prepared.batch_events || bytes >= limits::BATCH_BYTES
+    }
+
+    fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
+        self.go_on(queue, self.clock.now())
+    }
+
+    fn send_and_wait(&mut self, queue: &Batch, patience: Duration) -> Result<(), DeliveryError> {
+        let now = self.clock.now();
+        self.acknowledged = 0;
+        if self.posted.is_none() {
+            self.post_next(queue)?;
+        }
+        self.go_on(queue, now.checked_add(patience).unwrap_or(now))
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged
+    }
+
+    fn refused(&self) -> usize {
+        self.last.map_or(usize::MAX, |(_, count)| count)
+    }
+}
+
+/// Whether a request needs a connection of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afresh {
+    Yes,
+    No,
+}
+
+impl Webhook {
+    /// Hears what becomes of the request on its way, and when it is over sends the next.
+    fn go_on(&mut self, queue: &Batch, until: Instant) -> Result<(), DeliveryError> {
+        self.acknowledged = 0;
+        let is_of_queue = |posted: &Posted| posted.first == queue.first() && posted.count <= queue.count();
+        if let Some(posted) = self.posted.take().filter(is_of_queue) {
+            self.hear(queue, posted, Some(until))?;
+        }
+        if self.posted.is_some() {
+            Ok(())
+        } else {
+            self.post_next(queue)
+        }
+    }
+
+    /// Posts what follows the events that are acknowledged, if there is something.
+    fn post_next(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
+        let start = self.acknowledged;
+        let left = queue.count().saturating_sub(start);
+        if left == 0 {
+            return Ok(());
+        }
+        let count = match self.last {
+            Some((first, count)) if first == number(queue, start) && count <= left => count,
+            _ => self.fill(queue, start),
+        };
+        self.post(queue, start..start.saturating_add(count), Afresh::No)
+    }
+
+    /// How many events from `start` on a request has.
+    fn fill(&self, queue: &Batch, start: usize) -> usize {
+        let (mut count, mut bytes) = (0_usize, 0_usize);
+        while !self.is_worth_sending(count, bytes)
+            && let Some(event) = queue.event(start.saturating_add(count))
+        {
+            count = count.saturating_add(1);
+            bytes = bytes.saturating_add(event.len());
+        }
+        count
+    }
+
+    fn post(&mut self, queue: &Batch, places: Range<usize>, afresh: Afresh) -> Result<(), DeliveryError> {
+        let (first, count) = (number(queue, places.start), places.len());
+        self.last = Some((first, count));
+        let (ids, events) = queue.range(places);
+        let id = batch_id(ids);
+        let body = match &mut self.gzip {
+            Some(gzip) => gzip.member(&[events]).map_err(|error| DeliveryError::Retry {
+                reason: format!("client_options.is_compressed: {error}"),
+                after: None,
+            })?,
+            None => events,
+        };
+        let seconds = self.clock.unix_milliseconds().div_euclid(1000);
+        let request = request(&self.prepared, &id, seconds, body).map_err(|error| DeliveryError::Configuration {
+            reason: error.to_string(),
+        })?;
+        let posted = match afresh {
+            Afresh::No => self.exchange.post(&*self.dial, &*self.clock, &request, body),
+            Afresh::Yes => Exchange::post_afresh(&*self.dial, &*self.clock, &request, body),
+        };
+        let awaited = posted.map_err(|error| unanswered(&error))?;
+        self.posted = Some(Posted { first, count, awaited });
+        Ok(())
+    }
+
+    fn hear(&mut self, queue: &Batch, posted: Posted, until: Option<Instant>) -> Result<(), DeliveryError> {
+        let Posted { first, count, awaited } = posted;
+        match self.exchange.hear(&*self.clock, awaited, until) {
+            Heard::Response(response) => {
+                self.judge(&response, count)?;
+                self.acknowledged = count;
+                Ok(())
+            }
+            Heard::Nothing(awaited) => {
+                self.posted = Some(Posted { first, count, awaited });
+                Ok(())
+            }
+            Heard::Failure(Failure { again: true, .. }) => self.post(queue, 0..count, Afresh::Yes),
+            Heard::Failure(failure) => Err(unanswered(&failure.error)),
+        }
+    }
+}
+
+fn unanswered(error: &ExchangeError) -> DeliveryError {
+    DeliveryError::unanswered("client_options.dest_url", error)
+}
+
+/// The number of the event at this place.
+fn number(queue: &Batch, place: usize) -> u64 {
+    queue.first().saturating_add(u64::try_from(place).unwrap_or(u64::MAX))
+}
+
 /// The same for the same events: however often they are sent, the receiver can tell. It is written as a UUID because some
 /// receivers insist on one.
-fn batch_id(batch: &Batch) -> String {
-    let ids: Vec<u8> = batch.ids().iter().flat_map(|id| id.0).collect();
+fn batch_id(ids: &[EventId]) -> String {
+    let ids: Vec<u8> = ids.iter().flat_map(|id| id.0).collect();
     EventId::of(&ids).to_string()
 }
 

@@ -9,6 +9,7 @@ use mailtap::dead_letter::Content;
 use mailtap::event::raw::Collected;
 use mailtap::event::{EventId, Origin};
 use mailtap::imap::resume::Memory;
+use mailtap::limits;
 use mailtap::sink::{Batch, DeliveryError, Fate, Flow, Sink};
 
 use super::world::{Fault, Process, World};
@@ -62,18 +63,25 @@ impl Receiver {
             })
             .collect();
         let refuses = events.iter().any(|(_, name, _)| truth.is_refused(*name));
-        // Also where it is one event and there is nothing to tell apart.
-        let answers = !events.is_empty() && !self.flows;
+        // Also where it is one event and there is nothing to tell apart. Of a queue, to a request with the first of its events.
+        let answers = !events.is_empty() && (!self.flows || from == 0);
         if answers && (truth.goes_wrong(Fault::AnswersForEach) || refuses && truth.manner.answers_for_each) {
-            let fates = events.iter().map(|(id, name, hashes)| match truth.random.below(4) {
-                _ if truth.is_refused(*name) => Fate::Refused,
-                0 => Fate::Refused,
-                1 => Fate::Later,
-                _ => {
-                    truth.store(*id, *name, hashes);
-                    Fate::Taken
-                }
-            });
+            let asked = if self.flows {
+                truth.random.below(events.len()) + 1
+            } else {
+                events.len()
+            };
+            let fates = events[..asked]
+                .iter()
+                .map(|(id, name, hashes)| match truth.random.below(4) {
+                    _ if truth.is_refused(*name) => Fate::Refused,
+                    0 => Fate::Refused,
+                    1 => Fate::Later,
+                    _ => {
+                        truth.store(*id, *name, hashes);
+                        Fate::Taken
+                    }
+                });
             let fates: Vec<Fate> = fates.collect();
             truth.step();
             if truth.process == Process::Killed {
@@ -108,6 +116,7 @@ impl Receiver {
 
     /// It acknowledges some of what has come, at least `least`. What it has not when the connection ends comes again.
     fn flow_on(&mut self, queue: &Batch, least: u64) -> Result<(), DeliveryError> {
+        assert!(queue.first() >= self.front, "a number is no other event's");
         self.front = queue.first();
         self.acknowledged = self.acknowledged.max(self.front);
         self.come = self.come.max(self.acknowledged);
@@ -163,6 +172,14 @@ impl Sink for Receiver {
 }
 
 impl Flow for Receiver {
+    fn room(&self) -> (usize, usize) {
+        (limits::BATCH_EVENTS, limits::BATCH_BYTES)
+    }
+
+    fn is_worth_sending(&self, _: usize, bytes: usize) -> bool {
+        bytes >= limits::SEND_AHEAD
+    }
+
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
         self.flow_on(queue, 0)
     }

@@ -73,6 +73,7 @@ fn delivered_mails_are_moved_and_that_is_no_gap() {
         uids.extend(stage.deliver(3));
         let collector = stage.start();
         stage.server.wait_for_mails("Done", 11);
+        stage.server.wait_for_mails("INBOX", 1);
         stage.wait_for_exactly(&uids);
         let lines = collector.lines().join("\n");
         ends_well(collector);

@@ -108,7 +108,7 @@ fn matrix_1_killed_again_and_again_at_every_stage_nothing_is_lost() {
     // From before the first connection to the middle of an acknowledgement, without a look at the clock.
     for round in 0..24 {
         uids.extend(stage.deliver(40));
-        let before = stage.receiver.look(|record| (record.events.len(), record.requests));
+        let before = stage.receiver.look(|record| (record.lines, record.requests));
         let server = stage.server.record();
         let (commands, bodies) = (server.commands.len(), server.bodies.len());
         match round % 6 {
@@ -131,7 +131,7 @@ fn matrix_1_killed_again_and_again_at_every_stage_nothing_is_lost() {
             // Stored, not acknowledged: the worst moment.
             4 => stage
                 .receiver
-                .wait_until("some events", |record| record.events.len() > before.0),
+                .wait_until("some events", |record| record.lines > before.0),
             // Acknowledged, perhaps not remembered.
             _ => stage
                 .receiver

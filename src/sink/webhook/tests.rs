@@ -1,4 +1,5 @@
 mod fields;
+mod flow;
 mod raw_server;
 
 use std::sync::Arc;
