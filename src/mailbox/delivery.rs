@@ -1,7 +1,7 @@
 //! The batch to the receiver, then the position to the disk: in this order, and as often as it takes.
 //!
-//! Most receivers take a batch and acknowledge all of it. One that acknowledges event by event ([`crate::sink::Flow`]) gets
-//! events while others are fetched; what it acknowledges leaves the front of the batch, and the position follows.
+//! A receiver gets events while others are fetched ([`crate::sink::Flow`]); what it acknowledges leaves the front of the batch,
+//! and the position follows. Where it is no such receiver, it takes the whole batch, and is waited for.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};

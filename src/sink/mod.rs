@@ -224,7 +224,7 @@ pub trait Sink: Send {
         backoff::DELIVERY
     }
 
-    /// The receiver as one that acknowledges event by event, if it is.
+    /// The receiver as one that is not waited for, if it is.
     fn flow(&mut self) -> Option<&mut dyn Flow> {
         None
     }
@@ -245,7 +245,7 @@ pub trait Sink: Send {
     fn close(&mut self) {}
 }
 
-/// A receiver that acknowledges event by event, while others are on their way: nobody waits for each of them.
+/// A receiver that acknowledges events while others are fetched: nobody waits for it until the queue is full.
 ///
 /// It is given the same queue again and again. What it says to be acknowledged is taken off the front, and what is taken off
 /// besides is given up.
