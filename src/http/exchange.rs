@@ -302,18 +302,24 @@ impl Conversation {
         }
     }
 
-    /// Bytes that come `until` then, unless the deadline is before it.
+    /// Bytes that come `until` then, unless the deadline is before it. What has come counts, however late it is looked for: who
+    /// does not wait may be long at something else.
     fn receive(
         &mut self,
         clock: &dyn Clock,
         buffer: &mut [u8],
         until: Option<Instant>,
     ) -> Result<Option<usize>, NetError> {
-        let Some(at) = until.filter(|until| *until < self.deadline.at) else {
+        let Some(until) = until else {
             return self.stream.read(buffer, self.deadline).map(Some);
         };
-        if at <= clock.now() {
-            return self.stream.read_ready(buffer);
+        let ready = self.stream.read_ready(buffer)?;
+        if ready.is_some() || until <= clock.now() && clock.now() < self.deadline.at {
+            return Ok(ready);
+        }
+        let at = until.min(self.deadline.at);
+        if at == self.deadline.at {
+            return self.stream.read(buffer, self.deadline).map(Some);
         }
         let patience = Deadline {
             phase: Phase::Message,

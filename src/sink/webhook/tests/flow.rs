@@ -181,3 +181,20 @@ fn a_receiver_that_never_answers_is_told_from_one_that_is_not_waited_for() {
     assert!(matches!(outcome, Err(DeliveryError::Retry { .. })), "{outcome:?}");
     assert_eq!(network.clock.elapsed(), limits::HTTP_FIRST_BYTE);
 }
+
+#[test]
+fn an_answer_that_was_there_in_time_counts_however_late_it_is_looked_for() {
+    let network = Network::new([vec![Step::Request, say(ACCEPTED), Step::Request]]);
+    let mut webhook = webhook_with(&network, &two_a_request());
+    let mut queue = queue(3);
+    assert_eq!(webhook.send_ahead(&queue), Ok(()));
+    network.clock.advance(2 * limits::HTTP_TOTAL);
+    assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 2));
+    queue.drop_front(2);
+    network.clock.advance(2 * limits::HTTP_TOTAL);
+    let outcome = webhook.send_ahead(&queue);
+    assert!(
+        matches!(outcome, Err(DeliveryError::Retry { .. })),
+        "nothing came: {outcome:?}"
+    );
+}
