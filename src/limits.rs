@@ -415,6 +415,8 @@ pub const BATCH_EVENTS: usize = 500;
 pub const BATCH_AGE: Duration = Duration::from_millis(500);
 /// Bytes of events that are gathered for a receiver that acknowledges event by event: small ones leave together.
 pub const SEND_AHEAD: usize = WEBSOCKET_PIECE;
+/// The same for a webhook with no request on its way; while there is one, its size is bounded by [`BATCH_BYTES`] alone.
+pub const POST_AHEAD: usize = 256 * 1024;
 /// Events that are acknowledged and the checkpoint does not know, as to write it costs two fsyncs: with those in flight they
 /// are repeated after a crash. Reached, or nothing else to do: it is written.
 pub const UNREMEMBERED: usize = 2_000;

@@ -124,7 +124,7 @@ impl Flow for Webhook {
     }
 
     fn is_worth_sending(&self, events: usize, bytes: usize) -> bool {
-        events >= self.prepared.batch_events || bytes >= limits::BATCH_BYTES
+        events >= self.prepared.batch_events || bytes >= limits::POST_AHEAD
     }
 
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
@@ -188,7 +188,8 @@ impl Webhook {
     /// How many events from `start` on a request has.
     fn fill(&self, queue: &Batch, start: usize) -> usize {
         let (mut count, mut bytes) = (0_usize, 0_usize);
-        while !self.is_worth_sending(count, bytes)
+        while count < self.prepared.batch_events
+            && bytes < limits::BATCH_BYTES
             && let Some(event) = queue.event(start.saturating_add(count))
         {
             count = count.saturating_add(1);

@@ -51,8 +51,8 @@ fn nobody_waits_for_an_answer_until_the_queue_is_full() {
     let network = Network::new([[answer(), answer(), answer()].concat()]);
     let mut webhook = webhook_with(&network, &two_a_request());
     assert_eq!(webhook.room(), (4, 2 * limits::BATCH_BYTES));
-    assert!(webhook.is_worth_sending(2, 0) && webhook.is_worth_sending(1, limits::BATCH_BYTES));
-    assert!(!webhook.is_worth_sending(1, limits::BATCH_BYTES - 1));
+    assert!(webhook.is_worth_sending(2, 0) && webhook.is_worth_sending(1, limits::POST_AHEAD));
+    assert!(!webhook.is_worth_sending(1, limits::POST_AHEAD - 1));
 
     let mut queue = queue(5);
     for _ in 0..3 {
@@ -196,5 +196,25 @@ fn an_answer_that_was_there_in_time_counts_however_late_it_is_looked_for() {
     assert!(
         matches!(outcome, Err(DeliveryError::Retry { .. })),
         "nothing came: {outcome:?}"
+    );
+}
+
+#[test]
+fn a_request_is_as_large_as_what_was_gathered_but_no_larger_than_a_batch() {
+    let network = Network::new([vec![Step::Request, say(ACCEPTED), Step::Request, say(ACCEPTED)]]);
+    let mut webhook = webhook_with(&network, &settings("https://a.example/x", None));
+    let mut queue = Batch::default();
+    for number in 0..8 {
+        let id = EventId::of(&[number]);
+        queue.push(id, |output| output.resize(output.len() + limits::BATCH_BYTES / 3, b'x'));
+    }
+    assert_eq!(
+        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
+        (Ok(()), 3)
+    );
+    queue.drop_front(3);
+    assert_eq!(
+        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
+        (Ok(()), 3)
     );
 }
