@@ -33,6 +33,7 @@ impl Dial for Server {
             view: Vec::new(),
             selected: false,
             idle: None,
+            idle_refused: false,
             had_news: false,
             mood: Mood::Answers,
         };
@@ -58,6 +59,8 @@ struct Connection {
     selected: bool,
     /// The tag of an IDLE.
     idle: Option<String>,
+    /// The last command was IDLE, and it was refused.
+    idle_refused: bool,
     /// Something was said in it.
     had_news: bool,
     mood: Mood,
@@ -150,10 +153,15 @@ impl Connection {
             }
             return self.say(&format!("{tag} OK idled"));
         }
+        // Who stops before it has read that IDLE is refused says DONE to it.
+        if std::mem::take(&mut self.idle_refused) && line == "DONE" {
+            return self.say("* BAD this is no IDLE");
+        }
         let (tag, command) = line.split_once(' ').expect("a tag and a command");
         let (name, arguments) = command.split_once(' ').unwrap_or((command, ""));
         let may_fail = self.selected && name != "LOGOUT";
         if may_fail && truth.goes_wrong(Fault::CommandRefused) {
+            self.idle_refused = name == "IDLE";
             return self.say(&format!("{tag} NO not now"));
         }
         let done = match name {
