@@ -36,7 +36,7 @@ impl Conversation {
         }
         for uid in uids.iter().cloned().flatten() {
             let given = given.contains(&uid) && !self.garbled;
-            state.store.asked_for(self.told, self.uid_validity, uid, given);
+            state.store.asked_for(&self.told, self.uid_validity, uid, given);
         }
         self.end(state, tag);
     }
@@ -61,7 +61,7 @@ impl Conversation {
             Some(mail) if !self.is_stale(state) => mail.body.clone(),
             _ => b"nobody's".to_vec(),
         };
-        state.store.claim(self.told, uid, &body);
+        state.store.claim(&self.told, uid, &body);
         self.say(&format!("* 1 FETCH (UID {uid} BODY[] {{{}}}", body.len()));
         self.send(&body);
         self.say(")");
@@ -81,7 +81,7 @@ impl Conversation {
         let mut whole = head.into_bytes();
         whole.extend_from_slice(&body);
         whole.extend_from_slice(b")\r\n");
-        state.store.claim(self.told, uid, &body);
+        state.store.claim(&self.told, uid, &body);
         match state.script.choose(64) {
             1 => {
                 self.say(&format!("* {number} FETCH (BODY[] {{{size}}}"));

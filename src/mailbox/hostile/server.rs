@@ -25,9 +25,9 @@ pub(super) struct Conversation {
     piece: usize,
     /// UIDs by sequence number, as this session has seen them.
     pub view: Vec<u32>,
-    /// UIDVALIDITY when the mailbox was opened, and as it was told.
+    /// UIDVALIDITY when the mailbox was opened, and what the client may have understood it to be: 0 is that it was not told.
     pub uid_validity: u32,
-    pub told: u32,
+    pub told: BTreeSet<u32>,
     /// The listing of the moment.
     pub look: Look,
     /// The last EXISTS, less what was expunged since.
@@ -75,7 +75,7 @@ impl Conversation {
             piece: usize::MAX,
             view: Vec::new(),
             uid_validity: 0,
-            told: 0,
+            told: BTreeSet::new(),
             look: Look::default(),
             exists: 0,
             garbled: false,
@@ -296,7 +296,6 @@ impl Conversation {
 
     fn examine(&mut self, state: &mut State, tag: &str) {
         self.uid_validity = state.store.uid_validity;
-        self.told = self.uid_validity;
         self.view = state.store.mails.iter().map(|mail| mail.uid).collect();
         let (uid_next, exists) = (state.store.uid_next, self.view.len());
         match state.script.choose(32) {
@@ -305,9 +304,16 @@ impl Conversation {
             3 => self.say(&format!("* {} EXISTS", exists.saturating_add(3))),
             _ => self.say(&format!("* {exists} EXISTS")),
         }
-        match state.script.choose(32) {
-            1 => self.told = 0,
-            _ => self.say(&format!("* OK [UIDVALIDITY {}] so it is", self.told)),
+        let untold = state.script.choose(32) == 1;
+        if !untold {
+            self.say(&format!("* OK [UIDVALIDITY {}] so it is", self.uid_validity));
+        }
+        self.told.clear();
+        if untold || self.garbled {
+            self.told.insert(0);
+        }
+        if !untold {
+            self.told.insert(self.uid_validity);
         }
         state.store.tells_uid_next();
         match state.script.choose(32) {
@@ -321,9 +327,7 @@ impl Conversation {
             5 => self.say(&format!("* OK [UIDNEXT {uid_next}]")),
             _ => self.say(&format!("* OK [UIDNEXT {uid_next}] next")),
         }
-        if self.told > 0 {
-            self.opened(state);
-        }
+        self.opened(state);
         match state.script.choose(32) {
             1 => self.say(&format!("{tag} NO [NONEXISTENT] gone")),
             _ => {
@@ -334,14 +338,8 @@ impl Conversation {
 
     fn status(&mut self, state: &mut State) {
         let (uid_next, uid_validity) = (state.store.uid_next, state.store.uid_validity);
-        let untold = self.told == 0;
         match state.script.choose(8) {
-            1 => {
-                if untold {
-                    self.opened(state);
-                }
-                return;
-            }
+            1 => return,
             2 => self.say(&format!("* STATUS INBOX (UIDVALIDITY {uid_validity})")),
             3 => self.say(&format!(
                 "* STATUS {{5}}\r\nINBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
@@ -350,15 +348,18 @@ impl Conversation {
                 "* STATUS INBOX (UIDNEXT {uid_next} UIDVALIDITY {uid_validity})"
             )),
         }
-        if untold {
-            self.told = uid_validity;
+        // It may not be read, or be the second one, of which only UIDNEXT is wanted.
+        if self.told.contains(&0) {
+            self.told.insert(uid_validity);
             self.opened(state);
         }
     }
 
     fn opened(&self, state: &mut State) {
         let known = state.remembered.as_ref().map(|memory| memory.position.uid_validity);
-        state.store.opened(self.told, known);
+        for told in &self.told {
+            state.store.opened(*told, known);
+        }
     }
 
     fn idle(&mut self, state: &mut State, tag: &str) {

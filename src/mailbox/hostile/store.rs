@@ -234,8 +234,8 @@ impl Store {
         mails.find(|mail| mail.names.contains(&(uid_validity, uid)))
     }
 
-    /// Asked for, given or not.
-    pub(super) fn asked_for(&mut self, told: u32, uid_validity: u32, uid: u32, given: bool) {
+    /// Asked for, given or not, under one of the UIDVALIDITYs that may have been understood.
+    pub(super) fn asked_for(&mut self, told: &BTreeSet<u32>, uid_validity: u32, uid: u32, given: bool) {
         let Some(mail) = self.named(uid_validity, uid) else {
             return;
         };
@@ -246,16 +246,17 @@ impl Store {
             mail.fate.ungiven = mail.fate.ungiven.saturating_add(1);
         }
         let number = mail.number;
-        self.asked.insert((told, uid, number));
+        self.asked.extend(told.iter().map(|told| (*told, uid, number)));
     }
 
     /// These bytes go out as the mail of this UID.
-    pub(super) fn claim(&mut self, uid_validity: u32, uid: u32, body: &[u8]) {
+    pub(super) fn claim(&mut self, told: &BTreeSet<u32>, uid: u32, body: &[u8]) {
         let sha256 = Sha256::digest(body).into();
         let mut mails = self.mails.iter();
         let mail = mails.find(|mail| mail.uid == uid && mail.sha256 == sha256);
         let number = mail.map(|mail| mail.number);
-        self.claims.insert((uid_validity, uid, sha256), number);
+        let keys = told.iter().map(|told| (*told, uid, sha256));
+        self.claims.extend(keys.map(|key| (key, number)));
     }
 
     /// An event arrives at the receiver.

@@ -1,5 +1,6 @@
 //! The model sees what it is there to see.
 
+use std::collections::BTreeSet;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,7 +16,7 @@ fn store() -> Store {
     let mut store = Store::new(&mut Script::new(b""), 1);
     let (uid_validity, uid) = (store.uid_validity, store.mails[0].uid);
     let body = store.mails[0].body.clone();
-    store.claim(uid_validity, uid, &body);
+    store.claim(&BTreeSet::from([uid_validity]), uid, &body);
     store
 }
 
@@ -108,8 +109,8 @@ fn a_mail_that_was_refused_too_seldom_or_is_in_no_dead_letter_file_is_lost() {
     let (uid_validity, uid) = (store.uid_validity, store.mails[0].uid);
     for session in 1..=limits::REFUSALS {
         store.begin_session();
-        store.asked_for(uid_validity, uid_validity, uid, false);
-        store.asked_for(uid_validity, uid_validity, uid, false);
+        store.asked_for(&BTreeSet::from([uid_validity]), uid_validity, uid, false);
+        store.asked_for(&BTreeSet::from([uid_validity]), uid_validity, uid, false);
         let missing = store.missing(&[(uid_validity, uid)]);
         assert_eq!(missing.lost.is_empty(), session == limits::REFUSALS, "{session}");
     }
