@@ -4,13 +4,12 @@
 //! kernel keeps what a dead process has written. So it costs a microsecond a mail, and not a disk's wait. After a power
 //! failure it may be old or damaged; then a few attempts are forgotten, or one is counted too many.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::limits;
 
@@ -130,21 +129,14 @@ impl Attempts {
     }
 
     fn replace(&mut self) -> io::Result<()> {
-        if self.written.is_empty() && self.counts.is_empty() {
-            return Ok(());
-        }
-        // By hand, as it is done for every mail.
-        let mut text = String::from("{\"attempts\":[");
-        for (place, (uid, count)) in self.counts.iter().enumerate() {
-            let comma = if place > 0 { "," } else { "" };
-            let _ = write!(text, "{comma}[{uid},{count}]");
-        }
-        let _ = write!(text, "],\"uidvalidity\":{}}}", self.uid_validity);
-        if text == self.written.trim_ascii_end() {
+        let counts = &self.counts;
+        let mut text = json!({"uidvalidity": self.uid_validity, "attempts": counts}).to_string();
+        if text == self.written.trim_ascii_end() || self.written.is_empty() && counts.is_empty() {
             return Ok(());
         }
         // In one write, over what was there: nobody finds half of it.
-        text.extend(std::iter::repeat_n(' ', self.written.len().saturating_sub(text.len())));
+        let width = self.written.len();
+        text = format!("{text:width$}");
         let file = match self.file.take() {
             Some(file) => file,
             None => OpenOptions::new()

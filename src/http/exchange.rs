@@ -57,7 +57,9 @@ impl Exchange {
             awaited = match self.hear(clock, awaited, None) {
                 Heard::Response(response) => return Ok(response),
                 Heard::Nothing(awaited) => awaited,
-                Heard::Failure(Failure { again: true, .. }) => Exchange::post_afresh(dial, clock, request, body)?,
+                Heard::Failure(Failure { again: Some(total), .. }) => {
+                    Exchange::post_afresh(dial, clock, total, request, body)?
+                }
                 Heard::Failure(failure) => return Err(failure.error),
             };
         }
@@ -71,24 +73,26 @@ impl Exchange {
         request: &Request,
         body: &[u8],
     ) -> Result<Awaited, ExchangeError> {
+        let total = clock.deadline(Phase::Response, total(body.len()));
         if let Some(stream) = self.take_idle(clock, request.endpoint()) {
-            match Awaited::post(stream, true, clock, request, body) {
-                Err(Failure { again: true, .. }) => {}
+            match Awaited::post(stream, true, clock, total, request, body) {
+                Err(Failure { again: Some(_), .. }) => {}
                 posted => return posted.map_err(|failure| failure.error),
             }
         }
-        Exchange::post_afresh(dial, clock, request, body)
+        Exchange::post_afresh(dial, clock, total, request, body)
     }
 
-    /// The same, on a connection of its own: for a request to which [`Exchange::hear`] says so.
+    /// The same, on a connection of its own, in what is left of its time: for a request of which [`Failure::again`] says so.
     pub fn post_afresh(
         dial: &dyn Dial,
         clock: &dyn Clock,
+        total: Deadline,
         request: &Request,
         body: &[u8],
     ) -> Result<Awaited, ExchangeError> {
         let stream = dial.dial(request.endpoint()).map_err(ExchangeError::Net)?;
-        Awaited::post(stream, false, clock, request, body).map_err(|failure| failure.error)
+        Awaited::post(stream, false, clock, total, request, body).map_err(|failure| failure.error)
     }
 
     /// The response, if it comes `until` then; where that is over, if it is there; without it, whenever it comes. The
@@ -157,8 +161,8 @@ pub enum Heard {
 
 /// A request without a response.
 pub struct Failure {
-    /// A kept connection had died: the request is worth being sent once more, on a fresh one.
-    pub again: bool,
+    /// A kept connection had died: the request is worth being sent once more, on a fresh one, until then.
+    pub again: Option<Deadline>,
     /// Why.
     pub error: ExchangeError,
 }
@@ -168,10 +172,10 @@ impl Awaited {
         stream: Box<dyn Stream>,
         kept: bool,
         clock: &dyn Clock,
+        total: Deadline,
         request: &Request,
         body: &[u8],
     ) -> Result<Awaited, Failure> {
-        let total = clock.deadline(Phase::Response, total(body.len()));
         let mut awaited = Awaited {
             conversation: Conversation {
                 reader: ResponseReader::new(request.method()),
@@ -191,7 +195,10 @@ impl Awaited {
 
     fn failure(&self, error: ExchangeError) -> Failure {
         let again = self.kept && !self.conversation.reader.begun() && error.is_broken_connection();
-        Failure { again, error }
+        Failure {
+            again: again.then_some(self.conversation.total),
+            error,
+        }
     }
 }
 
@@ -287,7 +294,7 @@ impl Conversation {
                 response.reusable &= !self.unclean;
                 return Ok(Some(response));
             }
-            count = match self.receive(clock, &mut buffer, until) {
+            count = match self.receive(&mut buffer, until) {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) => {
                     let response = self.reader.finish().map_err(|error| self.malformed(error));
@@ -304,23 +311,15 @@ impl Conversation {
 
     /// Bytes that come `until` then, unless the deadline is before it. What has come counts, however late it is looked for: who
     /// does not wait may be long at something else.
-    fn receive(
-        &mut self,
-        clock: &dyn Clock,
-        buffer: &mut [u8],
-        until: Option<Instant>,
-    ) -> Result<Option<usize>, NetError> {
-        let Some(until) = until else {
+    fn receive(&mut self, buffer: &mut [u8], until: Option<Instant>) -> Result<Option<usize>, NetError> {
+        if until.is_some()
+            && let Some(count) = self.stream.read_ready(buffer)?
+        {
+            return Ok(Some(count));
+        }
+        let Some(at) = until.filter(|until| *until < self.deadline.at) else {
             return self.stream.read(buffer, self.deadline).map(Some);
         };
-        let ready = self.stream.read_ready(buffer)?;
-        if ready.is_some() || until <= clock.now() && clock.now() < self.deadline.at {
-            return Ok(ready);
-        }
-        let at = until.min(self.deadline.at);
-        if at == self.deadline.at {
-            return self.stream.read(buffer, self.deadline).map(Some);
-        }
         let patience = Deadline {
             phase: Phase::Message,
             at,
@@ -349,10 +348,8 @@ impl Conversation {
     /// Only a refusal counts: a success would acknowledge events that never left.
     fn refusal(&mut self, clock: &dyn Clock, write_error: Option<ExchangeError>) -> Result<Response, ExchangeError> {
         self.deadline = self.deadline(clock, Phase::Response, limits::HTTP_EARLY_RESPONSE);
-        let response = match self.hear(clock, None) {
-            Ok(response) => response.ok_or_else(|| self.closed(Phase::Response)),
-            Err(error) => Err(error),
-        };
+        let heard = self.hear(clock, None);
+        let response = heard.and_then(|response| response.ok_or_else(|| self.closed(Phase::Response)));
         match (response, write_error) {
             (Ok(mut response), _) if !is_success(response.status) => {
                 response.reusable = false;

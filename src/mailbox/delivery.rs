@@ -13,7 +13,7 @@ use crate::event::EventId;
 use crate::imap::resume::{Known, Memory, Position};
 use crate::limits;
 use crate::log::Level;
-use crate::metrics::{Concern, Counter, Doing, Vitals};
+use crate::metrics::{Concern, Counter, Doing};
 use crate::sink::{Batch, DeliveryError, Fate};
 
 /// What is on its way to the receiver, and to the disk.
@@ -218,7 +218,6 @@ impl Life {
 
     /// The receiver has these events, of so many bytes.
     fn acknowledged(&mut self, batched: Vec<Known>, bytes: usize) {
-        self.note(Vitals::acknowledged);
         let events = batched.len();
         self.log(
             Level::Debug,
@@ -231,7 +230,10 @@ impl Life {
         for known in batched {
             self.delivered(known);
         }
-        self.note(|vitals, _| vitals.behind = Some(self.frontier.behind()));
+        self.note(|vitals, now| {
+            vitals.acknowledged(now);
+            vitals.behind = Some(self.frontier.behind());
+        });
         self.handing.unremembered = self.handing.unremembered.saturating_add(events);
     }
 
@@ -288,16 +290,16 @@ impl Life {
             return Err(Failure::Stopping);
         }
         self.count(Counter::Undelivered);
-        let meant = self.mailbox.sink.flow().map_or(usize::MAX, |flow| flow.refused());
-        if matches!(error, DeliveryError::Reject { .. }) && meant < self.batch.count() {
-            later.push((self.batch.split_off(meant), self.batched.split_off(meant)));
-        }
-        let half = self.batch.count().div_ceil(2).min(self.batched.len());
-        if matches!(error, DeliveryError::Reject { .. }) && half < self.batch.count() {
-            let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", error)];
-            self.log(Level::Warn, "refused, sending it in halves", &fields);
-            later.push((self.batch.split_off(half), self.batched.split_off(half)));
-            return Ok(());
+        if matches!(error, DeliveryError::Reject { .. }) {
+            let meant = self.mailbox.sink.flow().map_or(usize::MAX, |flow| flow.refused());
+            self.put_off(meant, later);
+            let half = self.batch.count().div_ceil(2);
+            if half < self.batch.count() {
+                let fields: [(&str, &dyn Display); 2] = [("events", &self.batch.count()), ("reason", error)];
+                self.log(Level::Warn, "refused, sending it in halves", &fields);
+                self.put_off(half, later);
+                return Ok(());
+            }
         }
         let (backoff, attempts, at_least) = match error {
             DeliveryError::Retry { after, .. } | DeliveryError::Each { after, .. } => {
@@ -338,6 +340,14 @@ impl Life {
             return Err(Failure::Stopping);
         }
         Ok(())
+    }
+
+    /// All but the first `count` events wait for their turn.
+    fn put_off(&mut self, count: usize, later: &mut Later) {
+        if count < self.batch.count() {
+            let batched = self.batched.split_off(count.min(self.batched.len()));
+            later.push((self.batch.split_off(count), batched));
+        }
     }
 
     /// Once in a while: how much, how fast, and for how much longer.

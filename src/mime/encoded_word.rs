@@ -315,15 +315,11 @@ fn turns_direction(character: char) -> bool {
     matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether `=?` is in it. This and the next one do not stop at the first, and do not branch, so that the compiler makes them
-/// look at many bytes at once: nearly every value there is goes through here.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "a branch keeps the compiler from looking at many bytes at once"
-)]
+/// Whether `=?` is in it. This and the next one do not stop at the first, so that the compiler makes them look at many bytes
+/// at once: nearly every value there is goes through here.
 fn has_word_mark(value: &[u8]) -> bool {
     let pairs = value.iter().zip(value.get(1..).unwrap_or_default());
-    pairs.fold(false, |found, pair| found | ((*pair.0 == b'=') & (*pair.1 == b'?')))
+    pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'=' && *pair.1 == b'?')) != 0
 }
 
 /// Whether all of it is ASCII that shows, spaces and TAB.

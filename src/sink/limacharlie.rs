@@ -173,14 +173,6 @@ impl Sink for LimaCharlie {
 }
 
 impl Flow for LimaCharlie {
-    fn room(&self) -> (usize, usize) {
-        (self.batch_events(), limits::BATCH_BYTES)
-    }
-
-    fn is_worth_sending(&self, _: usize, bytes: usize) -> bool {
-        bytes >= limits::SEND_AHEAD
-    }
-
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
         self.go_on(queue, Wait::Never)
     }

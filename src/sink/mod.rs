@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use crate::backoff::{self, Backoff};
 use crate::dead_letter::Content;
-use crate::event::EventId;
-use crate::event::encode;
 use crate::event::raw::Collected;
+use crate::event::{EventId, encode};
 use crate::http::exchange::ExchangeError;
 use crate::limits;
 
@@ -47,14 +46,18 @@ impl Batch {
 
     /// The ids and the bytes of the events at these places.
     pub fn range(&self, places: Range<usize>) -> (&[EventId], &[u8]) {
-        let end = |count: usize| match count.checked_sub(1) {
-            Some(last) => self.ends.get(self.left.saturating_add(last)).copied(),
-            None => Some(self.begin()),
-        };
-        let bytes = end(places.start).zip(end(places.end));
+        let bytes = self.end(places.start).zip(self.end(places.end));
         let bytes = bytes.and_then(|(begin, end)| self.bytes.get(begin..end));
         let ids = self.ids().get(places);
         (ids.unwrap_or_default(), bytes.unwrap_or_default())
+    }
+
+    /// Where the first `count` events end.
+    fn end(&self, count: usize) -> Option<usize> {
+        match self.left.saturating_add(count).checked_sub(1) {
+            Some(last) => self.ends.get(last).copied(),
+            None => Some(0),
+        }
     }
 
     /// The number of the first event: it stays the event's own while others leave, and no other event's.
@@ -93,8 +96,7 @@ impl Batch {
 
     /// Where the first event begins.
     fn begin(&self) -> usize {
-        let before = self.left.checked_sub(1).and_then(|before| self.ends.get(before));
-        before.copied().unwrap_or_default()
+        self.end(0).unwrap_or_default()
     }
 
     /// Keeps the first `count` events and gives the others.
@@ -123,12 +125,7 @@ impl Batch {
 
     /// One event.
     pub fn event(&self, place: usize) -> Option<&[u8]> {
-        let place = self.left.saturating_add(place);
-        let begin = match place.checked_sub(1) {
-            Some(before) => *self.ends.get(before)?,
-            None => 0,
-        };
-        self.bytes.get(begin..*self.ends.get(place)?)
+        self.bytes.get(self.end(place)?..self.end(place.saturating_add(1))?)
     }
 
     /// The events whose place is `wanted`.
@@ -251,10 +248,14 @@ pub trait Sink: Send {
 /// besides is given up.
 pub trait Flow {
     /// How many events, and bytes of them, may be in the queue.
-    fn room(&self) -> (usize, usize);
+    fn room(&self) -> (usize, usize) {
+        (limits::BATCH_EVENTS, limits::BATCH_BYTES)
+    }
 
     /// Whether so many events that it was not given yet, of so many bytes, are worth being sent without waiting for more.
-    fn is_worth_sending(&self, events: usize, bytes: usize) -> bool;
+    fn is_worth_sending(&self, _events: usize, bytes: usize) -> bool {
+        bytes >= limits::SEND_AHEAD
+    }
 
     /// Sends what can be sent now, and hears what has come; waits for nothing.
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError>;

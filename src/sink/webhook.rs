@@ -18,7 +18,7 @@ use self::settings::Prepared;
 pub use self::settings::{Settings, SettingsError};
 use super::gzip::Gzip;
 use super::{Batch, DeliveryError, Flow, Reached, Sink};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::event::EventId;
 use crate::http::exchange::{Awaited, Exchange, ExchangeError, Failure, Heard, Kept};
 use crate::http::request::{FieldError, Request};
@@ -34,19 +34,19 @@ pub struct Webhook {
     exchange: Exchange,
     dial: Arc<dyn Dial>,
     clock: Arc<dyn Clock>,
-    posted: Option<Posted>,
-    /// The last request: the number of its first event, and how many they were. While they are not acknowledged they go
-    /// together, or their key would be another.
-    last: Option<(u64, usize)>,
+    /// The last request. While its events are not acknowledged they go together, or their key would be another.
+    last: Option<Posted>,
+    /// It is on its way.
+    awaited: Option<Awaited>,
     /// Events at the front of the queue that was given last.
     acknowledged: usize,
 }
 
-/// A request on its way.
+/// What a request carries: the number of its first event, and how many they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Posted {
     first: u64,
     count: usize,
-    awaited: Awaited,
 }
 
 impl Webhook {
@@ -58,8 +58,8 @@ impl Webhook {
             exchange: Exchange::new(),
             dial,
             clock,
-            posted: None,
             last: None,
+            awaited: None,
             acknowledged: 0,
         })
     }
@@ -96,9 +96,9 @@ impl Sink for Webhook {
     }
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        self.post(batch, 0..batch.count(), Afresh::No)?;
-        while let Some(posted) = self.posted.take() {
-            self.hear(batch, posted, None)?;
+        self.post(batch, 0..batch.count(), None)?;
+        while self.awaited.is_some() {
+            self.hear(batch, None)?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Flow for Webhook {
     fn send_and_wait(&mut self, queue: &Batch, patience: Duration) -> Result<(), DeliveryError> {
         let now = self.clock.now();
         self.acknowledged = 0;
-        if self.posted.is_none() {
+        if self.awaited.is_none() {
             self.post_next(queue)?;
         }
         self.go_on(queue, now.checked_add(patience).unwrap_or(now))
@@ -145,26 +145,19 @@ impl Flow for Webhook {
     }
 
     fn refused(&self) -> usize {
-        self.last.map_or(usize::MAX, |(_, count)| count)
+        self.last.map_or(usize::MAX, |last| last.count)
     }
-}
-
-/// Whether a request needs a connection of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Afresh {
-    Yes,
-    No,
 }
 
 impl Webhook {
     /// Hears what becomes of the request on its way, and when it is over sends the next.
     fn go_on(&mut self, queue: &Batch, until: Instant) -> Result<(), DeliveryError> {
         self.acknowledged = 0;
-        let is_of_queue = |posted: &Posted| posted.first == queue.first() && posted.count <= queue.count();
-        if let Some(posted) = self.posted.take().filter(is_of_queue) {
-            self.hear(queue, posted, Some(until))?;
-        }
-        if self.posted.is_some() {
+        // The answer to a request of another queue acknowledges nothing of this one.
+        let is_of_queue = |last: Posted| last.first == queue.first() && last.count <= queue.count();
+        self.awaited.take_if(|_| !self.last.is_some_and(is_of_queue));
+        self.hear(queue, Some(until))?;
+        if self.awaited.is_some() {
             Ok(())
         } else {
             self.post_next(queue)
@@ -179,10 +172,10 @@ impl Webhook {
             return Ok(());
         }
         let count = match self.last {
-            Some((first, count)) if first == number(queue, start) && count <= left => count,
+            Some(last) if last.first == number(queue, start) && last.count <= left => last.count,
             _ => self.fill(queue, start),
         };
-        self.post(queue, start..start.saturating_add(count), Afresh::No)
+        self.post(queue, start..start.saturating_add(count), None)
     }
 
     /// How many events from `start` on a request has.
@@ -198,9 +191,12 @@ impl Webhook {
         count
     }
 
-    fn post(&mut self, queue: &Batch, places: Range<usize>, afresh: Afresh) -> Result<(), DeliveryError> {
-        let (first, count) = (number(queue, places.start), places.len());
-        self.last = Some((first, count));
+    /// Posts the events at these places; where a connection had died under them, once more on a fresh one, `again` until then.
+    fn post(&mut self, queue: &Batch, places: Range<usize>, again: Option<Deadline>) -> Result<(), DeliveryError> {
+        self.last = Some(Posted {
+            first: number(queue, places.start),
+            count: places.len(),
+        });
         let (ids, events) = queue.range(places);
         let id = batch_id(ids);
         let body = match &mut self.gzip {
@@ -214,17 +210,19 @@ impl Webhook {
         let request = request(&self.prepared, &id, seconds, body).map_err(|error| DeliveryError::Configuration {
             reason: error.to_string(),
         })?;
-        let posted = match afresh {
-            Afresh::No => self.exchange.post(&*self.dial, &*self.clock, &request, body),
-            Afresh::Yes => Exchange::post_afresh(&*self.dial, &*self.clock, &request, body),
+        let posted = match again {
+            None => self.exchange.post(&*self.dial, &*self.clock, &request, body),
+            Some(total) => Exchange::post_afresh(&*self.dial, &*self.clock, total, &request, body),
         };
-        let awaited = posted.map_err(|error| unanswered(&error))?;
-        self.posted = Some(Posted { first, count, awaited });
+        self.awaited = Some(posted.map_err(|error| unanswered(&error))?);
         Ok(())
     }
 
-    fn hear(&mut self, queue: &Batch, posted: Posted, until: Option<Instant>) -> Result<(), DeliveryError> {
-        let Posted { first, count, awaited } = posted;
+    /// What becomes of the request on its way, the first of the queue, if there is one.
+    fn hear(&mut self, queue: &Batch, until: Option<Instant>) -> Result<(), DeliveryError> {
+        let (Some(awaited), Some(Posted { count, .. })) = (self.awaited.take(), self.last) else {
+            return Ok(());
+        };
         match self.exchange.hear(&*self.clock, awaited, until) {
             Heard::Response(response) => {
                 self.judge(&response, count)?;
@@ -232,10 +230,12 @@ impl Webhook {
                 Ok(())
             }
             Heard::Nothing(awaited) => {
-                self.posted = Some(Posted { first, count, awaited });
+                self.awaited = Some(awaited);
                 Ok(())
             }
-            Heard::Failure(Failure { again: true, .. }) => self.post(queue, 0..count, Afresh::Yes),
+            Heard::Failure(Failure {
+                again: again @ Some(_), ..
+            }) => self.post(queue, 0..count, again),
             Heard::Failure(failure) => Err(unanswered(&failure.error)),
         }
     }

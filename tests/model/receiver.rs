@@ -9,7 +9,6 @@ use mailtap::dead_letter::Content;
 use mailtap::event::raw::Collected;
 use mailtap::event::{EventId, Origin};
 use mailtap::imap::resume::Memory;
-use mailtap::limits;
 use mailtap::sink::{Batch, DeliveryError, Fate, Flow, Sink};
 
 use super::world::{Fault, Process, World};
@@ -172,14 +171,6 @@ impl Sink for Receiver {
 }
 
 impl Flow for Receiver {
-    fn room(&self) -> (usize, usize) {
-        (limits::BATCH_EVENTS, limits::BATCH_BYTES)
-    }
-
-    fn is_worth_sending(&self, _: usize, bytes: usize) -> bool {
-        bytes >= limits::SEND_AHEAD
-    }
-
     fn send_ahead(&mut self, queue: &Batch) -> Result<(), DeliveryError> {
         self.flow_on(queue, 0)
     }

@@ -11,20 +11,9 @@ use crate::mime::encoded_word::{self, Notes};
 #[derive(Debug, Default)]
 pub struct Outline {
     places: Vec<Place>,
-    plain: Plain,
+    plain: bool,
     ordinary: bool,
     full: bool,
-}
-
-/// How much of a block is plain: [`is_plain`], and without a CR that ends no line.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Plain {
-    /// Perhaps nothing, whatever a field looks like by itself.
-    #[default]
-    Nothing,
-    /// Fields that are plain by themselves.
-    Fields,
-    Everything,
 }
 
 /// A block is no longer than `limits::HEADER_BLOCK`, but may have a field in every third byte.
@@ -43,11 +32,7 @@ impl Outline {
         let line_ends = !has_bare_cr(block);
         let mut outline = Outline {
             places: Vec::with_capacity(block.len().div_ceil(FIELD)),
-            plain: match line_ends {
-                true if is_plain(block) => Plain::Everything,
-                true => Plain::Fields,
-                false => Plain::Nothing,
-            },
+            plain: line_ends && is_plain(block),
             ordinary: line_ends,
             full: false,
         };
@@ -119,12 +104,7 @@ impl Outline {
         Fields {
             block,
             places: self.places.get(..within).unwrap_or_default(),
-            line_ends: self.plain != Plain::Nothing,
-            text: if self.plain == Plain::Everything {
-                str::from_utf8(block).ok()
-            } else {
-                None
-            },
+            text: self.plain.then(|| str::from_utf8(block).ok()).flatten(),
         }
     }
 }
@@ -159,15 +139,11 @@ fn index(place: u32) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 
-/// These two do not stop at the first, and do not branch, so that the compiler makes them look at many bytes at once.
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "a branch keeps the compiler from looking at many bytes at once"
-)]
+/// These two do not stop at the first, so that the compiler makes them look at many bytes at once.
 fn has_bare_cr(block: &[u8]) -> bool {
     let pairs = block.iter().zip(block.get(1..).unwrap_or_default());
-    let bare = pairs.fold(false, |found, pair| found | ((*pair.0 == b'\r') & (*pair.1 != b'\n')));
-    bare || block.ends_with(b"\r")
+    let bare = pairs.fold(0, |found, pair| found | u8::from(*pair.0 == b'\r' && *pair.1 != b'\n'));
+    bare != 0 || block.ends_with(b"\r")
 }
 
 /// Whether there is nothing but ASCII that shows, white space and line ends, and no beginning of an encoded word.
@@ -189,8 +165,6 @@ fn is_plain(block: &[u8]) -> bool {
 pub struct Fields<'b> {
     block: &'b [u8],
     places: &'b [Place],
-    /// There is no CR without LF.
-    line_ends: bool,
     /// The block, where it is plain.
     text: Option<&'b str>,
 }
@@ -200,7 +174,6 @@ impl<'b> Fields<'b> {
     pub const NONE: Fields<'static> = Fields {
         block: b"",
         places: &[],
-        line_ends: false,
         text: None,
     };
 
@@ -228,7 +201,6 @@ impl<'b> IntoIterator for Fields<'b> {
         FieldIterator {
             block: self.block,
             places: self.places.iter(),
-            line_ends: self.line_ends,
             text: self.text,
         }
     }
@@ -244,8 +216,7 @@ pub struct Field<'b> {
     /// After the colon: folded lines, still with their line ends.
     pub value: &'b [u8],
     folded: bool,
-    line_ends: bool,
-    /// The value, where the block is plain.
+    /// The value, where the block is plain: what is to be done about it is to unfold it.
     text: Option<&'b str>,
 }
 
@@ -258,13 +229,7 @@ impl Field<'_> {
     /// Appends the value's text: unfolded, then as [`encoded_word::decode`] reads it. `unfolded` is reused from field to
     /// field.
     pub fn text(&self, part_charset: Option<&[u8]>, unfolded: &mut Vec<u8>, output: &mut String) -> Notes {
-        let plain = || {
-            str::from_utf8(self.value)
-                .ok()
-                .filter(|_| self.line_ends && is_plain(self.value))
-        };
-        // What is plain needs only to be unfolded.
-        match self.text.or_else(plain) {
+        match self.text {
             None => return encoded_word::decode(unfold(self.value, unfolded), part_charset, output),
             Some(text) if !self.folded => output.push_str(text.trim_ascii()),
             Some(text) => {
@@ -293,7 +258,6 @@ impl Field<'_> {
 pub struct FieldIterator<'b> {
     block: &'b [u8],
     places: std::slice::Iter<'b, Place>,
-    line_ends: bool,
     text: Option<&'b str>,
 }
 
@@ -309,7 +273,6 @@ impl<'b> Iterator for FieldIterator<'b> {
             name: self.block.get(start..colon)?.trim_ascii_end(),
             value: self.block.get(value.clone())?,
             folded: field.folded,
-            line_ends: self.line_ends,
             text: self.text.and_then(|text| text.get(value)),
         })
     }

@@ -43,6 +43,12 @@ fn webhook_with(network: &Arc<Network>, settings: &Settings) -> Webhook {
     Webhook::new(settings, Arc::clone(network) as _, clock).expect("valid settings")
 }
 
+/// A receiver that answers in this way over one connection.
+fn answering(answers: &[&str]) -> Arc<Network> {
+    let steps = answers.iter().flat_map(|answer| [Step::Request, say(answer)]);
+    Network::new([steps.collect()])
+}
+
 fn batch() -> Batch {
     let mut batch = Batch::default();
     batch.push(EventId([1; 16]), |out| out.extend_from_slice(b"{\"a\":1}\n"));
@@ -80,7 +86,7 @@ fn a_batch_is_posted_as_lines_with_the_secret_in_its_header() {
 #[test]
 fn batches_share_a_connection() {
     let answer = "HTTP/1.1 204 x\r\n\r\n";
-    let network = Network::new([vec![Step::Request, say(answer), Step::Request, say(answer)]]);
+    let network = answering(&[answer, answer]);
     let mut webhook = webhook(&network);
     assert_eq!((webhook.deliver(&batch()), webhook.deliver(&batch())), (Ok(()), Ok(())));
     assert_eq!(network.dialled(), ["a.example:443"]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::Settings;
 use super::super::signature::SigningKey;
-use super::{ACCEPTED, BATCH_ID, LATER, batch, secret, settings, webhook_with};
-use crate::http::script::{Network, Step, say};
+use super::{ACCEPTED, BATCH_ID, LATER, answering, batch, secret, settings, webhook_with};
+use crate::http::script::Network;
 use crate::sink::Sink as _;
 use crate::sink::gzip::tests::inflated;
 
@@ -23,14 +23,7 @@ fn fields(network: &Network, names: &[&str]) -> Vec<Vec<String>> {
 
 #[test]
 fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
-    let network = Network::new([vec![
-        Step::Request,
-        say(LATER),
-        Step::Request,
-        say(ACCEPTED),
-        Step::Request,
-        say(ACCEPTED),
-    ]]);
+    let network = answering(&[LATER, ACCEPTED, ACCEPTED]);
     let settings = Settings {
         signing_secret: Some(secret("hunter2")),
         ..settings("https://a.example/x", None)
@@ -71,7 +64,7 @@ fn every_attempt_has_the_same_key_and_a_signature_of_its_own_time() {
 
 #[test]
 fn a_compressed_body_is_one_gzip_member_and_what_is_sent_is_what_is_signed() {
-    let network = Network::new([vec![Step::Request, say(LATER), Step::Request, say(ACCEPTED)]]);
+    let network = answering(&[LATER, ACCEPTED]);
     let settings = Settings {
         compressed: true,
         signing_secret: Some(secret("hunter2")),
@@ -101,7 +94,7 @@ fn a_compressed_body_is_one_gzip_member_and_what_is_sent_is_what_is_signed() {
 
 #[test]
 fn headers_are_sent_as_they_are_and_in_order() {
-    let network = Network::new([vec![Step::Request, say(ACCEPTED)]]);
+    let network = answering(&[ACCEPTED]);
     let settings = Settings {
         headers: vec![
             ("Authorization".to_owned(), secret("Splunk hunter2")),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::Settings;
-use super::{ACCEPTED, LATER, settings, webhook_with};
+use super::super::{Settings, Webhook};
+use super::{ACCEPTED, LATER, answering, settings, webhook_with};
 use crate::event::EventId;
 use crate::http::script::{Network, Step, say};
 use crate::limits;
@@ -41,6 +41,16 @@ fn sent(network: &Network) -> Vec<(String, String)> {
         .collect()
 }
 
+/// How it goes with the queue, and how many of it are acknowledged.
+fn ahead(webhook: &mut Webhook, queue: &Batch) -> (Result<(), DeliveryError>, usize) {
+    (webhook.send_ahead(queue), webhook.acknowledged())
+}
+
+/// The same, waited for.
+fn waited(webhook: &mut Webhook, queue: &Batch, patience: Duration) -> (Result<(), DeliveryError>, usize) {
+    (webhook.send_and_wait(queue, patience), webhook.acknowledged())
+}
+
 fn bodies(network: &Network) -> Vec<String> {
     sent(network).into_iter().map(|(_, body)| body).collect()
 }
@@ -56,40 +66,25 @@ fn nobody_waits_for_an_answer_until_the_queue_is_full() {
 
     let mut queue = queue(5);
     for _ in 0..3 {
-        assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 0));
+        assert_eq!(ahead(&mut webhook, &queue), (Ok(()), 0));
     }
     assert_eq!(
         (network.clock.elapsed(), bodies(&network)),
         (Duration::ZERO, vec!["0\n1\n".to_owned()])
     );
 
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 2 * SECOND), webhook.acknowledged()),
-        (Ok(()), 0)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 2 * SECOND), (Ok(()), 0));
     assert_eq!(network.clock.elapsed(), 2 * SECOND, "no longer than asked for");
 
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 60 * SECOND), webhook.acknowledged()),
-        (Ok(()), 2)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 60 * SECOND), (Ok(()), 2));
     assert_eq!(network.clock.elapsed(), 5 * SECOND, "no longer than needed");
     assert_eq!(bodies(&network), ["0\n1\n", "2\n3\n"], "the next one has left");
     queue.drop_front(2);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 60 * SECOND), webhook.acknowledged()),
-        (Ok(()), 2)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 60 * SECOND), (Ok(()), 2));
     queue.drop_front(2);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 60 * SECOND), webhook.acknowledged()),
-        (Ok(()), 1)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 60 * SECOND), (Ok(()), 1));
     queue.drop_front(1);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 60 * SECOND), webhook.acknowledged()),
-        (Ok(()), 0)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 60 * SECOND), (Ok(()), 0));
     assert_eq!(network.clock.elapsed(), 15 * SECOND);
     assert_eq!(bodies(&network), ["0\n1\n", "2\n3\n", "4\n"]);
     assert_eq!(network.dialled().len(), 1);
@@ -97,41 +92,28 @@ fn nobody_waits_for_an_answer_until_the_queue_is_full() {
 
 #[test]
 fn an_answer_that_has_come_is_heard_by_whoever_does_not_wait() {
-    let network = Network::new([vec![Step::Request, say(ACCEPTED), Step::Request, say(ACCEPTED)]]);
+    let network = answering(&[ACCEPTED, ACCEPTED]);
     let mut webhook = webhook_with(&network, &two_a_request());
     let mut queue = queue(3);
-    assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 0));
-    assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 2));
+    assert_eq!(ahead(&mut webhook, &queue), (Ok(()), 0));
+    assert_eq!(ahead(&mut webhook, &queue), (Ok(()), 2));
     queue.drop_front(2);
-    assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 1));
+    assert_eq!(ahead(&mut webhook, &queue), (Ok(()), 1));
     assert_eq!(bodies(&network), ["0\n1\n", "2\n"]);
 }
 
 #[test]
 fn what_was_not_acknowledged_goes_again_as_the_same_request_whatever_has_joined_it() {
-    let network = Network::new([vec![
-        Step::Request,
-        say(LATER),
-        Step::Request,
-        say(ACCEPTED),
-        Step::Request,
-        say(ACCEPTED),
-    ]]);
+    let network = answering(&[LATER, ACCEPTED, ACCEPTED]);
     let mut webhook = webhook_with(&network, &two_a_request());
     assert_eq!(webhook.send_ahead(&queue(1)), Ok(()));
     let mut queue = queue(3);
     let outcome = webhook.send_and_wait(&queue, SECOND);
     assert!(matches!(outcome, Err(DeliveryError::Retry { .. })), "{outcome:?}");
     assert_eq!(webhook.acknowledged(), 0);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 1)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 1));
     queue.drop_front(1);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 2)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 2));
     let sent = sent(&network);
     assert_eq!((&sent[0], sent[0].1.as_str()), (&sent[1], "0\n"));
     assert_eq!(sent[2].1, "1\n2\n");
@@ -150,19 +132,10 @@ fn matrix_8_a_kept_connection_that_dies_under_a_request_is_replaced_once() {
     let network = Network::new([dying, vec![Step::Request, say(ACCEPTED)]]);
     let mut webhook = webhook_with(&network, &two_a_request());
     let mut queue = queue(4);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 2)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 2));
     queue.drop_front(2);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 9 * SECOND), webhook.acknowledged()),
-        (Ok(()), 0)
-    );
-    assert_eq!(
-        (webhook.send_and_wait(&queue, 9 * SECOND), webhook.acknowledged()),
-        (Ok(()), 2)
-    );
+    assert_eq!(waited(&mut webhook, &queue, 9 * SECOND), (Ok(()), 0));
+    assert_eq!(waited(&mut webhook, &queue, 9 * SECOND), (Ok(()), 2));
     let sent = sent(&network);
     assert_eq!((sent.len(), &sent[1]), (3, &sent[2]));
     assert_eq!(network.dialled().len(), 2);
@@ -173,10 +146,7 @@ fn a_receiver_that_never_answers_is_told_from_one_that_is_not_waited_for() {
     let network = Network::new([vec![Step::Request]]);
     let mut webhook = webhook_with(&network, &two_a_request());
     let queue = queue(1);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 0)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 0));
     let outcome = webhook.send_and_wait(&queue, 2 * limits::HTTP_FIRST_BYTE);
     assert!(matches!(outcome, Err(DeliveryError::Retry { .. })), "{outcome:?}");
     assert_eq!(network.clock.elapsed(), limits::HTTP_FIRST_BYTE);
@@ -189,7 +159,7 @@ fn an_answer_that_was_there_in_time_counts_however_late_it_is_looked_for() {
     let mut queue = queue(3);
     assert_eq!(webhook.send_ahead(&queue), Ok(()));
     network.clock.advance(2 * limits::HTTP_TOTAL);
-    assert_eq!((webhook.send_ahead(&queue), webhook.acknowledged()), (Ok(()), 2));
+    assert_eq!(ahead(&mut webhook, &queue), (Ok(()), 2));
     queue.drop_front(2);
     network.clock.advance(2 * limits::HTTP_TOTAL);
     let outcome = webhook.send_ahead(&queue);
@@ -201,20 +171,14 @@ fn an_answer_that_was_there_in_time_counts_however_late_it_is_looked_for() {
 
 #[test]
 fn a_request_is_as_large_as_what_was_gathered_but_no_larger_than_a_batch() {
-    let network = Network::new([vec![Step::Request, say(ACCEPTED), Step::Request, say(ACCEPTED)]]);
+    let network = answering(&[ACCEPTED, ACCEPTED]);
     let mut webhook = webhook_with(&network, &settings("https://a.example/x", None));
     let mut queue = Batch::default();
     for number in 0..8 {
         let id = EventId::of(&[number]);
         queue.push(id, |output| output.resize(output.len() + limits::BATCH_BYTES / 3, b'x'));
     }
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 3)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 3));
     queue.drop_front(3);
-    assert_eq!(
-        (webhook.send_and_wait(&queue, SECOND), webhook.acknowledged()),
-        (Ok(()), 3)
-    );
+    assert_eq!(waited(&mut webhook, &queue, SECOND), (Ok(()), 3));
 }
