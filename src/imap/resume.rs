@@ -56,7 +56,8 @@ pub struct Rescan {
     pub since_ms: Option<i64>,
     /// This is about mails with lower UIDs; the others came later.
     pub below: u64,
-    /// SHA-256 of mails that were delivered.
+    /// SHA-256 of mails that were delivered and not recognised yet: as often as it was delivered, for a mail that is there
+    /// once more than that may be one that was not.
     pub delivered: Vec<[u8; 32]>,
 }
 
@@ -247,9 +248,13 @@ impl Rescan {
         u64::from(known.uid) < self.below && dates.is_some_and(|(since, date)| date < since)
     }
 
-    /// Whether a mail was delivered, by its hash.
-    pub fn recognises(&self, uid: u32, sha256: &[u8; 32]) -> bool {
-        u64::from(uid) < self.below && self.delivered.contains(sha256)
+    /// Whether a mail was delivered, by its hash. It counts for one of those that were.
+    pub fn recognise(&mut self, uid: u32, sha256: &[u8; 32]) -> bool {
+        if u64::from(uid) >= self.below {
+            return false;
+        }
+        let place = self.delivered.iter().position(|delivered| delivered == sha256);
+        place.map(|place| self.delivered.remove(place)).is_some()
     }
 }
 

@@ -147,8 +147,8 @@ impl Life {
         if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
             self.witness = Some(Listed { uid: fetched.uid, size });
         }
-        let rescan = self.rescan.as_ref();
-        if rescan.is_some_and(|rescan| rescan.recognises(fetched.uid, &mail.event.routing.sha256)) {
+        let rescan = self.rescan.as_mut();
+        if rescan.is_some_and(|rescan| rescan.recognise(fetched.uid, &mail.event.routing.sha256)) {
             self.count(Counter::Recognised);
             self.recent.push(known);
             self.done(fetched.uid);

@@ -161,7 +161,7 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     memory.position.next_uid = 50;
     // 60 is a live mail that was delivered before the backlog was.
     memory.recent = [known(48), known(60), known(49)].into_iter().collect();
-    let rescan = memory.rescan(30);
+    let mut rescan = memory.rescan(30);
     let since = known(49).internal_date_ms.unwrap() - i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap();
     assert_eq!((rescan.since_ms, rescan.below), (Some(since), 30));
     let dated = |uid, internal_date_ms| Known {
@@ -173,20 +173,21 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     assert!(!rescan.presumes(&dated(29, Some(since))));
     assert!(!rescan.presumes(&dated(29, None)), "repeats, never loss");
     assert!(!rescan.presumes(&dated(30, Some(0))), "it came after the change");
-    assert!(rescan.recognises(29, &[60; 32]));
+    assert!(rescan.recognise(29, &[60; 32]));
+    assert!(!rescan.recognise(28, &[60; 32]), "another mail with the same bytes");
     assert!(
-        !rescan.recognises(30, &[60; 32]),
+        !rescan.recognise(30, &[60; 32]),
         "the same mail sent again is another mail"
     );
-    assert!(!rescan.recognises(29, &[61; 32]));
+    assert!(!rescan.recognise(29, &[61; 32]));
 
     // Changed again before the rescan was over.
     memory.rescan = Some(rescan);
     memory.recent = [known(2)].into_iter().collect();
     memory.position.next_uid = 3;
-    let second = memory.rescan(99);
+    let mut second = memory.rescan(99);
     assert_eq!((second.since_ms, second.below), (Some(since), 99));
-    assert!(second.recognises(29, &[60; 32]) && second.recognises(29, &[2; 32]));
+    assert!(second.recognise(29, &[49; 32]) && second.recognise(29, &[2; 32]));
 }
 
 #[test]

@@ -72,7 +72,9 @@ pub(super) struct Store {
     asked: BTreeSet<(u32, u32, u32)>,
     /// The numbers of the mails that came, and how often UIDs had changed their meaning then.
     came: BTreeMap<u32, u32>,
+    /// Hashes of what came, or may be in the dead-letter file, and with their UIDs those of what came.
     hashes: BTreeSet<[u8; 32]>,
+    twins: BTreeSet<(u32, [u8; 32])>,
     events: u64,
     /// Times that UIDs changed their meaning, or the server said so: what came may come again.
     changes: u32,
@@ -98,6 +100,7 @@ impl Store {
             asked: BTreeSet::new(),
             came: BTreeMap::new(),
             hashes: BTreeSet::new(),
+            twins: BTreeSet::new(),
             events: 0,
             changes: 0,
             renumbered_below: 0,
@@ -274,6 +277,7 @@ impl Store {
             );
         }
         self.hashes.insert(sha256);
+        self.twins.insert((uid, sha256));
         self.events = self.events.saturating_add(1);
     }
 
@@ -282,6 +286,9 @@ impl Store {
         let number = read(event).and_then(|key| *self.claims.get(&key)?);
         for mail in self.mails.iter_mut().filter(|mail| Some(mail.number) == number) {
             mail.fate.rejected = mail.fate.rejected.saturating_add(1);
+            if mail.fate.rejected >= limits::REFUSED_EVENT {
+                self.hashes.insert(mail.sha256);
+            }
         }
     }
 
@@ -301,7 +308,11 @@ impl Store {
         for mail in self.mails.iter().filter(|mail| !self.came.contains_key(&mail.number)) {
             let name = |(told, uid): &(u32, u32)| self.asked.contains(&(*told, *uid, mail.number));
             let unseen = mail.fate.hidden && u64::from(mail.uid) < self.foreign;
-            if unseen || mail.fate.beyond || may_be_buried(mail) && buried.iter().any(name) {
+            if unseen
+                || mail.fate.beyond
+                || self.is_taken_for_another(mail)
+                || may_be_buried(mail) && buried.iter().any(name)
+            {
                 continue;
             }
             if mail.fate.denied || self.is_presumed(mail) || self.is_recognised(mail) {
@@ -334,6 +345,11 @@ impl Store {
     /// It was there when UIDVALIDITY changed, and is older than another by more than the margin.
     fn is_presumed(&self, mail: &Mail) -> bool {
         mail.uid < self.renumbered_below && mail.hour.saturating_add(1) < self.latest
+    }
+
+    /// The same was delivered under the same UID before UIDVALIDITY changed, so that the mailbox passes for the same.
+    fn is_taken_for_another(&self, mail: &Mail) -> bool {
+        mail.uid < self.renumbered_below && self.twins.contains(&(mail.uid, mail.sha256))
     }
 
     /// The same was delivered before UIDVALIDITY changed.
