@@ -184,13 +184,17 @@ impl Recent {
     pub fn compare(&self, now: &[Known]) -> Sameness {
         let mut same = Vec::new();
         for known in &self.0 {
-            match now.iter().find(|mail| mail.uid == known.uid) {
-                None => {}
-                Some(mail) if known.agrees_with(mail) => same.push(Known {
+            let Some(mail) = now.iter().find(|mail| mail.uid == known.uid) else {
+                continue;
+            };
+            if known.differs_from(mail) {
+                return Sameness::Other;
+            }
+            if known.sha256.is_some() || known.is_like(mail) {
+                same.push(Known {
                     size: known.size.or(mail.size),
                     ..*known
-                }),
-                Some(_) => return Sameness::Other,
+                });
             }
         }
         // The highest: numbered anew, mails move down where there were holes, the more the higher they are. But not a
@@ -209,12 +213,12 @@ impl Recent {
         }
     }
 
-    /// One more than the highest UID that is there `now` and has the same mail, after [`Recent::compare`]. Above it nothing
-    /// proves anything: mails whose predecessors were expunged undelivered may have taken their UIDs.
+    /// One more than the highest UID that is there `now` and has the same mail, by size and date, after [`Recent::compare`].
+    /// Above it nothing proves anything: mails whose predecessors were expunged undelivered may have taken their UIDs.
     pub fn same_below(&self, now: &[Known]) -> u64 {
         let there = self
             .mails()
-            .filter(|known| now.iter().any(|mail| mail.uid == known.uid));
+            .filter(|known| now.iter().any(|mail| mail.uid == known.uid && known.is_like(mail)));
         there
             .map(|known| u64::from(known.uid).saturating_add(1))
             .max()
@@ -233,11 +237,17 @@ impl FromIterator<Known> for Recent {
 }
 
 impl Known {
-    /// Nothing that both know differs.
-    fn agrees_with(&self, other: &Known) -> bool {
+    /// Something that both know differs.
+    fn differs_from(&self, other: &Known) -> bool {
         let sizes = self.size.zip(other.size);
         let dates = self.internal_date_ms.zip(other.internal_date_ms);
-        sizes.is_none_or(|(size, other)| size == other) && dates.is_none_or(|(date, other)| date == other)
+        sizes.is_some_and(|(size, other)| size != other) || dates.is_some_and(|(date, other)| date != other)
+    }
+
+    /// Both know the same size and date.
+    fn is_like(&self, other: &Known) -> bool {
+        let facts = |known: &Known| known.size.zip(known.internal_date_ms);
+        facts(self).is_some_and(|ours| facts(other) == Some(ours))
     }
 }
 

@@ -131,10 +131,10 @@ impl Life {
         }
         let uids: Vec<u32> = memory.recent.mails().map(|known| known.uid).collect();
         let now = session.describe(&uids)?;
-        let same_below = Some(memory.recent.same_below(&now));
+        let same_below = memory.recent.same_below(&now);
         let known = match memory.recent.compare(&now) {
             Sameness::Other => return Ok(None),
-            Sameness::Same => return Ok(same_below),
+            Sameness::Same => return Ok(Some(same_below)),
             Sameness::Prove(known) => known,
         };
         let listed = Listed {
@@ -152,7 +152,8 @@ impl Life {
                 same = body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
             }
         }
-        Ok(same_below.filter(|_| same))
+        let proven = u64::from(known.uid).saturating_add(1);
+        Ok(same.then_some(same_below.max(proven)))
     }
 
     /// Where nothing was delivered yet, the last mail that never will be is what the mailbox can be known by.

@@ -145,6 +145,17 @@ fn the_same_mails_are_known_whatever_uidvalidity_says() {
         45,
         "above the last one that is there nothing is proven"
     );
+    for forget in [
+        |known: &mut Known| known.size = None,
+        |known: &mut Known| known.internal_date_ms = None,
+    ] {
+        let mut silent = there(30..60);
+        forget(&mut silent[19]);
+        assert_eq!(recent.same_below(&silent), 49, "of the last one, too little is told");
+        let mut without_hash: Recent = Recent::default();
+        without_hash.push(there(49..50)[0]);
+        assert_eq!(without_hash.compare(&silent), Sameness::Other, "nor of the only one");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub(super) unreadable: u64,
     /// That there is no UIDVALIDITY was told.
     pub(super) trust_told: bool,
+    /// That listings have holes and SEARCH is refused was said.
+    pub(super) holes_told: bool,
     /// The server writes names of mailboxes in UTF-8, and not in modified UTF-7.
     pub(super) names_in_utf_8: bool,
     /// What must be said before LOGOUT, which is nothing or DONE; `None` where a command would be taken for something else.
@@ -109,6 +111,7 @@ impl Connection {
             last_words: None,
             unreadable: 0,
             trust_told: false,
+            holes_told: false,
             names_in_utf_8: false,
             goodbye: None,
         }

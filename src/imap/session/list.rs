@@ -70,12 +70,13 @@ impl Session {
         let holes = numbers.have_holes(first == 1, open_end.then_some(self.exists.min(exists)));
         let unread = self.connection.unreadable > unreadable;
         if refused || few || holes || unread {
-            let added = self.search(first, last, &mut listed)?;
-            match added {
-                None if refused => return Err(refusal(&command, &condition)),
-                Some(added) if added > 0 => self.warn_left_out(added),
-                _ => {}
+            let before = listed.len();
+            let searched = self.search(first, last, &mut listed)?;
+            if refused && !searched {
+                return Err(refusal(&command, &condition));
             }
+            let added = listed.len().saturating_sub(before);
+            self.report_doubt(added, searched);
         }
         Ok(listed)
     }
@@ -120,43 +121,50 @@ impl Session {
         }
     }
 
-    /// Adds what SEARCH finds and the listing left out, and says how many that were; `None` when SEARCH is refused. An answer
-    /// is one line, so it is asked for in slices, each of so many mails of the listing and what was left out between them.
-    fn search(&mut self, first: u32, last: u32, listed: &mut Vec<Listed>) -> Result<Option<usize>, SessionError> {
+    /// Adds what SEARCH finds and the listing left out, whatever it finds before it is refused; says whether it is not. An
+    /// answer is one line, so it is asked for in slices, each of so many mails of the listing and what was left out between
+    /// them.
+    fn search(&mut self, first: u32, last: u32, listed: &mut Vec<Listed>) -> Result<bool, SessionError> {
         let mut ends: Vec<u32> = listed
             .chunks_exact(limits::SEARCHED_MAILS)
             .filter_map(|slice| slice.last().map(|listed| listed.uid))
             .filter(|end| *end < last)
             .collect();
         ends.push(last);
-        let mut found = listed.clone();
         let mut from = first;
         for end in ends {
             let condition = self.run(&Command::SearchRange(from, end), slow(), |response| {
                 if let Response::Search(uids) = response {
                     let uids = uids.into_iter().filter(|uid| (from..=end).contains(uid));
-                    found.extend(uids.map(|uid| Listed { uid, size: 0 }));
-                    if found.len() >= limits::LISTED_MAILS.saturating_mul(2) {
-                        lowest(&mut found);
+                    listed.extend(uids.map(|uid| Listed { uid, size: 0 }));
+                    if listed.len() >= limits::LISTED_MAILS.saturating_mul(2) {
+                        lowest(listed);
                     }
                 }
             })?;
+            lowest(listed);
             if !condition.is_ok() {
-                return trouble(&condition).map_or(Ok(None), Err);
+                return trouble(&condition).map_or(Ok(false), Err);
             }
             from = end.saturating_add(1);
         }
-        lowest(&mut found);
-        let added = found.len().saturating_sub(listed.len());
-        *listed = found;
-        Ok(Some(added))
+        Ok(true)
     }
 
-    fn warn_left_out(&self, mails: usize) {
-        log::warn(
-            "the server left mails out of its listing; SEARCH found them",
-            &[("server", &self.peer()), ("mails", &mails)],
-        );
+    fn report_doubt(&mut self, added: usize, searched: bool) {
+        let server = self.peer().to_owned();
+        if added > 0 {
+            log::warn(
+                "the server left mails out of its listing; SEARCH found them",
+                &[("server", &server), ("mails", &added)],
+            );
+        }
+        if !searched && !std::mem::replace(&mut self.connection.holes_told, true) {
+            log::warn(
+                "the server's listing has holes, and it refuses SEARCH: a mail that is left out comes when it is listed",
+                &[("server", &server)],
+            );
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Conversation {
             asked.reverse();
         }
         for (number, uid) in asked {
-            if self.body(state, number, uid) {
+            if self.body(state, number, uid) && self.speaks() {
                 given.push(uid);
             }
             self.noise_between(state);
@@ -99,12 +99,12 @@ impl Conversation {
                 return false;
             }
             4 => return false,
-            5 => self.too_short(uid, &body),
+            5 => return self.too_short(uid, &body),
             6 => {
                 let more = usize::from(state.script.choose(3)).saturating_add(1);
-                self.announced(uid, size.saturating_add(more) as u64, &body);
+                return self.announced(uid, size.saturating_add(more) as u64, &body);
             }
-            7 => self.announced(uid, HUGE, &body),
+            7 => return self.announced(uid, HUGE, &body),
             8 => {
                 self.send(&whole);
                 self.send(&whole);
@@ -113,6 +113,7 @@ impl Conversation {
                 let cut = whole.len() / 2;
                 self.send(whole.get(..cut).unwrap_or_default());
                 self.close();
+                return false;
             }
             10 => {
                 self.say(&format!(
@@ -154,21 +155,20 @@ impl Conversation {
         true
     }
 
-    /// More bytes announced than come.
-    fn announced(&mut self, uid: u32, length: u64, body: &[u8]) {
+    /// So many bytes announced, and others come: that is no mail given.
+    fn announced(&mut self, uid: u32, length: u64, body: &[u8]) -> bool {
         self.say(&format!("* 1 FETCH (UID {uid} BODY[] {{{length}}}"));
         self.send(body);
         self.say(")");
+        false
     }
 
     /// Fewer bytes announced than come, so that what is left cannot be read on with.
-    fn too_short(&mut self, uid: u32, body: &[u8]) {
+    fn too_short(&mut self, uid: u32, body: &[u8]) -> bool {
         let place = body
             .iter()
             .rposition(|byte| !byte.is_ascii_alphabetic() && !b" ()".contains(byte));
-        if let Some(length) = place {
-            self.announced(uid, length as u64, body);
-        }
+        place.is_some_and(|length| self.announced(uid, length as u64, body))
     }
 
     /// UID FETCH without bodies.

@@ -114,12 +114,16 @@ impl Conversation {
         self.sent >= self.output.len()
     }
 
+    pub(super) fn speaks(&self) -> bool {
+        self.voice == Voice::Speaks
+    }
+
     pub(super) fn close(&mut self) {
         self.voice = Voice::Closes;
     }
 
     pub(super) fn fall_silent(&mut self) {
-        if self.voice == Voice::Speaks {
+        if self.speaks() {
             self.voice = Voice::IsSilent;
         }
     }

@@ -72,9 +72,10 @@ pub(super) struct Store {
     asked: BTreeSet<(u32, u32, u32)>,
     /// The numbers of the mails that came, and how often UIDs had changed their meaning then.
     came: BTreeMap<u32, u32>,
-    /// Hashes of what came, or may be in the dead-letter file, and with their UIDs those of what came.
+    /// Hashes of what came, or may be in the dead-letter file.
     hashes: BTreeSet<[u8; 32]>,
-    twins: BTreeSet<(u32, [u8; 32])>,
+    /// UID, size, hour and number of every mail that was given.
+    given: BTreeSet<(u32, usize, u8, u32)>,
     events: u64,
     /// Times that UIDs changed their meaning, or the server said so: what came may come again.
     changes: u32,
@@ -100,7 +101,7 @@ impl Store {
             asked: BTreeSet::new(),
             came: BTreeMap::new(),
             hashes: BTreeSet::new(),
-            twins: BTreeSet::new(),
+            given: BTreeSet::new(),
             events: 0,
             changes: 0,
             renumbered_below: 0,
@@ -257,6 +258,8 @@ impl Store {
         let sha256 = Sha256::digest(body).into();
         let mut mails = self.mails.iter();
         let mail = mails.find(|mail| mail.uid == uid && mail.sha256 == sha256);
+        self.given
+            .extend(mail.map(|mail| (uid, body.len(), mail.hour, mail.number)));
         let number = mail.map(|mail| mail.number);
         let keys = told.iter().map(|told| (*told, uid, sha256));
         self.claims.extend(keys.map(|key| (key, number)));
@@ -277,7 +280,6 @@ impl Store {
             );
         }
         self.hashes.insert(sha256);
-        self.twins.insert((uid, sha256));
         self.events = self.events.saturating_add(1);
     }
 
@@ -333,7 +335,8 @@ impl Store {
             let Fate {
                 hidden, beyond, denied, ..
             } = mail.fate;
-            hidden || beyond || denied || may_be_buried(mail) || self.is_presumed(mail) || self.has_come(mail)
+            let excused = hidden || beyond || denied || may_be_buried(mail);
+            excused || self.is_presumed(mail) || self.is_taken_for_another(mail) || self.has_come(mail)
         };
         let passed = self
             .mails
@@ -347,9 +350,12 @@ impl Store {
         mail.uid < self.renumbered_below && mail.hour.saturating_add(1) < self.latest
     }
 
-    /// The same was delivered under the same UID before UIDVALIDITY changed, so that the mailbox passes for the same.
+    /// One with its size and date had the same UID before UIDVALIDITY changed, so that the mailbox passes for the same.
     fn is_taken_for_another(&self, mail: &Mail) -> bool {
-        mail.uid < self.renumbered_below && self.twins.contains(&(mail.uid, mail.sha256))
+        let is_like = |(uid, size, hour, number): &(u32, usize, u8, u32)| {
+            (*uid, *size, *hour) == (mail.uid, mail.body.len(), mail.hour) && *number != mail.number
+        };
+        mail.uid < self.renumbered_below && self.given.iter().any(is_like)
     }
 
     /// The same was delivered before UIDVALIDITY changed.
