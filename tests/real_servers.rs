@@ -64,6 +64,7 @@ on_each_server! {
     what_was_delivered_gets_the_keyword_and_nothing_else
     what_was_delivered_is_moved_and_nothing_else
     what_was_delivered_is_deleted_and_nothing_else
+    several_mailboxes_are_found_by_name_by_pattern_and_by_use
     what_readme_says_of_it_is_what_it_says
 }
 
@@ -266,6 +267,63 @@ fn after_delivery<K: Kind>(setting: &str, stage: &mut Stage<K>) -> OtherSession 
     assert!(!lines.contains("gap") && !lines.contains("trying again"), "{lines}");
     assert_eq!(other.search(K::MAILBOX, "UID 1 DELETED"), 1);
     other
+}
+
+/// Each is a sensor of its own, and what is none of them is left alone. A use that the server does not tell is no mailbox.
+fn several_mailboxes_are_found_by_name_by_pattern_and_by_use<K: Kind>(stage: &mut Stage<K>) {
+    let mut other = stage.server.other_session();
+    let capabilities = other.command("CAPABILITY").concat();
+    let tells_uses = capabilities.contains(" SPECIAL-USE");
+    let delimiter = if K::MAILBOX.contains('.') { '.' } else { '/' };
+    let beside = |name: &str| K::MAILBOX.replace("Journal", name);
+    let below = |name: &str| format!("{}{delimiter}{name}", K::MAILBOX);
+    let use_of_it = if capabilities.contains("CREATE-SPECIAL-USE") {
+        " (USE (\\Sent))"
+    } else {
+        ""
+    };
+    other.command(&format!("CREATE {}{use_of_it}", beside("Sent")));
+    for name in [below("2025"), below("&AOk-t&AOk-"), beside("Private")] {
+        other.command(&format!("CREATE {name}"));
+    }
+    let mailboxes = [below("2025"), below("&AOk-t&AOk-"), beside("Private"), beside("Sent")];
+    for (name, subject) in mailboxes.iter().zip(["2025", "summer", "private", "sent"]) {
+        other.append(name, &mail(subject));
+    }
+    stage.append(&["journal"]);
+    stage.configuration.inbox_name = None;
+    stage.configuration.inbox_names = vec![K::MAILBOX.to_owned(), below("*"), "\\Sent".to_owned()];
+    let collector = stage.collect();
+    if !tells_uses {
+        collector.wait_for_line(&["no mailbox that it has the use", "entry=\\Sent"]);
+    }
+    let mut expected = BTreeSet::from([
+        (K::MAILBOX.to_owned(), "journal".to_owned()),
+        (below("2025"), "2025".to_owned()),
+        (below("été"), "summer".to_owned()),
+    ]);
+    if tells_uses {
+        expected.insert((beside("Sent"), "sent".to_owned()));
+    }
+    stage
+        .receiver
+        .wait_until("a mail of each", |record| record.events.len() >= expected.len());
+    for subject in ["2026", "live"] {
+        other.append(&below("&AOk-t&AOk-"), &mail(subject));
+        expected.insert((below("été"), subject.to_owned()));
+    }
+    stage
+        .receiver
+        .wait_until("live mail", |record| record.events.len() >= expected.len());
+    stage.ends_well(collector);
+    let record = stage.receiver.record();
+    let came: BTreeSet<(String, String)> = record
+        .events
+        .iter()
+        .map(|event| (event, event.event["routing"]["mailbox"].as_str().unwrap()))
+        .map(|(event, mailbox)| (mailbox.to_owned(), event.header("subject").to_owned()))
+        .collect();
+    assert_eq!(came, expected);
 }
 
 fn what_readme_says_of_it_is_what_it_says<K: Kind>(stage: &mut Stage<K>) {

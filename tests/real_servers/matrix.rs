@@ -8,13 +8,14 @@ use crate::support::real_server::other_session::OtherSession;
 use crate::support::real_server::{Kind, RealServer};
 
 /// Rows that are a capability, which a server lists before or after the login.
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 7] = [
     "STARTTLS",
     "AUTH=SCRAM-SHA-256",
     "IDLE",
     "UIDPLUS",
     "MOVE",
     "COMPRESS=DEFLATE",
+    "SPECIAL-USE",
 ];
 
 /// Compares the column of this server.

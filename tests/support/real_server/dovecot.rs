@@ -119,6 +119,9 @@ userdb {{
 namespace inbox {{
   inbox = yes
   separator = /
+  mailbox Sent {{
+    special_use = \\Sent
+  }}
 }}
 protocol imap {{
   # COMPRESS

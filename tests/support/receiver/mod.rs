@@ -114,7 +114,7 @@ pub struct Record {
     /// What was wrong with requests or events.
     pub violations: Vec<String>,
     by_id: HashMap<String, [u64; 2]>,
-    by_mail: HashMap<[u64; 2], String>,
+    by_mail: HashMap<(String, u64, u64), String>,
 }
 
 impl Record {
@@ -430,7 +430,9 @@ fn store(state: &mut State, body: &[u8]) {
             }
             continue;
         }
-        if record.by_mail.insert([uid_validity, uid], id.clone()).is_some() {
+        let mailbox = routing["mailbox"].to_string();
+        let mail = (mailbox, uid_validity, uid);
+        if record.by_mail.insert(mail, id.clone()).is_some() {
             record.violations.push(format!("uid {uid} came again with another id"));
         }
         record.by_id.insert(id.clone(), content);
