@@ -114,6 +114,48 @@ fn matrix_10_an_address_that_swallows_packets_leaves_time_for_the_others() {
     assert!(!fair_share(Duration::from_nanos(1), 8).is_zero());
 }
 
+/// An address whose queue of connections is full, so that the kernel drops what asks for another one; and what fills it.
+fn swallowing() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    let waiting: Vec<TcpStream> = std::iter::from_fn(connect).take(10_000).collect();
+    assert!(waiting.len() < 10_000, "the kernel has a bound");
+    (address, listener, waiting)
+}
+
+#[test]
+fn matrix_10_a_connect_that_nobody_answers_is_given_up_and_the_next_address_tried_in_time() {
+    let (silent, _listener, _waiting) = swallowing();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let open = listener.local_addr().expect("bound");
+    let all = Duration::from_millis(450);
+    let dialer = dialer(None);
+    let connected = dialer.connect("a.example:993", &[silent, silent, open], all);
+    assert_eq!(connected.expect("the third").peer_addr().expect("a peer"), open);
+
+    let error = dialer
+        .connect("a.example:993", &[silent, silent], all)
+        .expect_err("nobody answers");
+    assert_eq!((error.phase, error.peer.as_str()), (Phase::Connect, "a.example:993"));
+    // The last address had what the first one left.
+    assert!(
+        matches!(error.kind, NetErrorKind::TimedOut(share) if share <= all / 2),
+        "{error}"
+    );
+}
+
+#[test]
+fn matrix_10_a_connect_that_nobody_answers_ends_when_the_program_stops() {
+    let (silent, _listener, _waiting) = swallowing();
+    let stop = Stop::new();
+    let dialer = dialer(Some(&stop));
+    let dialling = thread::spawn(move || dialer.connect("a.example:993", &[silent], HOUR));
+    stop.ask();
+    let error = dialling.join().expect("no panic").expect_err("stopped");
+    assert_eq!((error.phase, error.kind), (Phase::Connect, NetErrorKind::Stopped));
+}
+
 #[test]
 fn matrix_10_a_resolver_that_hangs_is_given_up_at_the_deadline() {
     let (release, hang) = mpsc::channel::<()>();
