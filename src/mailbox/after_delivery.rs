@@ -97,8 +97,8 @@ impl Life {
             }
         }
         match failed {
-            None => self.due.succeeded(),
-            Some(error) => self.tell_failed(&error),
+            Some(error) if !self.due.mails.is_empty() => self.tell_failed(&error),
+            _ => self.due.succeeded(),
         }
         Ok(())
     }

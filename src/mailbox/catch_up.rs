@@ -94,6 +94,8 @@ impl Life {
                     "mails became visible behind others with higher UIDs",
                     &[("mails", &late)],
                 );
+                // The checkpoint is beyond them: a process that ended now would never look for them again.
+                self.move_on()?;
             }
             self.transfer(session, &listed, Urgency::Live)?;
             if whole {

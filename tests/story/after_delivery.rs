@@ -188,6 +188,19 @@ fn a_mailbox_that_may_only_be_read_is_a_setting_to_correct() {
 }
 
 #[test]
+fn what_is_refused_together_and_done_one_by_one_is_no_failure() {
+    let stage = stage("seen", &[]);
+    stage.server.misbehave(ServerFault::NoOnStoreOfSeveral);
+    let uids = stage.deliver(7);
+    let collector = stage.start();
+    stage.server.wait_for_flag("\\Seen", &uids);
+    assert!(stage.server.record().faults_struck > 0);
+    let (status, lines) = collector.terminate();
+    let lines = lines.join("\n");
+    assert!(status.success() && !lines.contains("not carried out"), "{lines}");
+}
+
+#[test]
 fn a_mail_that_the_server_will_not_touch_holds_up_no_other() {
     let stage = stage("seen", &[]);
     let mut uids = stage.deliver(100);

@@ -74,6 +74,8 @@ pub(super) struct Store {
     came: BTreeMap<u32, u32>,
     /// Hashes of what came, or may be in the dead-letter file.
     hashes: BTreeSet<[u8; 32]>,
+    /// UIDVALIDITY and UID of what came, whatever it was.
+    names: BTreeSet<(u32, u32)>,
     /// UID, size, hour and number of every mail that was given.
     given: BTreeSet<(u32, usize, u8, u32)>,
     events: u64,
@@ -101,6 +103,7 @@ impl Store {
             asked: BTreeSet::new(),
             came: BTreeMap::new(),
             hashes: BTreeSet::new(),
+            names: BTreeSet::new(),
             given: BTreeSet::new(),
             events: 0,
             changes: 0,
@@ -269,7 +272,7 @@ impl Store {
     pub(super) fn deliver(&mut self, event: &[u8]) {
         let claim = read(event).and_then(|key| Some((key, self.claims.get(&key)?)));
         assert!(claim.is_some(), "an event that is no mail: {}", event.escape_ascii());
-        let Some(((_, uid, sha256), &number)) = claim else {
+        let Some(((uid_validity, uid, sha256), &number)) = claim else {
             return;
         };
         if let Some(number) = number {
@@ -280,6 +283,7 @@ impl Store {
             );
         }
         self.hashes.insert(sha256);
+        self.names.insert((uid_validity, uid));
         self.events = self.events.saturating_add(1);
     }
 
@@ -301,6 +305,11 @@ impl Store {
     /// Whether this mail was acknowledged.
     pub(super) fn has_come(&self, mail: &Mail) -> bool {
         self.came.contains_key(&mail.number) || self.is_recognised(mail)
+    }
+
+    /// Whether something came from the server as the mail of this name.
+    pub(super) fn has_come_as(&self, told: &BTreeSet<u32>, uid: u32) -> bool {
+        told.iter().any(|told| self.names.contains(&(*told, uid)))
     }
 
     /// What did not come of the mails that are there, and stands not in the dead-letter file under these UIDVALIDITYs and

@@ -119,6 +119,8 @@ pub enum Fault {
     ReadOnly,
     /// Every STORE, COPY and MOVE that names this mail is refused as a whole.
     NoOnStore { uid: u32 },
+    /// Every STORE, COPY and MOVE of more than one mail is refused as a whole.
+    NoOnStoreOfSeveral,
     /// EXAMINE says nothing of UIDNEXT.
     UidNextMissing,
     /// EXAMINE gives this UIDNEXT, whatever is true.

@@ -34,7 +34,12 @@ impl Session<'_> {
                 .map(|mail| mail.uid)
                 .collect();
             uids.retain(|uid| view.binary_search(uid).is_ok());
-            let refused = |fault: &Fault| matches!(fault, Fault::NoOnStore { uid } if uids.contains(uid)).then_some(());
+            let is_refused = |fault: &Fault| match fault {
+                Fault::NoOnStore { uid } => uids.contains(uid),
+                Fault::NoOnStoreOfSeveral => uids.len() > 1,
+                _ => false,
+            };
+            let refused = |fault: &Fault| is_refused(fault).then_some(());
             if command.name != "UID EXPUNGE" && state.strike(false, refused).is_some() {
                 return Some("NO not that one");
             }
