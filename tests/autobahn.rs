@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ use mailtap::websocket::message::Event;
 use serde_json::{Value, json};
 use support::PATIENCE;
 use support::folder::Folder;
+use support::port;
 
 /// The largest message of case 9 has 16 MiB.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -51,7 +52,7 @@ fn every_case_is_ok_non_strict_or_informational() {
         return;
     };
     let folder = Folder::new("autobahn");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let specification = json!({
         "url": format!("ws://127.0.0.1:{port}"),
         "outdir": folder.path().join("reports"),

@@ -32,6 +32,7 @@ use support::certificates::{self, Certificate};
 use support::collector::{Collector, Configuration};
 use support::folder::Folder;
 use support::imap_server::{self, ImapServer};
+use support::port;
 use support::receiver::{self, Receiver};
 
 /// Mailboxes of a server, in sections of ten.
@@ -296,7 +297,7 @@ fn nothing_is_lost_and_health_is_red_exactly_while_something_is_wrong() {
     let seed = setting("MAILTAP_DAY_SEED", 20_251_129);
     println!("seed {seed}");
     let folder = Folder::new("day");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let pairs: Vec<Pair> = (0..2).map(|which| Pair::new(&folder, which)).collect();
     let sections: Vec<String> = pairs.iter().flat_map(|pair| pair.sections(&folder, port)).collect();
     let file = folder.write("mailtap.yaml", sections.join("\n---\n"));

@@ -285,11 +285,7 @@ fn matrix_11_a_refused_sensor_names_the_setting_and_is_tried_again() {
 #[test]
 fn a_refused_sensor_is_red_also_while_no_mail_comes() {
     let mut stage = Stage::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = crate::support::port::reserve();
     stage.configuration.more.push(format!("healthcheck: {port}"));
     stage.cloud.misbehave_once(Fault::RefuseSensor);
     let collector = stage.start();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::support::PATIENCE;
 use crate::support::certificates;
 use crate::support::folder::Folder;
+use crate::support::port;
 use crate::support::shared::in_ci;
 use crate::{ReceiverFault, Stage, ends_well, receiver};
 
@@ -90,7 +91,7 @@ fn lets_everything_through(program: &str, command: impl Fn(&Folder, [u16; 2]) ->
     };
     let mut stage = Stage::with(crate::imap_server::Settings::default(), settings);
     let folder = Folder::new("gateway");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::reserve();
     let (before, path) = stage
         .receiver
         .url()

@@ -24,7 +24,7 @@ fn stage() -> (Stage, std::path::PathBuf) {
 fn a_password_that_was_changed_is_taken_up_and_what_did_not_change_goes_on() {
     let (mut stage, password) = stage();
     stage.server.create("Other", "");
-    let port = health::free_port();
+    let port = crate::support::port::reserve();
     stage.configuration.more.push(format!("healthcheck: {port}"));
     let first = stage.configuration.yaml();
     let mut other = stage.configuration.clone();

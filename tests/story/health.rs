@@ -10,13 +10,14 @@ use mailtap::health::verdict::complaints;
 use mailtap::metrics::Entry;
 
 use crate::support::collector::Collector;
+use crate::support::port;
 use crate::support::receiver;
 use crate::watch::Watch;
 use crate::{ReceiverFault, ServerFault, Stage, ends_well, imap_server};
 
 /// A port for the program that is started next.
 pub fn configure(stage: &mut Stage) -> u16 {
-    let port = free_port();
+    let port = port::reserve();
     stage.configuration.more.push(format!("healthcheck: {port}"));
     port
 }
@@ -27,12 +28,6 @@ pub fn begin(stage: &mut Stage) -> (Collector, u16) {
     let collector = stage.start();
     collector.wait_for_line(&["healthcheck", &format!("address=127.0.0.1:{port}")]);
     (collector, port)
-}
-
-/// The system's choice, which no other test gets within a second.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Asks until `/healthz` answers `status`, and gives the body.

@@ -229,7 +229,7 @@ fn another_mailbox_begins_and_those_that_stay_go_on_as_they_are() {
 fn health_has_its_own_port_and_is_red_while_no_configuration_is_known() {
     let (stage, hive) = stage();
     hive.fail(Some(403));
-    let port = crate::health::free_port();
+    let port = crate::support::port::reserve();
     let collector = start_with(&stage, &hive, &[format!("healthcheck={port}")]);
     collector.wait_for_line(&["none is remembered"]);
     let (status, body) = crate::health::get(port, "/healthz");

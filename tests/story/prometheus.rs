@@ -14,6 +14,7 @@ use mailtap::health::exposition::families;
 use serde_json::Value;
 
 use crate::health::{begin, get};
+use crate::support::port;
 use crate::support::shared::in_ci;
 use crate::{Stage, ends_well};
 
@@ -216,7 +217,7 @@ struct Prometheus {
 
 impl Prometheus {
     fn start(program: &Path, target: u16, stage: &Stage) -> Prometheus {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::reserve();
         let configuration = format!(
             "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: mailtap\n  static_configs:\n  - targets: ['127.0.0.1:{target}']\n"
         );

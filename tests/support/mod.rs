@@ -25,6 +25,7 @@ pub mod figures;
 pub mod folder;
 pub mod imap_server;
 pub mod line;
+pub mod port;
 pub mod proxy;
 pub mod random;
 pub mod real_server;

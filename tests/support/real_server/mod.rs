@@ -9,7 +9,7 @@ pub mod other_session;
 
 use std::fs::{self, File};
 use std::marker::PhantomData;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use super::collector::Configuration;
 use super::folder::Folder;
 use super::receiver::Receiver;
 use super::shared::in_ci;
-use super::{PATIENCE, certificates};
+use super::{PATIENCE, certificates, port};
 use other_session::OtherSession;
 
 /// Who has a mailbox.
@@ -127,9 +127,7 @@ impl<K: Kind> RealServer<K> {
             println!("skipped: {}: only root can confine it to its folder", K::NAME);
             return None;
         }
-        // Held until both are known, so that they differ.
-        let free = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [imap, imaps] = free.map(|listener| listener.local_addr().unwrap().port());
+        let (imap, imaps) = (port::reserve(), port::reserve());
         let base = Folder::new(&K::NAME.to_lowercase());
         let place = Place {
             base,
