@@ -6,7 +6,8 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use crate::event::encode::hexadecimal;
-use crate::imap::resume::{Known, Memory, Position, Recent, Rescan};
+use crate::imap::resume::{Known, Latest, Memory, Position, Recent, Rescan};
+use crate::limits;
 
 /// The layout that is written. A newer one is refused, so that an old program never misreads it; version 1, which had a
 /// position and nothing else, is read.
@@ -53,6 +54,10 @@ pub(super) fn write(account: &str, mailbox: &str, memory: &Memory) -> String {
         "done": ranges(&memory.done),
         "recent": recent,
     });
+    if let (Some(from), Some(file)) = (memory.latest.from, file.as_object_mut()) {
+        let latest = json!({"from": from, "uids": memory.latest.uids});
+        file.insert("latest".to_owned(), latest);
+    }
     if let Some(file) = file.as_object_mut().filter(|_| !memory.due.is_empty()) {
         file.insert("after_delivery".to_owned(), json!(ranges(&memory.due)));
     }
@@ -106,6 +111,10 @@ fn read_memory(file: &Value) -> Option<Memory> {
         .iter()
         .map(read_known)
         .collect::<Option<Recent>>()?;
+    let latest = match file.get("latest") {
+        None => Latest::default(),
+        Some(latest) => read_latest(latest)?,
+    };
     let rescan = match file.get("rescan") {
         None => None,
         Some(rescan) => Some(read_rescan(rescan)?),
@@ -113,6 +122,7 @@ fn read_memory(file: &Value) -> Option<Memory> {
     Some(Memory {
         position,
         done,
+        latest,
         recent,
         rescan,
         due,
@@ -129,6 +139,16 @@ fn read_range(range: &Value) -> Option<Range<u64>> {
     };
     let (start, end) = (start.as_u64()?, end.as_u64()?);
     (start <= end).then_some(start..end)
+}
+
+fn read_latest(latest: &Value) -> Option<Latest> {
+    let from = number(latest, "from")?;
+    let uids = list(latest, "uids")?.iter();
+    let uids: Vec<u32> = uids
+        .map(|uid| u32::try_from(uid.as_u64()?).ok())
+        .collect::<Option<_>>()?;
+    let in_order = uids.len() <= limits::LOOK_BACK && uids.is_sorted();
+    in_order.then_some(Latest { from: Some(from), uids })
 }
 
 fn read_known(known: &Value) -> Option<Known> {

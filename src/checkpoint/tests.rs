@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{Checkpoint, StateDirectory};
-use crate::imap::resume::{Known, Memory, Position, Rescan};
+use crate::imap::resume::{Known, Latest, Memory, Position, Rescan};
 
 fn at(next_uid: u64) -> Memory {
     Memory::at(Position {
@@ -27,6 +27,10 @@ fn full() -> Memory {
     };
     Memory {
         done: vec![60..70, 80..80],
+        latest: Latest {
+            from: Some(50),
+            uids: vec![52, 53, 60],
+        },
         recent: [known(7), unknown].into_iter().collect(),
         rescan: Some(Rescan {
             since_ms: Some(1_700_000_000_000),

@@ -29,7 +29,7 @@ impl Life {
                 Some(memory) if memory == Memory::of_none() => from_zero = true,
                 Some(memory) => {
                     given = memory.top();
-                    self.frontier = Frontier::new(memory.position.next_uid, &memory.done);
+                    self.frontier = Frontier::of(&memory);
                     self.recent = memory.recent.clone();
                     self.rescan.clone_from(&memory.rescan);
                     self.resume_due(&memory.due);

@@ -420,6 +420,7 @@ impl Life {
                 next_uid: self.frontier.position(),
             },
             done: self.frontier.done_ranges(),
+            latest: self.frontier.latest(),
             recent: self.recent.clone(),
             rescan: self.rescan.clone(),
             due: self.due.ranges(),

@@ -11,6 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::imap::resume::{Latest, Memory};
 use crate::imap::session::Listed;
 use crate::limits;
 
@@ -26,7 +27,7 @@ pub struct Frontier {
     ahead: Vec<Range<u64>>,
     /// The highest UIDs that were listed.
     latest: BTreeSet<u32>,
-    /// What is below was listed by another process, or so long ago that it is not known which of it.
+    /// What is below was there before the first process, or listed so long ago that it is not known which of it.
     foreign: u64,
     /// UIDNEXT when the mailbox was opened, until all of it is listed; and how many mails of it are not.
     reach: u64,
@@ -52,6 +53,16 @@ impl Frontier {
                 frontier.done.insert(first, last);
                 frontier.foreign = range.end;
             }
+        }
+        frontier
+    }
+
+    /// Where another process was. What it had listed and not done is listed again.
+    pub fn of(memory: &Memory) -> Frontier {
+        let mut frontier = Frontier::new(memory.position.next_uid, &memory.done);
+        if let Some(from) = memory.latest.from {
+            frontier.foreign = from;
+            frontier.latest.extend(&memory.latest.uids);
         }
         frontier
     }
@@ -136,7 +147,7 @@ impl Frontier {
     }
 
     /// Where a listing begins that sees what is new, and mails that became visible after later ones, be they the first of all.
-    /// Never below where this process began: older mails are none of our business.
+    /// Never below where the first process began: older mails are none of our business.
     pub fn look_back(&self) -> u64 {
         self.foreign.min(self.end).max(1)
     }
@@ -280,6 +291,15 @@ impl Frontier {
         self.open
             .first_key_value()
             .map_or(self.end, |(&uid, _)| u64::from(uid).min(self.end))
+    }
+
+    /// Of what was listed last, what another process need not look at again.
+    pub fn latest(&self) -> Latest {
+        let uids = self.latest.iter().copied();
+        Latest {
+            from: Some(self.foreign),
+            uids: uids.filter(|uid| !self.is_open(*uid)).collect(),
+        }
     }
 
     /// What is done above the position, ascending; where there are too many ranges, the longest. The last may be empty: it

@@ -1,4 +1,5 @@
 use super::Frontier;
+use crate::imap::resume::{Memory, Position};
 use crate::imap::session::Listed;
 use crate::limits;
 
@@ -135,6 +136,43 @@ fn uidnext_far_too_high_divides_nothing_for_good() {
     frontier.done(3);
     frontier.pass_backlog();
     assert_eq!((frontier.end(), frontier.top(), done(&frontier)), (4, 4, vec![]));
+}
+
+/// What another process knows.
+fn begun_again(frontier: &Frontier) -> Frontier {
+    let position = Position {
+        uid_validity: 1,
+        next_uid: frontier.position(),
+    };
+    Frontier::of(&Memory {
+        done: frontier.done_ranges(),
+        latest: frontier.latest(),
+        ..Memory::at(position)
+    })
+}
+
+#[test]
+fn a_mail_that_becomes_visible_while_no_process_looks_is_late_and_no_other_comes_twice() {
+    // The first process began at 101; 107 is not visible, 109 is not done when it ends.
+    let mut frontier = Frontier::new(101, &[]);
+    let uids = [103, 105, 109, 111];
+    frontier.listed_at_end(listed(&uids));
+    for uid in [103, 105, 111] {
+        frontier.done(uid);
+    }
+    let mut again = begun_again(&frontier);
+    assert_eq!((again.position(), again.look_back()), (109, 101));
+    assert_eq!(again.latest().uids, [103, 105, 111]);
+    let there = [103, 105, 107, 109, 111, 113];
+    assert_eq!(again.listed_at_end(listed(&there)), (listed(&[107, 109, 113]), 1));
+    assert_eq!(again.position(), 107);
+
+    // One that has looked at more than it remembers knows where that begins.
+    let many: Vec<u32> = (200..300).collect();
+    again.listed_at_end(listed(&many));
+    let again = begun_again(&again);
+    assert_eq!(again.look_back(), 107, "what is open is listed again");
+    assert_eq!(again.latest().from, Some(300 - limits::LOOK_BACK as u64));
 }
 
 #[test]

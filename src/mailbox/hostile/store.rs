@@ -87,7 +87,7 @@ pub(super) struct Store {
     pub latest: u8,
     /// The server has spoken of this UID: if a mail gets it later, it was gone before it came.
     mentioned: u32,
-    /// Where the process began. What it did not see below is not looked for.
+    /// From where on the process looks for what it has not seen.
     foreign: u64,
 }
 
@@ -213,11 +213,10 @@ impl Store {
 
     /// The process ends, and this is remembered.
     pub(super) fn process_ends(&mut self, memory: Option<&Memory>) {
-        if let Some(memory) = memory {
-            self.foreign = memory.top();
-        }
+        let Some(memory) = memory else { return };
+        self.foreign = memory.latest.from.unwrap_or_else(|| memory.top());
         for mail in &mut self.mails {
-            mail.fate.beyond |= mail.fate.hidden && memory.is_some_and(|memory| is_done(memory, mail.uid));
+            mail.fate.beyond |= mail.fate.hidden && u64::from(mail.uid) < self.foreign;
         }
     }
 
