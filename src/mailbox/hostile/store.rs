@@ -316,7 +316,12 @@ impl Store {
     pub(super) fn missing(&self, buried: &[(u32, u32)]) -> Missing {
         let mut missing = Missing::default();
         for mail in self.mails.iter().filter(|mail| !self.came.contains_key(&mail.number)) {
-            let name = |(told, uid): &(u32, u32)| self.asked.contains(&(*told, *uid, mail.number));
+            // UIDVALIDITY may have changed since, and the mailbox have stayed the same.
+            let was_asked_for = self.asked.iter().any(|(.., number)| *number == mail.number);
+            let name = |(told, uid): &(u32, u32)| {
+                let asked = self.asked.contains(&(*told, *uid, mail.number));
+                asked || was_asked_for && mail.names.contains(&(*told, *uid))
+            };
             let unseen = mail.fate.hidden && u64::from(mail.uid) < self.foreign;
             if unseen
                 || mail.fate.beyond
