@@ -220,7 +220,7 @@ impl<'c> Writer<'c> {
                         .filter(|byte| **byte == b'-')
                         .for_each(|byte| *byte = b'_');
                     // Before LF it would be half of a line end.
-                    content.pop_if(|last| *last == b'\r');
+                    while content.pop_if(|last| *last == b'\r').is_some() {}
                 }
                 content.clone()
             }
