@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::event::encode::hexadecimal;
 use crate::imap::resume::{Known, Latest, Memory, Position, Recent, Rescan};
-use crate::limits;
 
 /// The layout that is written. A newer one is refused, so that an old program never misreads it; version 1, which had a
 /// position and nothing else, is read.
@@ -142,13 +141,12 @@ fn read_range(range: &Value) -> Option<Range<u64>> {
 }
 
 fn read_latest(latest: &Value) -> Option<Latest> {
-    let from = number(latest, "from")?;
     let uids = list(latest, "uids")?.iter();
-    let uids: Vec<u32> = uids
-        .map(|uid| u32::try_from(uid.as_u64()?).ok())
-        .collect::<Option<_>>()?;
-    let in_order = uids.len() <= limits::LOOK_BACK && uids.is_sorted();
-    in_order.then_some(Latest { from: Some(from), uids })
+    let uids = uids.map(|uid| u32::try_from(uid.as_u64()?).ok());
+    Some(Latest {
+        from: Some(number(latest, "from")?),
+        uids: uids.collect::<Option<_>>()?,
+    })
 }
 
 fn read_known(known: &Value) -> Option<Known> {

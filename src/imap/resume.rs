@@ -67,8 +67,8 @@ pub struct Rescan {
     pub since_ms: Option<i64>,
     /// This is about mails with lower UIDs; the others came later.
     pub below: u64,
-    /// SHA-256 of mails that were delivered and not recognised yet: as often as it was delivered, for a mail that is there
-    /// once more than that may be one that was not.
+    /// SHA-256 of mails that were delivered and are not recognised yet. Two that were delivered stand there twice: a third one
+    /// with the same bytes was not.
     pub delivered: Vec<[u8; 32]>,
 }
 
