@@ -167,7 +167,7 @@ impl Conversation {
     fn too_short(&mut self, uid: u32, body: &[u8]) -> bool {
         let place = body
             .iter()
-            .rposition(|byte| !byte.is_ascii_alphabetic() && !b" ()".contains(byte));
+            .rposition(|byte| !byte.is_ascii_alphabetic() && !b" \t()".contains(byte));
         place.is_some_and(|length| self.announced(uid, length as u64, body))
     }
 

@@ -363,12 +363,16 @@ impl Store {
         mail.uid < self.renumbered_below && mail.hour.saturating_add(1) < self.latest
     }
 
-    /// One with its size and date had the same UID before UIDVALIDITY changed, so that the mailbox passes for the same.
+    /// One with the size and date of this mail, or of one behind it, had the same UID before UIDVALIDITY changed, so that the
+    /// mailbox passes for the same up to there.
     fn is_taken_for_another(&self, mail: &Mail) -> bool {
-        let is_like = |(uid, size, hour, number): &(u32, usize, u8, u32)| {
-            (*uid, *size, *hour) == (mail.uid, mail.body.len(), mail.hour) && *number != mail.number
+        let is_twin = |other: &Mail| {
+            let is_like = |(uid, size, hour, number): &(u32, usize, u8, u32)| {
+                (*uid, *size, *hour) == (other.uid, other.body.len(), other.hour) && *number != other.number
+            };
+            other.uid < self.renumbered_below && self.given.iter().any(is_like)
         };
-        mail.uid < self.renumbered_below && self.given.iter().any(is_like)
+        self.mails.iter().any(|other| other.uid >= mail.uid && is_twin(other))
     }
 
     /// The same was delivered before UIDVALIDITY changed.
