@@ -99,12 +99,19 @@ impl Conversation {
                 return false;
             }
             4 => return false,
-            5 => return self.too_short(uid, &body),
+            5 => {
+                self.too_short(uid, &body);
+                return false;
+            }
             6 => {
                 let more = usize::from(state.script.choose(3)).saturating_add(1);
-                return self.announced(uid, size.saturating_add(more) as u64, &body);
+                self.announced(uid, size.saturating_add(more) as u64, &body);
+                return false;
             }
-            7 => return self.announced(uid, HUGE, &body),
+            7 => {
+                self.announced(uid, HUGE, &body);
+                return false;
+            }
             8 => {
                 self.send(&whole);
                 self.send(&whole);
@@ -156,19 +163,20 @@ impl Conversation {
     }
 
     /// So many bytes announced, and others come: that is no mail given.
-    fn announced(&mut self, uid: u32, length: u64, body: &[u8]) -> bool {
+    fn announced(&mut self, uid: u32, length: u64, body: &[u8]) {
         self.say(&format!("* 1 FETCH (UID {uid} BODY[] {{{length}}}"));
         self.send(body);
         self.say(")");
-        false
     }
 
     /// Fewer bytes announced than come, so that what is left cannot be read on with.
-    fn too_short(&mut self, uid: u32, body: &[u8]) -> bool {
+    fn too_short(&mut self, uid: u32, body: &[u8]) {
         let place = body
             .iter()
             .rposition(|byte| !byte.is_ascii_alphabetic() && !b" \t()".contains(byte));
-        place.is_some_and(|length| self.announced(uid, length as u64, body))
+        if let Some(length) = place {
+            self.announced(uid, length as u64, body);
+        }
     }
 
     /// UID FETCH without bodies.
