@@ -39,9 +39,9 @@ impl Reading {
 }
 
 impl Life {
-    /// Whether the program ended at this mail.
-    pub(super) fn is_suspect(&self, uid: u32) -> bool {
-        self.mailbox.attempts.of(self.uid_validity, uid) > 0
+    /// How often the program ended at this mail, as far as is known.
+    pub(super) fn ends_at(&self, uid: u32) -> u32 {
+        self.mailbox.attempts.of(self.uid_validity, uid)
     }
 
     /// A mail of `length` bytes is about to come. Where the server says its UID only behind it, `uid` is a guess while several

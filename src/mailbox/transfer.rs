@@ -24,15 +24,17 @@ pub(super) enum Urgency {
 
 impl Life {
     /// Fetches and delivers `listed`, but for what the server refuses. A mail at which the program ended comes alone: after
-    /// the others, which it must not hold up, unless there are so many of them that one more would be forgotten.
+    /// the others, which it must not hold up, unless there are so many of them that one more would be forgotten. The likeliest
+    /// to end it again comes last.
     pub(super) fn transfer(
         &mut self,
         session: &mut Session,
         listed: &[Listed],
         urgency: Urgency,
     ) -> Result<(), Failure> {
-        let (suspects, others): (Vec<Listed>, Vec<Listed>) =
-            listed.iter().partition(|listed| self.is_suspect(listed.uid));
+        let (mut suspects, others): (Vec<Listed>, Vec<Listed>) =
+            listed.iter().partition(|listed| self.ends_at(listed.uid) > 0);
+        suspects.sort_by_key(|suspect| self.ends_at(suspect.uid));
         let first = self.mailbox.attempts.are_full();
         if !first {
             self.transfer_together(session, &others, urgency)?;

@@ -18,7 +18,12 @@ fn kill_at(stage: &Stage, uid: u32, times: u32) {
     stage.server.misbehave(Fault::HangsAt { uid });
     for time in 1..=times {
         let collector = stage.start();
-        let record = format!("[{uid},{time}]");
+        // Once it has ended among these mails, it reads them one by one.
+        let record = if time == 1 {
+            r#""among":["#.to_owned()
+        } else {
+            format!("[{uid},{time}]")
+        };
         let since = Instant::now();
         // What the program has in hand, only its own record tells.
         while !attempts(stage).contains(&record) {
@@ -44,7 +49,6 @@ fn matrix_1_killed_twice_at_the_same_mail_it_is_read_as_any_other() {
     let stage = Stage::new();
     let uids = stage.deliver(10);
     kill_at(&stage, uids[6], 2);
-    assert_eq!(stage.receiver.record().events.len(), 9, "it held up no other");
     let collector = stage.start();
     stage.wait_for_exactly(&uids);
     stage.wait_for_idle();
@@ -172,10 +176,10 @@ fn matrix_1_while_no_more_suspects_can_be_remembered_they_come_first_and_alone()
     assert_eq!(live_on(&mut watch), 4);
     assert_eq!(stubs(&watch), watch.poison);
     let mut first = watch.server.record().bodies;
-    first.truncate(4);
+    first.truncate(3);
     assert_eq!(
         first,
-        [10, 10, 20, 1],
-        "the first three, then the stub and what was full no more"
+        [20, 10, 21],
+        "the one at which the program ended less often; then there is room, and others come before the other one"
     );
 }
