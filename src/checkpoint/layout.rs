@@ -53,8 +53,8 @@ pub(super) fn write(account: &str, mailbox: &str, memory: &Memory) -> String {
         "done": ranges(&memory.done),
         "recent": recent,
     });
-    if let (Some(from), Some(file)) = (memory.latest.from, file.as_object_mut()) {
-        let latest = json!({"from": from, "uids": memory.latest.uids});
+    if let (Some(latest), Some(file)) = (&memory.latest, file.as_object_mut()) {
+        let latest = json!({"from": latest.from, "uids": latest.uids});
         file.insert("latest".to_owned(), latest);
     }
     if let Some(file) = file.as_object_mut().filter(|_| !memory.due.is_empty()) {
@@ -111,8 +111,8 @@ fn read_memory(file: &Value) -> Option<Memory> {
         .map(read_known)
         .collect::<Option<Recent>>()?;
     let latest = match file.get("latest") {
-        None => Latest::default(),
-        Some(latest) => read_latest(latest)?,
+        None => None,
+        Some(latest) => Some(read_latest(latest)?),
     };
     let rescan = match file.get("rescan") {
         None => None,
@@ -144,7 +144,7 @@ fn read_latest(latest: &Value) -> Option<Latest> {
     let uids = list(latest, "uids")?.iter();
     let uids = uids.map(|uid| u32::try_from(uid.as_u64()?).ok());
     Some(Latest {
-        from: Some(number(latest, "from")?),
+        from: number(latest, "from")?,
         uids: uids.collect::<Option<_>>()?,
     })
 }

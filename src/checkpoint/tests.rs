@@ -27,10 +27,10 @@ fn full() -> Memory {
     };
     Memory {
         done: vec![60..70, 80..80],
-        latest: Latest {
-            from: Some(50),
+        latest: Some(Latest {
+            from: 50,
             uids: vec![52, 53, 60],
-        },
+        }),
         recent: [known(7), unknown].into_iter().collect(),
         rescan: Some(Rescan {
             since_ms: Some(1_700_000_000_000),

@@ -23,8 +23,8 @@ pub struct Memory {
     /// UIDs above `next_uid` that are done as well, ascending: live mail that did not wait for the end of a backlog. The
     /// last one may be empty: live mail begins there. Without them, or with some missing, mails are delivered again.
     pub done: Vec<Range<u64>>,
-    /// What was listed last, to find what becomes visible late.
-    pub latest: Latest,
+    /// What was listed last, to find what becomes visible late; without it, nothing late is looked for.
+    pub latest: Option<Latest>,
     /// The mails delivered last, to know the mailbox by when UIDVALIDITY changes.
     pub recent: Recent,
     /// What a change of UIDVALIDITY has left to do.
@@ -34,10 +34,10 @@ pub struct Memory {
 }
 
 /// Mails that are done from a UID on, all of them: another one that is there became visible late, or is not done.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Latest {
-    /// That UID; `None` where it is not known, and nothing late is looked for.
-    pub from: Option<u64>,
+    /// That UID.
+    pub from: u64,
     /// UIDs, ascending, at most [`limits::LOOK_BACK`].
     pub uids: Vec<u32>,
 }
@@ -109,7 +109,7 @@ impl Memory {
         Memory {
             position,
             done: Vec::new(),
-            latest: Latest::default(),
+            latest: None,
             recent: Recent::default(),
             rescan: None,
             due: Vec::new(),

@@ -420,7 +420,7 @@ impl Life {
                 next_uid: self.frontier.position(),
             },
             done: self.frontier.done_ranges(),
-            latest: self.frontier.latest(),
+            latest: Some(self.frontier.latest()),
             recent: self.recent.clone(),
             rescan: self.rescan.clone(),
             due: self.due.ranges(),

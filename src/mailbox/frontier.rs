@@ -60,9 +60,9 @@ impl Frontier {
     /// Where another process was. What it had listed and not done is listed again.
     pub fn of(memory: &Memory) -> Frontier {
         let mut frontier = Frontier::new(memory.position.next_uid, &memory.done);
-        if let Some(from) = memory.latest.from {
-            frontier.foreign = from;
-            frontier.latest.extend(&memory.latest.uids);
+        if let Some(latest) = &memory.latest {
+            frontier.foreign = latest.from;
+            frontier.latest.extend(&latest.uids);
         }
         frontier
     }
@@ -297,7 +297,7 @@ impl Frontier {
     pub fn latest(&self) -> Latest {
         let uids = self.latest.iter().copied();
         Latest {
-            from: Some(self.foreign),
+            from: self.foreign,
             uids: uids.filter(|uid| !self.is_open(*uid)).collect(),
         }
     }

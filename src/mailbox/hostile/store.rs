@@ -214,7 +214,10 @@ impl Store {
     /// The process ends, and this is remembered.
     pub(super) fn process_ends(&mut self, memory: Option<&Memory>) {
         let Some(memory) = memory else { return };
-        self.foreign = memory.latest.from.unwrap_or_else(|| memory.top());
+        self.foreign = memory
+            .latest
+            .as_ref()
+            .map_or_else(|| memory.top(), |latest| latest.from);
         for mail in &mut self.mails {
             mail.fate.beyond |= mail.fate.hidden && u64::from(mail.uid) < self.foreign;
         }
