@@ -99,7 +99,7 @@ pub fn compare<'m>(ours: &'m Reading, theirs: &'m Reading) -> Vec<Difference<'m>
         if whole.is_none() {
             found.push(Difference::Content(ours, theirs));
         }
-        if ours.media_type != theirs.media_type {
+        if ours.media_type.trim() != theirs.media_type.trim() {
             found.push(Difference::MediaType(ours, theirs));
         }
         let [our_name, their_name] = [&ours.file_name, &theirs.file_name].map(words);
@@ -132,7 +132,7 @@ impl Content<'_> {
     fn of(leaf: &Leaf) -> Content<'_> {
         let texts: Vec<String> = leaf.texts().map(|text| lines(&text)).collect();
         let ascii = texts.iter().map(|text| lines(&ascii(text))).collect();
-        let bytes = leaf.bytes.trim_ascii_end();
+        let bytes = trimmed(&leaf.bytes);
         Content {
             leaf,
             bytes,
@@ -156,6 +156,16 @@ impl Content<'_> {
     fn is_in_ascii(&self, theirs: &Content<'_>) -> bool {
         theirs.leaf.text.is_some() && theirs.ascii.iter().any(|text| self.ascii.contains(text))
     }
+}
+
+/// Without white space at its end, VT among it, which `trim_ascii_end` leaves.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let is_white = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'\x0B';
+    let length = bytes
+        .iter()
+        .rposition(|byte| !is_white(byte))
+        .map_or(0, |last| last + 1);
+    &bytes[..length]
 }
 
 fn words(text: &Option<String>) -> String {

@@ -1,7 +1,7 @@
 //! What `mail-parser` does on its own: differences that are no fault of mailtap's, each with its reason. All of them leave
 //! what it shows a part of what mailtap shows, or change characters that no rule fixes.
 
-use crate::difference::Difference;
+use crate::difference::{Difference, Verdict, judge};
 use crate::reading::Mail;
 
 /// One habit of `mail-parser`.
@@ -17,6 +17,25 @@ pub const PECULIARITIES: &[Peculiarity] = &[
     Peculiarity {
         reason: "comments in an address (RFC 5322, 3.4.1) are removed; our event has the field as it is",
         explains: |difference, _| matches!(difference, Difference::From(ours, _) if ours.contains('(')),
+    },
+    Peculiarity {
+        reason: "backslashes in an address are undone outside of quotes as well",
+        explains: |difference, _| match difference {
+            Difference::From(ours, theirs) => {
+                let undone = |address: &str| address.replace(['\\', ' '], "").to_lowercase();
+                undone(ours).contains(&undone(theirs))
+            }
+            _ => false,
+        },
+    },
+    Peculiarity {
+        reason: "broken UTF-7 has no reading that is right; that a text is in it, is flagged",
+        explains: |difference, mail| {
+            mail.flags.iter().any(|(flag, _)| flag == "charset_stateful")
+                && pairs(difference, mail, |ours, theirs| {
+                    ours.chars().next() == theirs.chars().next()
+                })
+        },
     },
     Peculiarity {
         reason: "of a part without header fields, what stands before the first blank line is taken for a header",
@@ -40,11 +59,28 @@ pub const PECULIARITIES: &[Peculiarity] = &[
         },
     },
     Peculiarity {
-        reason: "CR that ends no line is dropped from quoted-printable",
+        reason: "CR that ends no line, and a form feed that ends one, are dropped from quoted-printable",
         explains: |difference, mail| {
             pairs(difference, mail, |ours, theirs| {
-                ours.contains('\r') && without_carriage_returns(ours) == without_carriage_returns(theirs)
+                ours.contains(['\r', '\x0C']) && without_line_controls(ours) == without_line_controls(theirs)
             })
+        },
+    },
+    Peculiarity {
+        reason: "a date that it cannot read takes the lines behind it along, the blank one as well",
+        explains: |_, mail| agrees_on(&without_dates(mail.bytes), mail),
+    },
+    Peculiarity {
+        reason: "a field whose line does not end, as the mail does there, is dropped",
+        explains: |_, mail| !mail.bytes.ends_with(b"\n") && agrees_on(&[mail.bytes, b"\n"].concat(), mail),
+    },
+    Peculiarity {
+        reason: "a subject ends before `=?` that begins no encoded word",
+        explains: |difference, _| match difference {
+            Difference::Subject(ours, theirs) => ours
+                .strip_prefix(theirs)
+                .is_some_and(|rest| rest.trim_start().starts_with("=?")),
+            _ => false,
         },
     },
     Peculiarity {
@@ -90,6 +126,32 @@ fn trimmed(text: &str) -> &str {
     text.trim_end()
 }
 
-fn without_carriage_returns(text: &str) -> String {
-    trimmed(text).replace('\r', "")
+fn without_line_controls(text: &str) -> String {
+    trimmed(text).replace(['\r', '\x0C'], "")
+}
+
+/// Whether nothing is silent in another mail, made of this one.
+fn agrees_on(changed: &[u8], mail: &Mail<'_>) -> bool {
+    let silent = |changed: &[u8]| {
+        judge(&Mail::read(changed))
+            .iter()
+            .any(|(_, verdict)| *verdict == Verdict::Silent)
+    };
+    changed != mail.bytes && !silent(changed)
+}
+
+/// The fields in which it looks for a date have other names.
+fn without_dates(mail: &[u8]) -> Vec<u8> {
+    let lines = mail.split_inclusive(|byte| *byte == b'\n').map(|line| {
+        let dated = [&b"date"[..], b"resent-date", b"received"].iter().any(|name| {
+            let begins = line.split_at_checked(name.len());
+            begins.is_some_and(|(begin, _)| begin.eq_ignore_ascii_case(name))
+        });
+        let mut line = line.to_vec();
+        if dated && let Some(first) = line.first_mut() {
+            *first = b'x';
+        }
+        line
+    });
+    lines.collect::<Vec<_>>().concat()
 }

@@ -7,8 +7,9 @@
 mod encoding;
 mod scanner;
 
-use memchr::{memmem, memrchr};
+use memchr::{memchr, memmem, memrchr};
 
+use crate::limits;
 use crate::mime::charset::{Charset, TextDecoder, decode_header_bytes};
 
 pub(super) use encoding::hexadecimal;
@@ -178,11 +179,7 @@ impl Decoding<'_> {
         if !text.is_ascii() {
             self.notes.add(Note::Raw8Bit);
         }
-        // Left behind though it looks like a word: another reader may decode it.
-        if memmem::find(text, b"=?")
-            .and_then(|start| memmem::find(text.get(start.checked_add(2)?..)?, b"?="))
-            .is_some()
-        {
+        if is_like_a_word(text) {
             self.notes.add(Note::Malformed);
         }
         let mut decoded = String::with_capacity(text.len());
@@ -330,6 +327,22 @@ fn has_word_mark(value: &[u8]) -> bool {
 fn is_plain(value: &[u8]) -> bool {
     let odd = |byte: u8| (byte > b'~') | ((byte < b' ') & (byte != b'\t'));
     !value.iter().fold(false, |found, byte| found | odd(*byte))
+}
+
+/// Whether text that was left as it is looks like a word: `=?` that `?=` follows, which another reader may decode, or the
+/// `=?utf-8?` that such a one may take for the beginning of a word, and drop.
+fn is_like_a_word(text: &[u8]) -> bool {
+    let mut behind = memmem::find_iter(text, b"=?").map(|at| text.get(at.saturating_add(2)..).unwrap_or_default());
+    let closes = behind
+        .clone()
+        .next()
+        .is_some_and(|rest| memmem::find(rest, b"?=").is_some());
+    closes
+        || behind.any(|rest| {
+            let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
+            let label = memchr(b'?', label).and_then(|end| label.get(..end));
+            label.and_then(Charset::from_label).is_some()
+        })
 }
 
 fn stands_alone(neighbour: Option<&u8>, allowed: &[u8]) -> bool {

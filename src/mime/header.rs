@@ -166,9 +166,11 @@ pub(super) fn describes_content(name: &[u8]) -> bool {
     .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// `From sender date`, the first line of a mail in an mbox file, which some exporters leave in.
+/// `From sender date`, the first line of a mail in an mbox file, which some exporters leave in. `From : sender` is a field.
 fn is_envelope(line: &[u8]) -> bool {
-    line.starts_with(b"From ") || line.starts_with(b">From ")
+    let line = line.strip_prefix(b">").unwrap_or(line);
+    let sender = line.strip_prefix(b"From ").map(<[u8]>::trim_ascii_start);
+    sender.is_some_and(|sender| !sender.starts_with(b":"))
 }
 
 /// Unfolds a field value (RFC 5322, 2.2.3): each line end with the white space around it becomes ONE space, as
@@ -245,6 +247,7 @@ mod tests {
             (b"A: 1\njunk\n folded junk\n", b"junk\n folded junk\n"),
             (b"A: 1\njunk\n B: 2\nC: 3\n", b""),
             (b"From x@y Mon\nA: 1\n", b""),
+            (b"From :x\nA: 1\n", b""),
             (b"no header\nat all\n", b"no header\nat all\n"),
             (b"", b""),
         ] {
@@ -270,6 +273,7 @@ mod tests {
             (&b"A: 1\njunk\n"[..], ("hdr_no_colon", 5)),
             (b"A: 1\ntwo words: 2\n", ("hdr_no_colon", 5)),
             (b"Content-Type : a/b\n", ("hdr_space_before_colon", 0)),
+            (b"From  : a@b.example\n", ("hdr_space_before_colon", 0)),
             (b"\0Content-Type: a/b\n", ("hdr_ctl_in_name", 0)),
             (b"Content-Type(x): a/b\n", ("hdr_comment_in_name", 0)),
             (b": a/b\n", ("hdr_empty_or_double_name", 0)),

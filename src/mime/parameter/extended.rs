@@ -267,9 +267,10 @@ fn split_charset<'a>(value: &'a [u8], clean: &mut bool) -> (&'a [u8], &'a [u8]) 
     }
 }
 
-/// Undoes `%41`; false when a `%` is something else, which stays as it is.
+/// Undoes `%41`; false when a `%` is something else, which stays as it is. And where there is an apostrophe, which has to be
+/// escaped as well: of `utf-8''a.exe''b.txt` some readers show what is behind the last one.
 fn percent_decode(text: &[u8], output: &mut Vec<u8>) -> bool {
-    let mut clean = true;
+    let mut clean = memchr(b'\'', text).is_none();
     let mut rest = text;
     while let Some(at) = memchr(b'%', rest) {
         let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));

@@ -143,7 +143,14 @@ fn charset_and_language_may_be_missing_wrong_or_in_quotes() {
             &[("n", "it's Bob's")],
             &[Note::Rfc2231],
         ),
-        ("a/b; n*=utf-8''a'b", "a/b", &[("n", "a'b")], &[]),
+        ("a/b; n*=utf-8''a'b", "a/b", &[("n", "a'b")], &[Note::Rfc2231]),
+        ("a/b; n*=utf-8''a%27b", "a/b", &[("n", "a'b")], &[]),
+        (
+            "a/b; n*0*=utf-8''a; n*1*=''b",
+            "a/b",
+            &[("n", "a''b")],
+            &[Note::Rfc2231],
+        ),
         ("a/b; n*=utf-8''100%", "a/b", &[("n", "100%")], &[Note::Rfc2231]),
         ("a/b; n*=utf-8''%4%ZZ%41", "a/b", &[("n", "%4%ZZA")], &[Note::Rfc2231]),
         (
