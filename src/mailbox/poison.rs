@@ -10,11 +10,15 @@ use crate::log::Level;
 use crate::metrics::Counter;
 
 /// How a mail is read.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack: allocated for every mail it would cost more"
+)]
 pub(super) enum Reading {
     /// As every mail.
-    Whole(Box<Collector>),
+    Whole(Collector),
     /// The program ended at it [`limits::ATTEMPTS`] times.
-    Stub(Box<Stub>),
+    Stub(Stub),
     /// The program ended at its stub as well.
     Not,
 }
@@ -49,14 +53,14 @@ impl Life {
     pub(super) fn begin_reading(&mut self, uid: Option<u32>, length: u64) -> Reading {
         let before = uid.map_or(0, |uid| self.take_in_hand(uid));
         if before < limits::ATTEMPTS {
-            return Reading::Whole(Box::new(Collector::new(&self.mailbox.event, length)));
+            return Reading::Whole(Collector::new(&self.mailbox.event, length));
         }
         let reason = "the program ended while it read this mail, again and again: its content is not read any more";
         let uid = uid.unwrap_or_default();
         self.log(Level::Error, reason, &[("uid", &uid), ("times", &before)]);
         if before == limits::ATTEMPTS {
             self.count(Counter::Stubs);
-            Reading::Stub(Box::default())
+            Reading::Stub(Stub::default())
         } else {
             Reading::Not
         }

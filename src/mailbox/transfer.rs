@@ -34,7 +34,7 @@ impl Life {
     ) -> Result<(), Failure> {
         let (mut suspects, others): (Vec<Listed>, Vec<Listed>) =
             listed.iter().partition(|listed| self.ends_at(listed.uid) > 0);
-        suspects.sort_by_key(|suspect| self.ends_at(suspect.uid));
+        suspects.sort_unstable_by_key(|suspect| (self.ends_at(suspect.uid), suspect.uid));
         let first = self.mailbox.attempts.are_full();
         if !first {
             self.transfer_together(session, &others, urgency)?;

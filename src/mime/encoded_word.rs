@@ -232,6 +232,7 @@ impl Decoding<'_> {
             self.notes.add(Note::SplitCharacter);
         }
         run.last = run.bytes.len();
+        run.bytes.reserve(word.text.len());
         let well_formed = match word.head.encoding {
             WordEncoding::B => {
                 let clean = run.base64.feed(word.text, &mut run.bytes);
@@ -332,17 +333,17 @@ fn is_plain(value: &[u8]) -> bool {
 /// Whether text that was left as it is looks like a word: `=?` that `?=` follows, which another reader may decode, or the
 /// `=?utf-8?` that such a one may take for the beginning of a word, and drop.
 fn is_like_a_word(text: &[u8]) -> bool {
-    let mut behind = memmem::find_iter(text, b"=?").map(|at| text.get(at.saturating_add(2)..).unwrap_or_default());
-    let closes = behind
-        .clone()
-        .next()
-        .is_some_and(|rest| memmem::find(rest, b"?=").is_some());
-    closes
-        || behind.any(|rest| {
-            let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
-            let label = memchr(b'?', label).and_then(|end| label.get(..end));
-            label.and_then(Charset::from_label).is_some()
-        })
+    let (mut rest, mut closes) = (text, None);
+    while let Some(at) = memmem::find(rest, b"=?") {
+        rest = rest.get(at.saturating_add(2)..).unwrap_or_default();
+        let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
+        let label = memchr(b'?', label).and_then(|end| label.get(..end));
+        let begins = label.and_then(Charset::from_label).is_some();
+        if begins || *closes.get_or_insert_with(|| memmem::find(rest, b"?=").is_some()) {
+            return true;
+        }
+    }
+    false
 }
 
 fn stands_alone(neighbour: Option<&u8>, allowed: &[u8]) -> bool {

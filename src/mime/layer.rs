@@ -180,7 +180,7 @@ pub(super) enum Content {
     Encoded(Decoder, Kind),
     /// An S/MIME object, begun when so many entities were open; the entity in it, once there is some of it, is the next
     /// layer.
-    Cms(Decoder, pkcs7::Reader, usize),
+    Cms(Decoder, Box<pkcs7::Reader>, usize),
 }
 
 /// A multipart that has begun.

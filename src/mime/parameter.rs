@@ -55,7 +55,8 @@ pub struct Parameterized {
     /// What stands before the parameters, in lower case, without comments and spaces: `text/plain`, `attachment`.
     /// Empty when there is nothing.
     pub value: String,
-    parameters: BTreeMap<String, Parameter>,
+    /// Boxed: nearly always there are one or two, and a node of the map has room for eleven.
+    parameters: BTreeMap<String, Box<Parameter>>,
     notes: BTreeSet<Note>,
 }
 
@@ -73,7 +74,7 @@ impl Parameterized {
         parsed.value = reader.media_value();
         let mut sections = 0_usize;
         while let Some((name, value)) = reader.next_parameter() {
-            let Some(name) = ParameterName::parse(&name) else {
+            let Some(name) = ParameterName::parse(name) else {
                 reader.notes.insert(Note::Unreadable);
                 continue;
             };
@@ -92,9 +93,14 @@ impl Parameterized {
             if name.zeros {
                 reader.notes.insert(Note::Rfc2231);
             }
-            let parameter = parsed.parameters.entry(name.attribute.clone()).or_default();
-            if let Some(note) = parameter.add(&name, value) {
-                reader.notes.insert(note);
+            if let Some(parameter) = parsed.parameters.get_mut(&name.attribute) {
+                if let Some(note) = parameter.add(&name, value) {
+                    reader.notes.insert(note);
+                }
+            } else {
+                let mut parameter = Box::<Parameter>::default();
+                parameter.add(&name, value);
+                parsed.parameters.insert(name.attribute, parameter);
             }
         }
         for (name, parameter) in &mut parsed.parameters {

@@ -269,7 +269,7 @@ impl<V: Visitor> Machine<V> {
             }
             (Nature::Cms, _) => Content::Cms(
                 Decoder::new(encoding),
-                pkcs7::Reader::new(layer.source != Source::Inflated),
+                Box::new(pkcs7::Reader::new(layer.source != Source::Inflated)),
                 self.begun,
             ),
             (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),

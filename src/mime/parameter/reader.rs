@@ -89,7 +89,7 @@ impl<'a, 'n> Reader<'a, 'n> {
     }
 
     /// The next parameter's name, as written, and value.
-    pub fn next_parameter(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+    pub fn next_parameter(&mut self) -> Option<(&'a [u8], Vec<u8>)> {
         loop {
             self.skip_blank();
             match self.rest.split_first() {
@@ -111,7 +111,7 @@ impl<'a, 'n> Reader<'a, 'n> {
                         }
                         self.rest = rest;
                         self.skip_blank();
-                        return Some((name.to_vec(), self.parameter_value()));
+                        return Some((name, self.parameter_value()));
                     }
                     self.notes.insert(Note::Unreadable);
                     match self.rest.split_first() {
@@ -195,7 +195,10 @@ impl<'a, 'n> Reader<'a, 'n> {
         let inside = self.rest.get(1..).unwrap_or_default();
         let mut value = Vec::new();
         if self.quotes_close {
-            let mut rest = inside;
+            // Nearly all of them have nothing to undo.
+            let plain = inside.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            let (text, mut rest) = inside.split_at_checked(plain.unwrap_or(0)).unwrap_or((&[], inside));
+            value.extend_from_slice(text);
             while let Some((byte, after)) = rest.split_first() {
                 rest = after;
                 match byte {
