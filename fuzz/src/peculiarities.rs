@@ -22,11 +22,26 @@ pub const PECULIARITIES: &[Peculiarity] = &[
         reason: "backslashes in an address are undone outside of quotes as well",
         explains: |difference, _| match difference {
             Difference::From(ours, theirs) => {
-                let undone = |address: &str| address.replace(['\\', ' '], "").to_lowercase();
+                let goes = |character: char| character == '\\' || character.is_whitespace();
+                let undone = |address: &str| address.replace(goes, "").to_lowercase();
                 undone(ours).contains(&undone(theirs))
             }
             _ => false,
         },
+    },
+    Peculiarity {
+        reason: "an encoded word without an end is left in a file name; ours is decoded as far as it goes, and flagged",
+        explains: |difference, mail| match difference {
+            Difference::FileName(_, theirs) => {
+                let flagged = mail.flags.iter().any(|(flag, _)| flag == "ew_malformed");
+                flagged && theirs.file_name.as_ref().is_some_and(|name| name.contains("=?"))
+            }
+            _ => false,
+        },
+    },
+    Peculiarity {
+        reason: "an enclosed mail that is a header and nothing else is a file",
+        explains: |difference, _| matches!(difference, Difference::Missing(theirs) if theirs.media_type == "message/rfc822"),
     },
     Peculiarity {
         reason: "broken UTF-7 has no reading that is right; that a text is in it, is flagged",
