@@ -446,8 +446,8 @@ pub const SPOOL_ATTEMPTS: u32 = 10;
 /// Times that the program ends, killed or by a panic, while it reads the same mail. Reached: a stub of it is delivered
 /// (`limit_attempts`); where the program ends at that, too, the dead-letter file has a line about it.
 pub const ATTEMPTS: u32 = 3;
-/// Mails of which one is being read, for all that a file says before it is suspected: there is a write for as many of them, and
-/// as many come alone after the program has ended there.
+/// UIDs that are recorded together before one of their mails is read, while nothing is known against it: one write serves as many
+/// mails, and after the program has ended among them as many come alone.
 pub const AMONG: u32 = 64;
 /// Mails whose attempts are remembered, each of which ended the program. Reached: those that are there are asked for before all
 /// others, until one is dealt with; for a new one the oldest is forgotten.
