@@ -8,9 +8,9 @@
 //! counts against is recorded by itself, until it is read to its end.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
-use std::{fmt, io};
 
 use serde_json::{Value, json};
 
@@ -161,7 +161,7 @@ impl Attempts {
             return Ok(());
         }
         // In one write, over what was there: nobody finds half of it.
-        let (text, width) = (self.record.to_string(), self.width);
+        let (text, width) = (self.record.text(), self.width);
         let text = format!("{text:width$}");
         let file = match self.file.take() {
             Some(file) => file,
@@ -193,6 +193,10 @@ impl Record {
         })
     }
 
+    fn text(&self) -> String {
+        json!({"uidvalidity": self.uid_validity, "attempts": self.counts, "among": self.among}).to_string()
+    }
+
     fn count(&self, uid: u32) -> Option<u32> {
         let counted = self.counts.iter().find(|(suspect, _)| *suspect == uid);
         counted.map(|(_, count)| *count)
@@ -206,13 +210,6 @@ impl Record {
             None if count == 0 => {}
             None => self.counts.push((uid, count)),
         }
-    }
-}
-
-impl fmt::Display for Record {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = json!({"uidvalidity": self.uid_validity, "attempts": self.counts, "among": self.among});
-        value.fmt(formatter)
     }
 }
 

@@ -174,7 +174,7 @@ fn words(text: &Option<String>) -> String {
 }
 
 /// Without white space, in lower case.
-fn squeezed(text: &str) -> String {
+pub(crate) fn squeezed(text: &str) -> String {
     text.split_whitespace().collect::<String>().to_lowercase()
 }
 

@@ -1,7 +1,7 @@
 //! What `mail-parser` does on its own: differences that are no fault of mailtap's, each with its reason. All of them leave
 //! what it shows a part of what mailtap shows, or change characters that no rule fixes.
 
-use crate::difference::{Difference, Verdict, judge};
+use crate::difference::{Difference, Verdict, judge, squeezed};
 use crate::reading::Mail;
 
 /// One habit of `mail-parser`.
@@ -22,8 +22,7 @@ pub const PECULIARITIES: &[Peculiarity] = &[
         reason: "backslashes in an address are undone outside of quotes as well",
         explains: |difference, _| match difference {
             Difference::From(ours, theirs) => {
-                let goes = |character: char| character == '\\' || character.is_whitespace();
-                let undone = |address: &str| address.replace(goes, "").to_lowercase();
+                let undone = |address: &str| squeezed(&address.replace('\\', ""));
                 undone(ours).contains(&undone(theirs))
             }
             _ => false,
@@ -41,7 +40,13 @@ pub const PECULIARITIES: &[Peculiarity] = &[
     },
     Peculiarity {
         reason: "an enclosed mail that is a header and nothing else is a file",
-        explains: |difference, _| matches!(difference, Difference::Missing(theirs) if theirs.media_type == "message/rfc822"),
+        explains: |difference, _| match difference {
+            Difference::Missing(theirs) => {
+                let has_body = |text: &str| ["\n\n", "\n\r\n"].iter().any(|blank| text.contains(blank));
+                theirs.media_type == "message/rfc822" && !theirs.texts().any(|text| has_body(&text))
+            }
+            _ => false,
+        },
     },
     Peculiarity {
         reason: "broken UTF-7 has no reading that is right; that a text is in it, is flagged",
@@ -82,14 +87,6 @@ pub const PECULIARITIES: &[Peculiarity] = &[
         },
     },
     Peculiarity {
-        reason: "a date that it cannot read takes the lines behind it along, the blank one as well",
-        explains: |_, mail| agrees_on(&without_dates(mail.bytes), mail),
-    },
-    Peculiarity {
-        reason: "a field whose line does not end, as the mail does there, is dropped",
-        explains: |_, mail| !mail.bytes.ends_with(b"\n") && agrees_on(&[mail.bytes, b"\n"].concat(), mail),
-    },
-    Peculiarity {
         reason: "a subject ends before `=?` that begins no encoded word",
         explains: |difference, _| match difference {
             Difference::Subject(ours, theirs) => ours
@@ -117,6 +114,15 @@ pub const PECULIARITIES: &[Peculiarity] = &[
             }
             _ => false,
         },
+    },
+    // These two read another mail, and so come after what is quick to tell.
+    Peculiarity {
+        reason: "a date that it cannot read takes the lines behind it along, the blank one as well",
+        explains: |_, mail| agrees_on(&without_dates(mail.bytes), mail),
+    },
+    Peculiarity {
+        reason: "a field whose line does not end, as the mail does there, is dropped",
+        explains: |_, mail| !mail.bytes.ends_with(b"\n") && agrees_on(&[mail.bytes, b"\n"].concat(), mail),
     },
 ];
 
@@ -147,26 +153,21 @@ fn without_line_controls(text: &str) -> String {
 
 /// Whether nothing is silent in another mail, made of this one.
 fn agrees_on(changed: &[u8], mail: &Mail<'_>) -> bool {
-    let silent = |changed: &[u8]| {
-        judge(&Mail::read(changed))
-            .iter()
-            .any(|(_, verdict)| *verdict == Verdict::Silent)
-    };
-    changed != mail.bytes && !silent(changed)
+    let is_told = |(_, verdict): &(Difference<'_>, Verdict)| *verdict != Verdict::Silent;
+    changed != mail.bytes && judge(&Mail::read(changed)).iter().all(is_told)
 }
 
 /// The fields in which it looks for a date have other names.
 fn without_dates(mail: &[u8]) -> Vec<u8> {
-    let lines = mail.split_inclusive(|byte| *byte == b'\n').map(|line| {
+    let mut mail = mail.to_vec();
+    for line in mail.split_mut(|byte| *byte == b'\n') {
         let dated = [&b"date"[..], b"resent-date", b"received"].iter().any(|name| {
             let begins = line.split_at_checked(name.len());
             begins.is_some_and(|(begin, _)| begin.eq_ignore_ascii_case(name))
         });
-        let mut line = line.to_vec();
         if dated && let Some(first) = line.first_mut() {
             *first = b'x';
         }
-        line
-    });
-    lines.collect::<Vec<_>>().concat()
+    }
+    mail
 }

@@ -7,9 +7,8 @@
 mod encoding;
 mod scanner;
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memmem, memrchr};
 
-use crate::limits;
 use crate::mime::charset::{Charset, TextDecoder, decode_header_bytes};
 
 pub(super) use encoding::hexadecimal;
@@ -336,9 +335,7 @@ fn is_like_a_word(text: &[u8]) -> bool {
     let (mut rest, mut closes) = (text, None);
     while let Some(at) = memmem::find(rest, b"=?") {
         rest = rest.get(at.saturating_add(2)..).unwrap_or_default();
-        let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
-        let label = memchr(b'?', label).and_then(|end| label.get(..end));
-        let begins = label.and_then(Charset::from_label).is_some();
+        let begins = scanner::label(rest).and_then(Charset::from_label).is_some();
         if begins || *closes.get_or_insert_with(|| memmem::find(rest, b"?=").is_some()) {
             return true;
         }

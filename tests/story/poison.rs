@@ -49,6 +49,8 @@ fn matrix_1_killed_twice_at_the_same_mail_it_is_read_as_any_other() {
     let stage = Stage::new();
     let uids = stage.deliver(10);
     kill_at(&stage, uids[6], 2);
+    let before: Vec<u64> = uids.iter().take(6).copied().map(u64::from).collect();
+    assert_eq!(stage.receiver.record().uids(), before, "one by one, in their order");
     let collector = stage.start();
     stage.wait_for_exactly(&uids);
     stage.wait_for_idle();

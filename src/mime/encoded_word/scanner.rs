@@ -111,10 +111,15 @@ fn head_after(value: &[u8], mut from: usize) -> Option<Head<'_>> {
     }
 }
 
+/// What stands between `=?`, behind which `rest` begins, and the next `?`, if a charset's label may be as long.
+pub fn label(rest: &[u8]) -> Option<&[u8]> {
+    let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
+    label.get(..memchr(b'?', label)?)
+}
+
 fn head_at(value: &[u8], start: usize) -> Option<Head<'_>> {
     let rest = value.get(start.checked_add(2)?..)?;
-    let label = rest.get(..limits::CHARSET_LABEL).unwrap_or(rest);
-    let charset = label.get(..memchr(b'?', label)?)?;
+    let charset = label(rest)?;
     // A label has no `=`: where it has one, `=?` is text and a word may begin later.
     if charset.iter().any(|byte| *byte == b'=' || byte.is_ascii_control()) {
         return None;
