@@ -390,17 +390,17 @@ impl Life {
         turn.hand_over(session);
         self.note(Vitals::fell_behind);
         self.made_way = true;
-        self.pause(limits::BETWEEN_TURNS.saturating_sub(self.turn_lasts()));
+        let now = self.mailbox.clock.now();
+        self.pause(limits::BETWEEN_TURNS.saturating_sub(self.turn_lasts(now)));
         End::MadeWay
     }
 
     /// A backlog takes as long as it takes; others, who may have a single new mail, wait for so long and no longer.
-    fn is_time_to_make_way(&self) -> bool {
-        self.turn_lasts() >= limits::LONG_TURN && self.mailbox.turns.others_wait()
+    fn is_time_to_make_way(&self, now: Instant) -> bool {
+        self.turn_lasts(now) >= limits::LONG_TURN && self.mailbox.turns.others_wait()
     }
 
-    fn turn_lasts(&self) -> Duration {
-        let now = self.mailbox.clock.now();
+    fn turn_lasts(&self, now: Instant) -> Duration {
         self.turn_began
             .map_or(Duration::ZERO, |began| now.saturating_duration_since(began))
     }

@@ -330,9 +330,6 @@ fn fetch(session: &mut Session, words: &[&str], lines: &mut Vec<String>) -> Resu
                     Some(fetched) => {
                         assert!(before.is_none_or(|uid| uid == fetched.uid));
                         let mut line = format!("message {}", fetched.uid);
-                        if let Some(size) = fetched.size {
-                            write!(line, " size={size}").unwrap();
-                        }
                         if let Some(date) = fetched.internal_date_ms {
                             write!(line, " date={date}").unwrap();
                         }
@@ -659,7 +656,7 @@ fn the_floor_rate_divides_slow_from_hung() {
         let length = usize::try_from(steps).unwrap() * piece;
         let mut text = format!(
             "> open\nS: * PREAUTH [CAPABILITY IMAP4rev1] hello\n> fetch 7\n\
-             C: A0001 UID FETCH 7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\nS: * 1 FETCH (UID 7 BODY[] {{{length}}}\n"
+             C: A0001 UID FETCH 7 (UID INTERNALDATE BODY.PEEK[])\nS: * 1 FETCH (UID 7 BODY[] {{{length}}}\n"
         );
         for _ in 0..steps {
             write!(text, "T: 5\nS| {}\n", "x".repeat(piece)).unwrap();

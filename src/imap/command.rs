@@ -175,10 +175,7 @@ impl Command {
                 parts.word(&format!("UID FETCH {mails} (UID RFC822.SIZE INTERNALDATE)"));
             }
             // Attributes before the body, so that nearly every server says the UID first.
-            Command::Fetch(uids) => parts.word(&format!(
-                "UID FETCH {} (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])",
-                uids.written()
-            )),
+            Command::Fetch(uids) => parts.word(&format!("UID FETCH {} (UID INTERNALDATE BODY.PEEK[])", uids.written())),
             Command::SearchRange(first, last) => parts.word(&format!("UID SEARCH UID {first}:{last}")),
             Command::Search(uids) => parts.word(&format!("UID SEARCH UID {}", uids.written())),
             Command::Capability
@@ -313,7 +310,7 @@ mod tests {
             ),
             (
                 Command::Fetch(uids.clone()),
-                "A1 UID FETCH 1:3,7 (UID RFC822.SIZE INTERNALDATE BODY.PEEK[])\r\n",
+                "A1 UID FETCH 1:3,7 (UID INTERNALDATE BODY.PEEK[])\r\n",
             ),
             (Command::Select(MailboxName::new("INBOX")), "A1 SELECT \"INBOX\"\r\n"),
             (

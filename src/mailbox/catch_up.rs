@@ -4,6 +4,7 @@
 //! arrives meanwhile is delivered within seconds and not when the backlog is done.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::Life;
 use super::failure::Failure;
@@ -117,13 +118,12 @@ impl Life {
     }
 
     /// Whether it is time to look: seldom of ourselves, sooner where the server has announced something.
-    pub(super) fn is_time_to_look(&self, announced: bool) -> bool {
+    pub(super) fn is_time_to_look(&self, announced: bool, now: Instant) -> bool {
         let pause = if announced {
             limits::LIVE_NEWS
         } else {
             limits::LIVE_LOOK
         };
-        let now = self.mailbox.clock.now();
         self.frontier.backlog_end().is_some()
             && self
                 .looked

@@ -81,19 +81,18 @@ impl Life {
         self.batched.push(known);
         self.handing.fresh = self.handing.fresh.saturating_add(length);
         self.handing.fresh_events = self.handing.fresh_events.saturating_add(1);
-        let now = self.mailbox.clock.now();
-        self.handing.since.get_or_insert(now);
+        self.handing.since.get_or_insert_with(|| self.mailbox.clock.now());
     }
 
     /// Whether it is time for [`Life::hand_over`]: the batch is full, or something in it has waited long enough.
-    pub(super) fn is_due(&mut self) -> bool {
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let Some(since) = self.handing.since else { return false };
         let full = if let Some(flow) = self.mailbox.sink.flow() {
             flow.is_worth_sending(self.handing.fresh_events, self.handing.fresh)
         } else {
             self.batch.bytes().len() >= limits::BATCH_BYTES || self.batch.count() >= self.mailbox.sink.batch_events()
         };
-        full || self.mailbox.clock.now().saturating_duration_since(since) >= limits::BATCH_AGE
+        full || now.saturating_duration_since(since) >= limits::BATCH_AGE
     }
 
     /// What is whole goes out, while other mail comes.

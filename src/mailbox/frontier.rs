@@ -235,6 +235,11 @@ impl Frontier {
         self.open.contains_key(&uid)
     }
 
+    /// What the listing said of its size, if it is open.
+    pub fn size(&self, uid: u32) -> Option<u64> {
+        self.open.get(&uid).copied().filter(|size| *size > 0)
+    }
+
     /// What was listed and is not done, by UID.
     pub fn open_mails(&self) -> Vec<Listed> {
         self.open.iter().map(|(&uid, &size)| Listed { uid, size }).collect()

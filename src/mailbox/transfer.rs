@@ -52,7 +52,7 @@ impl Life {
         let mut left = self.fetch(session, listed, urgency)?;
         self.act(session)?;
         while !left.is_empty() {
-            if self.is_time_to_make_way() {
+            if self.is_time_to_make_way(self.mailbox.clock.now()) {
                 self.move_on()?;
                 return Err(Failure::OthersWait);
             }
@@ -81,8 +81,11 @@ impl Life {
                     let mut reading = self.begin_reading(uid, length);
                     while let Some(chunk) = body.chunk()? {
                         reading.feed(chunk, &self.mailbox.event);
+                        if body.left() == 0 {
+                            continue; // A small one is whole at once, and what is due is looked for behind it.
+                        }
                         self.answered();
-                        if self.is_due() {
+                        if self.is_due(self.mailbox.clock.now()) {
                             // Small mails do not wait for a large one that comes slowly.
                             self.hand_over()?;
                             if let Some(uid) = uid {
@@ -103,9 +106,6 @@ impl Life {
                         None => self.give_up_reading(fetched.uid)?,
                     }
                     self.mailbox.attempts.succeeded();
-                    if self.is_due() {
-                        self.hand_over()?;
-                    }
                 }
                 Arrival::Missing(uid) => {
                     self.count(Counter::Expunged);
@@ -123,9 +123,13 @@ impl Life {
                     }
                 }
             }
-            if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news())
-                || self.due.is_pressing(self.mailbox.clock.now())
-                || self.is_time_to_make_way()
+            let now = self.mailbox.clock.now();
+            if self.is_due(now) {
+                self.hand_over()?;
+            }
+            if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news(), now)
+                || self.due.is_pressing(now)
+                || self.is_time_to_make_way(now)
             {
                 fetch.hold();
             }
@@ -139,14 +143,15 @@ impl Life {
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
     fn add(&mut self, mut mail: Collected, fetched: Fetched) -> Result<(), Failure> {
+        let size = self.frontier.size(fetched.uid);
         let known = Known {
             uid: fetched.uid,
-            size: fetched.size,
+            size,
             internal_date_ms: fetched.internal_date_ms,
             sha256: Some(mail.event.routing.sha256),
         };
         self.came = true;
-        if let Some(size) = fetched.size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
+        if let Some(size) = size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
             self.witness = Some(Listed { uid: fetched.uid, size });
         }
         let rescan = self.rescan.as_mut();

@@ -15,7 +15,7 @@ mod utf7;
 use std::mem;
 use std::str::from_utf8;
 
-use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
 
 use super::cuts::cuts;
 use guess::Guess;
@@ -101,6 +101,9 @@ enum Machine {
     Shifting(Shifts, Decoder),
     Dos(&'static str),
 }
+
+/// Room in which every encoding's decoder can end: for a character and what it makes of half of one.
+const CHARACTER: usize = 16;
 
 /// Bytes that are decoded at a time.
 const TABLE_PIECE: usize = 4096;
@@ -245,11 +248,17 @@ fn decode_table(decoder: &mut Decoder, input: &[u8], output: &mut String) -> boo
 }
 
 fn decode_piece(decoder: &mut Decoder, input: &[u8], output: &mut String, last: bool) -> bool {
-    // Room for the worst case of a short piece: the decoder never has to ask for more, and little is reserved in vain.
-    let room = decoder.max_utf8_buffer_length(input.len()).unwrap_or(input.len());
-    output.reserve(room);
-    let (_, _, replaced) = decoder.decode_to_string(input, output, last);
-    replaced
+    // Most text is ASCII, and as long as its bytes; a character more for what was held back. Room for the worst case only
+    // where that was not enough.
+    output.reserve(input.len().saturating_add(CHARACTER));
+    let (result, read, replaced) = decoder.decode_to_string(input, output, last);
+    if result == CoderResult::InputEmpty {
+        return replaced;
+    }
+    let rest = input.get(read..).unwrap_or_default();
+    output.reserve(decoder.max_utf8_buffer_length(rest.len()).unwrap_or(rest.len()));
+    let (_, _, replaced_in_rest) = decoder.decode_to_string(rest, output, last);
+    replaced || replaced_in_rest
 }
 
 /// Fuzz entry: whatever the label and however the bytes are cut, the text is the same and bounded.

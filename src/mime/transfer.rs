@@ -102,6 +102,7 @@ impl Decoder {
 
     /// Appends what `input` decodes to: at most its length and what was held back before.
     pub fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) {
+        output.reserve(input.len());
         match self {
             Decoder::Identity => output.extend_from_slice(input),
             Decoder::QuotedPrintable(decoder) => decoder.feed(input, output),

@@ -72,8 +72,6 @@ pub struct Body<'f> {
 pub struct Fetched {
     /// Its UID.
     pub uid: u32,
-    /// RFC822.SIZE in bytes, where the server said it: a hint.
-    pub size: Option<u64>,
     /// INTERNALDATE in milliseconds since 1970, where the server said it.
     pub internal_date_ms: Option<i64>,
 }
@@ -322,6 +320,11 @@ impl Body<'_> {
         self.length
     }
 
+    /// How many bytes of it are still to come.
+    pub fn left(&self) -> u64 {
+        self.session.connection.reader.body_left()
+    }
+
     /// The next bytes, lent from the reading buffer; `None` at the end.
     pub fn chunk(&mut self) -> Result<Option<&[u8]>, SessionError> {
         let connection = &mut self.session.connection;
@@ -349,7 +352,6 @@ impl Body<'_> {
         }
         Ok(uid.map(|uid| Fetched {
             uid,
-            size: attributes.size,
             internal_date_ms: attributes.internal_date_ms,
         }))
     }

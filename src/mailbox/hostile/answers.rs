@@ -76,8 +76,8 @@ impl Conversation {
             return true;
         };
         let (body, size, date) = (mail.body.clone(), mail.body.len(), date(mail.hour));
-        let facts = format!("RFC822.SIZE {size} INTERNALDATE \"{date}\"");
-        let head = format!("* {number} FETCH (UID {uid} {facts} BODY[] {{{size}}}\r\n");
+        let date = format!("INTERNALDATE \"{date}\"");
+        let head = format!("* {number} FETCH (UID {uid} {date} BODY[] {{{size}}}\r\n");
         let mut whole = head.into_bytes();
         whole.extend_from_slice(&body);
         whole.extend_from_slice(b")\r\n");
@@ -86,7 +86,7 @@ impl Conversation {
             1 => {
                 self.say(&format!("* {number} FETCH (BODY[] {{{size}}}"));
                 self.send(&body);
-                self.say(&format!(" {facts} UID {uid})"));
+                self.say(&format!(" {date} UID {uid})"));
             }
             2 => {
                 self.say(&format!("* {number} FETCH (BODY[] {{{size}}}"));

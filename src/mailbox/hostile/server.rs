@@ -189,15 +189,7 @@ impl Conversation {
                 return self.write(state, tag, &words, &uids(set));
             }
             ["STATUS", ..] => self.status(state),
-            [
-                "UID",
-                "FETCH",
-                set,
-                "(UID",
-                "RFC822.SIZE",
-                "INTERNALDATE",
-                "BODY.PEEK[])",
-            ] => {
+            ["UID", "FETCH", set, "(UID", "INTERNALDATE", "BODY.PEEK[])"] => {
                 return self.fetch(state, tag, &uids(set));
             }
             ["UID", "FETCH", "*", ..] => {
