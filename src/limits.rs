@@ -79,8 +79,10 @@ pub const IMAP_LOGOUT: Duration = Duration::from_secs(5);
 pub const IMAP_POLL: Duration = Duration::from_secs(60);
 /// Bytes of a mail that is not wanted (twice, unasked, dropped) which are read to keep the connection. Reached: it is closed.
 pub const IMAP_SKIPPED_BODY: u64 = 16 * 1024 * 1024;
-/// FETCH commands in flight: with two, the server never waits for us.
+/// FETCH commands in flight, by what is still to come of them: with two, the server never waits for us.
 pub const IMAP_COMMANDS_IN_FLIGHT: usize = 2;
+/// Commands whose end has not come, for each that may be in flight. Reached: the next one waits for an end.
+pub const IMAP_OPEN_COMMANDS: usize = 2;
 /// FETCH commands in flight over a long way ([`IMAP_FAR`]), where two do not fill the line.
 pub const IMAP_FAR_IN_FLIGHT: usize = 6;
 /// The same at the most, where the line still runs empty.

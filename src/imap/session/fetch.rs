@@ -172,7 +172,7 @@ impl<'s> Fetch<'s> {
     /// Keeps the line full.
     fn ask(&mut self) -> Result<(), SessionError> {
         self.session.expect_in_flight(self.flights.0.len())?;
-        while self.flights.0.len() < self.pace.commands() {
+        while self.flights.have_room(self.pace.commands()) {
             let again = !self.again.is_empty();
             let set = if again {
                 self.next_again()
@@ -229,7 +229,7 @@ impl<'s> Fetch<'s> {
         };
         let flight = self.flights.0.remove(at);
         self.session.in_flight = self.session.in_flight.saturating_sub(1);
-        self.between = !self.flights.0.is_empty();
+        self.between = self.flights.to_come() > 0;
         if condition.is_ok() || says_expunged(condition) {
             self.pace.speed_up();
             if flight.again {
@@ -371,7 +371,26 @@ struct Flight {
     again: bool,
 }
 
+/// A command, in shares: what of it is still to come is counted in them.
+const SHARES: usize = 64;
+
 impl Flights {
+    /// Whether one more command may be sent, with `commands` in flight. It is what is still to come that counts, not how many
+    /// commands have ended: Dovecot answers several side by side, a mail of each in turn, so that they end together.
+    fn have_room(&self, commands: usize) -> bool {
+        let room = commands.saturating_sub(1).saturating_mul(SHARES);
+        self.to_come() <= room && self.0.len() < commands.saturating_mul(limits::IMAP_OPEN_COMMANDS)
+    }
+
+    /// How much is still to come, in shares of commands.
+    fn to_come(&self) -> usize {
+        let shares = |flight: &Flight| {
+            let missing = flight.missing.len().saturating_mul(SHARES);
+            missing.checked_div(flight.asked).unwrap_or(0)
+        };
+        self.0.iter().map(shares).sum()
+    }
+
     /// Whether a body with this UID is one that is awaited; one without may be.
     fn may_want(&self, uid: Option<u32>) -> bool {
         uid.is_none_or(|uid| self.0.iter().any(|flight| flight.missing.binary_search(&uid).is_ok()))
