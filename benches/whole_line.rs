@@ -1,5 +1,6 @@
 //! How fast mail comes from a real Dovecot over TLS to an HTTPS receiver, and where the time goes.
-//! `cargo bench --bench whole_line`; `BENCH_SHORT=1` for a look.
+//! `cargo bench --bench whole_line`; `BENCH_SHORT=1` for a look, `MAILTAP=FILE` for another build of the program, such as the
+//! static one.
 //!
 //! A second table gives the session's rate with the server at a distance.
 //!
@@ -377,7 +378,8 @@ impl Line {
         };
         let file = state.write("mailtap.yaml", configuration.yaml());
         let started = Instant::now();
-        let collector = Collector::start(Command::new(env!("CARGO_BIN_EXE_mailtap")), &file);
+        let program = std::env::var_os("MAILTAP").unwrap_or_else(|| env!("CARGO_BIN_EXE_mailtap").into());
+        let collector = Collector::start(Command::new(program), &file);
         wait();
         let time = started.elapsed();
         let outcome = Outcome {

@@ -7,7 +7,8 @@
 
 use std::mem;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::anomaly::Flag;
 use super::cuts::cuts;
@@ -61,7 +62,6 @@ pub enum Outcome {
 }
 
 /// Walks one CMS object: `feed` in pieces, then `finish`.
-#[derive(Debug)]
 pub struct Reader {
     state: State,
     /// Bytes read.
@@ -237,7 +237,8 @@ impl Reader {
             (Some([1 | 2]), _) => {}
             (_, Some([9])) if self.may_inflate => {
                 self.inflating = Some(Inflating {
-                    stream: Decompress::new(true),
+                    stream: InflateState::new_boxed(DataFormat::Zlib),
+                    written: 0,
                     step: Vec::with_capacity(limits::INFLATE_STEP),
                     ended: false,
                 });
@@ -341,9 +342,10 @@ impl Reader {
 }
 
 /// A zlib stream (RFC 1950) under way.
-#[derive(Debug)]
 struct Inflating {
-    stream: Decompress,
+    stream: Box<InflateState>,
+    /// Bytes that it became so far.
+    written: u64,
     /// What has come and not been inflated.
     step: Vec<u8>,
     ended: bool,
@@ -355,26 +357,26 @@ impl Inflating {
         let step = mem::take(&mut self.step);
         let mut input = step.as_slice();
         while !self.ended {
-            let left = most.saturating_add(1).saturating_sub(self.stream.total_out());
+            let left = most.saturating_add(1).saturating_sub(self.written);
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(limits::DECODE_STEP);
             let start = output.len();
             output.resize(start.saturating_add(room), 0);
             let space = output.get_mut(start..).unwrap_or_default();
-            let (read, written) = (self.stream.total_in(), self.stream.total_out());
-            let status = self.stream.decompress(input, space, FlushDecompress::None);
-            let [read, written] = [
-                self.stream.total_in().saturating_sub(read),
-                self.stream.total_out().saturating_sub(written),
-            ]
-            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            let result = inflate(&mut self.stream, input, space, MZFlush::None);
+            let (read, written) = (result.bytes_consumed, result.bytes_written);
+            self.written = self.written.saturating_add(written as u64);
             output.truncate(start.saturating_add(written));
             input = input.get(read..).unwrap_or_default();
+            let status = match result.status {
+                Err(MZError::Buf) => Ok(MZStatus::Ok),
+                status => status,
+            };
             match status {
-                _ if self.stream.total_out() > most => return false,
-                Ok(Status::StreamEnd) => self.ended = true,
-                Ok(_) if written == room => {}
-                Ok(_) if input.is_empty() => break,
-                Ok(_) if read > 0 => {}
+                _ if self.written > most => return false,
+                Ok(MZStatus::StreamEnd) => self.ended = true,
+                Ok(MZStatus::Ok) if written == room => {}
+                Ok(MZStatus::Ok) if input.is_empty() => break,
+                Ok(MZStatus::Ok) if read > 0 => {}
                 _ => return false,
             }
         }

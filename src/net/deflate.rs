@@ -5,7 +5,8 @@
 //! (RFC 1951 section 3.2.4): commands are short, and a compressor would take more memory than everything else of an idle
 //! mailbox.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::{NetError, NetErrorKind, Stream};
 use crate::clock::{Deadline, Phase};
@@ -117,7 +118,7 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 /// Inflates what comes in pieces. Its memory is the window of DEFLATE and one buffer. What refers to before the beginning of
 /// the stream is zeros, as the window is, and no error: DEFLATE alone does not tell that a stream is what was sent.
 struct Inflate {
-    inflater: Decompress,
+    inflater: Box<InflateState>,
     /// Received and not yet inflated: `received[start..end]`.
     received: Vec<u8>,
     start: usize,
@@ -134,7 +135,7 @@ impl Inflate {
     fn new(ahead: &[u8]) -> Inflate {
         Inflate {
             // RFC 4978 section 4: without the header of zlib.
-            inflater: Decompress::new(false),
+            inflater: InflateState::new_boxed(DataFormat::Raw),
             received: ahead.to_vec(),
             start: 0,
             end: ahead.len(),
@@ -162,16 +163,18 @@ impl Inflate {
             // Also without input: what did not fit the last buffer waits in the window.
             let received = self.received.get(self.start..self.end).unwrap_or_default();
             let waiting = received.len();
-            let (taken, given) = (self.inflater.total_in(), self.inflater.total_out());
-            let status = self.inflater.decompress(received, buffer, FlushDecompress::None);
-            let status = status.map_err(|_| Corrupt)?;
-            let taken = length_since(taken, self.inflater.total_in());
-            let given = length_since(given, self.inflater.total_out());
+            let result = inflate(&mut self.inflater, received, buffer, MZFlush::None);
+            let ended = match result.status {
+                Ok(MZStatus::StreamEnd) => true,
+                Ok(MZStatus::Ok) | Err(MZError::Buf) => false,
+                _ => return Err(Corrupt),
+            };
+            let taken = result.bytes_consumed;
             self.start = self.start.saturating_add(taken).min(self.end);
-            if given > 0 {
-                return Ok(Some(given));
+            if result.bytes_written > 0 {
+                return Ok(Some(result.bytes_written));
             }
-            if status == Status::StreamEnd {
+            if ended {
                 self.ended = true;
                 return Ok(Some(0));
             }
@@ -184,10 +187,6 @@ impl Inflate {
             }
         }
     }
-}
-
-fn length_since(before: u64, after: u64) -> usize {
-    usize::try_from(after.saturating_sub(before)).unwrap_or(usize::MAX)
 }
 
 /// Inflates `stream`, received in pieces of at most `step` bytes and taken in pieces of `step`, up to a bound; and whether

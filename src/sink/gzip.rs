@@ -1,6 +1,11 @@
 //! Bytes → one gzip member (RFC 1952), again and again with the same memory. The same bytes become the same member.
 
-use flate2::{Compress, CompressError, Compression, Crc, FlushCompress, Status};
+use std::fmt;
+
+use crc32fast::Hasher;
+use miniz_oxide::deflate::core::CompressorOxide;
+use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use crate::limits;
 
@@ -8,12 +13,25 @@ use crate::limits;
 /// system would only tell the receiver about us.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
+/// The fastest: mail arrives as fast as the server gives it, and better ones save little of base64.
+const LEVEL: u8 = 1;
+
 /// A compressor and the last member that it made.
 #[derive(Default)]
 pub struct Gzip {
     /// About 300 KiB, from the first member to [`Gzip::rest`].
-    deflate: Option<Compress>,
+    compressor: Option<Box<CompressorOxide>>,
     member: Vec<u8>,
+}
+
+/// The compressor gave up, which it has no reason to.
+#[derive(Debug)]
+pub struct Uncompressed(MZError);
+
+impl fmt::Display for Uncompressed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not compressed ({:?})", self.0)
+    }
 }
 
 impl Gzip {
@@ -23,50 +41,47 @@ impl Gzip {
     }
 
     /// `pieces`, one behind the other, as one member. It needs no more memory than they do, and a little.
-    pub fn member(&mut self, pieces: &[&[u8]]) -> Result<&[u8], CompressError> {
-        let Gzip { deflate, member } = self;
-        // The fastest level: mail arrives as fast as the server gives it, and better ones save little of base64.
-        let deflate = deflate.get_or_insert_with(|| Compress::new(Compression::fast(), false));
-        deflate.reset();
+    pub fn member(&mut self, pieces: &[&[u8]]) -> Result<&[u8], Uncompressed> {
+        let Gzip { compressor, member } = self;
+        let compressor = compressor.get_or_insert_with(Box::default);
+        compressor.reset();
+        compressor.set_format_and_level(DataFormat::Raw, LEVEL);
         member.clear();
         // An event of unusual size made it grow.
         member.shrink_to(limits::BATCH_BYTES);
         member.extend_from_slice(&HEADER);
-        let mut check = Crc::new();
+        let (mut check, mut length) = (Hasher::new(), 0_u32);
         for piece in pieces {
             check.update(piece);
-            push(deflate, piece, member)?;
+            // Modulo 2^32; no batch is as long.
+            length = length.wrapping_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                let (taken, _) = step(compressor, rest, MZFlush::None, member)?;
+                rest = rest.get(taken..).unwrap_or_default();
+            }
         }
-        while step(deflate, &[], FlushCompress::Finish, member)? != Status::StreamEnd {}
-        // CRC32 and the length modulo 2^32, RFC 1952 section 2.3.1.
-        member.extend_from_slice(&check.sum().to_le_bytes());
-        member.extend_from_slice(&check.amount().to_le_bytes());
+        while step(compressor, &[], MZFlush::Finish, member)?.1 != MZStatus::StreamEnd {}
+        // RFC 1952 section 2.3.1.
+        member.extend_from_slice(&check.finalize().to_le_bytes());
+        member.extend_from_slice(&length.to_le_bytes());
         Ok(member)
     }
 }
 
-fn push(deflate: &mut Compress, mut bytes: &[u8], member: &mut Vec<u8>) -> Result<(), CompressError> {
-    while !bytes.is_empty() {
-        let before = deflate.total_in();
-        step(deflate, bytes, FlushCompress::None, member)?;
-        let taken = deflate.total_in().saturating_sub(before);
-        bytes = usize::try_from(taken)
-            .ok()
-            .and_then(|taken| bytes.get(taken..))
-            .unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// Compresses as much as there is room for, which is never none.
+/// Compresses as much as there is room for, which is never none: how many bytes that were.
 fn step(
-    deflate: &mut Compress,
+    compressor: &mut CompressorOxide,
     bytes: &[u8],
-    flush: FlushCompress,
+    flush: MZFlush,
     member: &mut Vec<u8>,
-) -> Result<Status, CompressError> {
-    member.reserve(limits::GZIP_STEP);
-    deflate.compress_vec(bytes, member, flush)
+) -> Result<(usize, MZStatus), Uncompressed> {
+    let start = member.len();
+    member.resize(start.saturating_add(limits::GZIP_STEP), 0);
+    let result = deflate(compressor, bytes, member.get_mut(start..).unwrap_or_default(), flush);
+    member.truncate(start.saturating_add(result.bytes_written));
+    let status = result.status.map_err(Uncompressed)?;
+    Ok((result.bytes_consumed, status))
 }
 
 #[cfg(test)]
@@ -140,7 +155,7 @@ pub(crate) mod tests {
         let mut gzip = Gzip::default();
         let member = gzip.member(&[b"an event"]).expect("compressed").to_vec();
         gzip.rest();
-        assert!(gzip.deflate.is_none() && gzip.member.capacity() == 0);
+        assert!(gzip.compressor.is_none() && gzip.member.capacity() == 0);
         assert_eq!(gzip.member(&[b"an event"]).expect("compressed"), member);
     }
 }

@@ -2,41 +2,50 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use miniz_oxide::deflate::core::CompressorOxide;
+use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZFlush};
 
 use super::State;
 use super::server::{Awaited, Conversation};
 
 /// Both ways of a compressed conversation.
 pub(super) struct Compressed {
-    deflate: Compress,
-    inflate: Decompress,
+    compressor: Box<CompressorOxide>,
+    inflater: Box<InflateState>,
 }
 
 impl Compressed {
     fn new() -> Compressed {
+        let mut compressor = Box::<CompressorOxide>::default();
+        compressor.set_format_and_level(DataFormat::Raw, 1);
         Compressed {
-            deflate: Compress::new(Compression::fast(), false),
-            inflate: Decompress::new(false),
+            compressor,
+            inflater: InflateState::new_boxed(DataFormat::Raw),
         }
     }
 
     pub(super) fn deflate(&mut self, bytes: &[u8], output: &mut Vec<u8>) {
+        let start = output.len();
+        output.resize(start.saturating_add(bytes.len()).saturating_add(1024), 0);
+        let space = output.get_mut(start..).unwrap_or_default();
         // An empty block between two pieces ends the first one.
-        output.reserve(bytes.len().saturating_add(1024));
-        let deflated = self.deflate.compress_vec(bytes, output, FlushCompress::Sync);
-        assert!(deflated.is_ok());
+        let result = deflate(&mut self.compressor, bytes, space, MZFlush::Sync);
+        assert!(result.status.is_ok() && result.bytes_consumed == bytes.len());
+        output.truncate(start.saturating_add(result.bytes_written));
     }
 
     pub(super) fn inflate(&mut self, bytes: &[u8], input: &mut Vec<u8>) {
-        input.reserve(bytes.len());
-        let before = self.inflate.total_in();
-        let inflated = self.inflate.decompress_vec(bytes, input, FlushDecompress::Sync);
-        let taken = self.inflate.total_in().saturating_sub(before);
+        let start = input.len();
+        input.resize(start.saturating_add(bytes.len()), 0);
+        let space = input.get_mut(start..).unwrap_or_default();
+        let result = inflate(&mut self.inflater, bytes, space, MZFlush::Sync);
         assert!(
-            inflated.is_ok() && taken == bytes.len() as u64,
+            result.status.is_ok() && result.bytes_consumed == bytes.len(),
             "what the client compressed"
         );
+        input.truncate(start.saturating_add(result.bytes_written));
     }
 }
 
