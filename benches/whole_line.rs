@@ -59,10 +59,10 @@ use support::shared::shared;
 /// What is asked for: of the mails, or bytes, that are fetched and discarded in a second; of the sum of the parts'
 /// processor time; megabytes.
 const LEAST_RATE: f64 = 0.5;
-/// Of the session's rate with the server next door, with 80 ms to it and back.
-const LEAST_FAR_RATE: f64 = 0.6;
 const MOST_WORK: f64 = 1.5;
 const MOST_MEMORY: f64 = 24.0;
+/// Of the session's rate with the server next door, with 80 ms to it and back.
+const LEAST_FAR_RATE: f64 = 0.6;
 
 fn main() {
     let Some(script) = shared("servers/make-mail.py") else {

@@ -235,7 +235,7 @@ impl Frontier {
         self.open.contains_key(&uid)
     }
 
-    /// What the listing said of its size, if it is open.
+    /// The size that the listing told, if it is open; none of a mail without bytes.
     pub fn size(&self, uid: u32) -> Option<u64> {
         self.open.get(&uid).copied().filter(|size| *size > 0)
     }

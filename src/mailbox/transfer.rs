@@ -97,6 +97,11 @@ impl Life {
                     in_a_row = 0;
                     self.count(Counter::FetchedMails);
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
+                    self.came = true;
+                    if length <= limits::IMAP_BATCH_BYTES {
+                        let (uid, size) = (fetched.uid, length);
+                        self.witness = Some(Listed { uid, size });
+                    }
                     if matches!(reading, Reading::Stub(_)) {
                         self.due.leave(fetched.uid);
                     }
@@ -123,9 +128,10 @@ impl Life {
                     }
                 }
             }
-            let now = self.mailbox.clock.now();
+            let mut now = self.mailbox.clock.now();
             if self.is_due(now) {
                 self.hand_over()?;
+                now = self.mailbox.clock.now();
             }
             if urgency == Urgency::Old && self.is_time_to_look(fetch.has_news(), now)
                 || self.due.is_pressing(now)
@@ -143,17 +149,12 @@ impl Life {
 
     /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
     fn add(&mut self, mut mail: Collected, fetched: Fetched) -> Result<(), Failure> {
-        let size = self.frontier.size(fetched.uid);
         let known = Known {
             uid: fetched.uid,
-            size,
+            size: self.frontier.size(fetched.uid),
             internal_date_ms: fetched.internal_date_ms,
             sha256: Some(mail.event.routing.sha256),
         };
-        self.came = true;
-        if let Some(size) = size.filter(|size| *size <= limits::IMAP_BATCH_BYTES) {
-            self.witness = Some(Listed { uid: fetched.uid, size });
-        }
         let rescan = self.rescan.as_mut();
         if rescan.is_some_and(|rescan| rescan.recognise(fetched.uid, &mail.event.routing.sha256)) {
             self.count(Counter::Recognised);

@@ -25,7 +25,7 @@ pub struct Fetch<'s> {
     /// Not asked for yet, ascending.
     waiting: VecDeque<Listed>,
     pace: Pace,
-    /// A command has ended, another is in flight, and nothing of it has come yet.
+    /// A command has ended, and others are in flight: what they are about must come now, or the line is empty.
     between: bool,
     /// No more of them are asked for.
     held: bool,
@@ -386,7 +386,7 @@ impl Flights {
     fn to_come(&self) -> usize {
         let shares = |flight: &Flight| {
             let missing = flight.missing.len().saturating_mul(SHARES);
-            missing.checked_div(flight.asked).unwrap_or(0)
+            missing.div_ceil(flight.asked.max(1))
         };
         self.0.iter().map(shares).sum()
     }
