@@ -50,6 +50,7 @@ pub mod limits;
 
 pub mod backoff;
 pub mod clock;
+mod deflate;
 pub mod hidden;
 pub mod quantity;
 mod replace;

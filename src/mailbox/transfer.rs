@@ -99,8 +99,10 @@ impl Life {
                     self.mailbox.counters.add(Counter::FetchedBytes, length);
                     self.came = true;
                     if length <= limits::IMAP_BATCH_BYTES {
-                        let (uid, size) = (fetched.uid, length);
-                        self.witness = Some(Listed { uid, size });
+                        self.witness = Some(Listed {
+                            uid: fetched.uid,
+                            size: length,
+                        });
                     }
                     if matches!(reading, Reading::Stub(_)) {
                         self.due.leave(fetched.uid);

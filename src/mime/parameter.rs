@@ -93,14 +93,16 @@ impl Parameterized {
             if name.zeros {
                 reader.notes.insert(Note::Rfc2231);
             }
-            if let Some(parameter) = parsed.parameters.get_mut(&name.attribute) {
-                if let Some(note) = parameter.add(&name, value) {
-                    reader.notes.insert(note);
-                }
+            let note = if let Some(parameter) = parsed.parameters.get_mut(&name.attribute) {
+                parameter.add(&name, value)
             } else {
                 let mut parameter = Box::<Parameter>::default();
-                parameter.add(&name, value);
+                let note = parameter.add(&name, value);
                 parsed.parameters.insert(name.attribute, parameter);
+                note
+            };
+            if let Some(note) = note {
+                reader.notes.insert(note);
             }
         }
         for (name, parameter) in &mut parsed.parameters {

@@ -13,7 +13,7 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 use super::anomaly::Flag;
 use super::cuts::cuts;
 use super::parameter::Parameterized;
-use crate::limits;
+use crate::{deflate, limits};
 
 /// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it. A
 /// signature that should stand beside its content can enclose one, too.
@@ -359,13 +359,11 @@ impl Inflating {
         while !self.ended {
             let left = most.saturating_add(1).saturating_sub(self.written);
             let room = usize::try_from(left).unwrap_or(usize::MAX).min(limits::DECODE_STEP);
-            let start = output.len();
-            output.resize(start.saturating_add(room), 0);
-            let space = output.get_mut(start..).unwrap_or_default();
-            let result = inflate(&mut self.stream, input, space, MZFlush::None);
+            let result = deflate::append(output, room, |space| {
+                inflate(&mut self.stream, input, space, MZFlush::None)
+            });
             let (read, written) = (result.bytes_consumed, result.bytes_written);
             self.written = self.written.saturating_add(written as u64);
-            output.truncate(start.saturating_add(written));
             input = input.get(read..).unwrap_or_default();
             let status = match result.status {
                 Err(MZError::Buf) => Ok(MZStatus::Ok),

@@ -4,17 +4,14 @@ use std::fmt;
 
 use crc32fast::Hasher;
 use miniz_oxide::deflate::core::CompressorOxide;
-use miniz_oxide::deflate::stream::deflate;
-use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+use miniz_oxide::deflate::stream::deflate as compress;
+use miniz_oxide::{MZError, MZFlush, MZStatus};
 
-use crate::limits;
+use crate::{deflate, limits};
 
 /// RFC 1952 section 2.3.1: deflate, no flags, no time, made in haste (XFL 4), on no system in particular. A time or a
 /// system would only tell the receiver about us.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
-
-/// The fastest: mail arrives as fast as the server gives it, and better ones save little of base64.
-const LEVEL: u8 = 1;
 
 /// A compressor and the last member that it made.
 #[derive(Default)]
@@ -43,9 +40,8 @@ impl Gzip {
     /// `pieces`, one behind the other, as one member. It needs no more memory than they do, and a little.
     pub fn member(&mut self, pieces: &[&[u8]]) -> Result<&[u8], Uncompressed> {
         let Gzip { compressor, member } = self;
-        let compressor = compressor.get_or_insert_with(Box::default);
+        let compressor = compressor.get_or_insert_with(deflate::compressor);
         compressor.reset();
-        compressor.set_format_and_level(DataFormat::Raw, LEVEL);
         member.clear();
         // An event of unusual size made it grow.
         member.shrink_to(limits::BATCH_BYTES);
@@ -76,10 +72,9 @@ fn step(
     flush: MZFlush,
     member: &mut Vec<u8>,
 ) -> Result<(usize, MZStatus), Uncompressed> {
-    let start = member.len();
-    member.resize(start.saturating_add(limits::GZIP_STEP), 0);
-    let result = deflate(compressor, bytes, member.get_mut(start..).unwrap_or_default(), flush);
-    member.truncate(start.saturating_add(result.bytes_written));
+    let result = deflate::append(member, limits::GZIP_STEP, |space| {
+        compress(compressor, bytes, space, flush)
+    });
     let status = result.status.map_err(Uncompressed)?;
     Ok((result.bytes_consumed, status))
 }

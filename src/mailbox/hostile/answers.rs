@@ -75,8 +75,8 @@ impl Conversation {
             }
             return true;
         };
-        let (body, size, date) = (mail.body.clone(), mail.body.len(), date(mail.hour));
-        let date = format!("INTERNALDATE \"{date}\"");
+        let (body, size) = (mail.body.clone(), mail.body.len());
+        let date = format!("INTERNALDATE \"{}\"", date(mail.hour));
         let head = format!("* {number} FETCH (UID {uid} {date} BODY[] {{{size}}}\r\n");
         let mut whole = head.into_bytes();
         whole.extend_from_slice(&body);

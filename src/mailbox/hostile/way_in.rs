@@ -3,12 +3,13 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use miniz_oxide::deflate::core::CompressorOxide;
-use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::deflate::stream::deflate as compress;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush};
 
 use super::State;
 use super::server::{Awaited, Conversation};
+use crate::deflate;
 
 /// Both ways of a compressed conversation.
 pub(super) struct Compressed {
@@ -18,34 +19,28 @@ pub(super) struct Compressed {
 
 impl Compressed {
     fn new() -> Compressed {
-        let mut compressor = Box::<CompressorOxide>::default();
-        compressor.set_format_and_level(DataFormat::Raw, 1);
         Compressed {
-            compressor,
+            compressor: deflate::compressor(),
             inflater: InflateState::new_boxed(DataFormat::Raw),
         }
     }
 
     pub(super) fn deflate(&mut self, bytes: &[u8], output: &mut Vec<u8>) {
-        let start = output.len();
-        output.resize(start.saturating_add(bytes.len()).saturating_add(1024), 0);
-        let space = output.get_mut(start..).unwrap_or_default();
         // An empty block between two pieces ends the first one.
-        let result = deflate(&mut self.compressor, bytes, space, MZFlush::Sync);
+        let result = deflate::append(output, bytes.len().saturating_add(1024), |space| {
+            compress(&mut self.compressor, bytes, space, MZFlush::Sync)
+        });
         assert!(result.status.is_ok() && result.bytes_consumed == bytes.len());
-        output.truncate(start.saturating_add(result.bytes_written));
     }
 
     pub(super) fn inflate(&mut self, bytes: &[u8], input: &mut Vec<u8>) {
-        let start = input.len();
-        input.resize(start.saturating_add(bytes.len()), 0);
-        let space = input.get_mut(start..).unwrap_or_default();
-        let result = inflate(&mut self.inflater, bytes, space, MZFlush::Sync);
+        let result = deflate::append(input, bytes.len(), |space| {
+            inflate(&mut self.inflater, bytes, space, MZFlush::Sync)
+        });
         assert!(
             result.status.is_ok() && result.bytes_consumed == bytes.len(),
             "what the client compressed"
         );
-        input.truncate(start.saturating_add(result.bytes_written));
     }
 }
 
