@@ -360,9 +360,10 @@ pub const DECODE_STEP: usize = 4 * 1024;
 
 /// Parts of one mail, nested mails included. Reached: further parts are not described, flag `limit_parts`.
 pub const PARTS: usize = 1000;
-/// Bytes of `body_text` of one part. Reached: `truncated`, flag `limit_text`.
+/// Bytes of `body_text` of one part. Reached: `truncated`, flag `limit_body` or, of an attachment, `limit_text`.
 pub const BODY_TEXT: usize = 256 * 1024;
-/// Bytes of `body_text` of one mail, all parts together. Reached: as with [`BODY_TEXT`].
+/// Bytes of `body_text` of one mail, all parts together, half of them for attachments at the most. Reached: as with
+/// [`BODY_TEXT`].
 pub const EVENT_TEXT: usize = 1024 * 1024;
 /// Bytes of header values of one mail, all parts together. Reached: further fields are left out, flag `limit_header`.
 pub const EVENT_HEADERS: usize = 512 * 1024;

@@ -316,8 +316,9 @@ impl Content {
             .disposition
             .is_some_and(|disposition| disposition.value == "attachment");
         let plain = matches!(essence, "text/plain" | "text/html" | "");
-        let text = essence.starts_with("text/") || essence.is_empty();
-        let decoder = text.then(|| TextDecoder::new(entity.content_type.parameter("charset")));
+        let decoder = entity
+            .is_text()
+            .then(|| TextDecoder::new(entity.content_type.parameter("charset")));
         if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
             let offset = entity.offset_of_first("content-type");
             self.anomalies.add(Flag::CharsetUnknown, entity.path, offset);

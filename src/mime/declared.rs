@@ -5,7 +5,7 @@
 use super::anomaly::Flag;
 use super::encoded_word;
 use super::header::{Field, Fields, unfold};
-use super::parameter::{Note, Parameterized};
+use super::parameter::{Note, Parameterized, is_token};
 use super::pkcs7;
 use super::survey::Data;
 use super::transfer::Encoding;
@@ -96,7 +96,7 @@ impl Declared {
             disposition.as_ref().and_then(|value| value.text("filename", charset)),
             content_type.text("name", charset),
         ];
-        if let [Some(filename), Some(name)] = names
+        if let [Some(filename), Some(name)] = &names
             && filename != name
         {
             flags.push((Flag::ConflictFilename, disposition_at));
@@ -105,6 +105,20 @@ impl Declared {
         let nature = nature(&content_type, disposition.as_ref(), &mut |flag| {
             flags.push((flag, type_at));
         });
+        let mut names = names.iter().flatten();
+        match &nature {
+            Nature::Multipart(_) if names.next().is_some() => flags.push((Flag::MultipartNamed, type_at)),
+            // Thunderbird goes by the name where nothing else says more, and shows the mail. What is encoded is only offered to
+            // be opened, as any file is.
+            Nature::Leaf
+                if (content_type.value == "application/octet-stream" || !typed)
+                    && encoding == Encoding::Identity
+                    && names.any(|name| has_suffix(name, ".eml")) =>
+            {
+                flags.push((Flag::MessageOther, type_at));
+            }
+            _ => {}
+        }
         Declared {
             content_type,
             disposition,
@@ -116,6 +130,13 @@ impl Declared {
             repeated,
         }
     }
+}
+
+/// Whether a file name ends so, in whatever case, as most systems see it: without spaces and dots behind it.
+pub(super) fn has_suffix(name: &str, suffix: &str) -> bool {
+    let name = name.trim_end_matches(['.', ' ']);
+    let end = name.len().checked_sub(suffix.len()).and_then(|at| name.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
 /// `name='a.txt'`: quotes for some readers, part of the value by RFC 2045.
@@ -145,6 +166,8 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
             let hidden = value.value.contains("=?") || value.names().any(|name| elsewhere(name) && encoded(name));
             return hidden.then_some(Flag::ParameterEncodedWord);
         }
+        // Only where it is a boundary's line.
+        Note::UnquotedBoundary => return None,
         Note::Rfc2231 => Flag::ParameterExtended,
         Note::ControlInName => Flag::ControlInFileName,
         Note::StatefulCharset => Flag::CharsetStateful,
@@ -262,8 +285,11 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fou
         .parameter("boundary")
         .filter(|boundary| !boundary.is_empty());
     if value.starts_with("multipart/") {
+        let unquoted = content_type.notes().contains(&Note::UnquotedBoundary);
+        // For readers that take no more of it, nothing is left.
+        let begins_special = |boundary: &[u8]| unquoted && !boundary.first().is_some_and(|byte| is_token(*byte));
         match boundary {
-            Some(boundary) if is_odd(boundary) => found(Flag::BoundaryOdd),
+            Some(boundary) if is_odd(boundary) || begins_special(boundary) => found(Flag::BoundaryOdd),
             Some(_) => {}
             None => found(Flag::MultipartNoBoundary),
         }
@@ -273,7 +299,8 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fou
     }
     match value {
         // `message/news` (RFC 5537, 4.2) is obsolete, but for readers that know it still a mail.
-        "message/rfc822" | "message/global" | "message/news" => return Nature::Message,
+        // What `message/rfc2822` says is clear, though nobody registered it.
+        "message/rfc822" | "message/global" | "message/news" | "message/rfc2822" => return Nature::Message,
         "message/partial" => found(Flag::MessagePartial),
         "message/external-body" => found(Flag::ExternalBody),
         "application/mac-binhex40" | "application/mac-binhex" => found(Flag::EmbeddedEncoding),

@@ -2,7 +2,7 @@
 
 use super::anomaly::Flag;
 use super::embedded::{Enclosed, Scanner};
-use super::opening::Opening;
+use super::opening::{Behind, Opening};
 use super::tnef;
 use super::{Entity, Finding, Kind, Visitor};
 
@@ -10,6 +10,8 @@ use super::{Entity, Finding, Kind, Visitor};
 pub struct Extractor<V> {
     visitor: V,
     search: Option<Search>,
+    /// Whether it is a mail to readers that go by other rules.
+    mail: Option<Mail>,
     /// Of the leaf under way.
     path: Vec<u32>,
     offset: u64,
@@ -18,7 +20,29 @@ pub struct Extractor<V> {
 enum Search {
     Text(Box<Scanner>),
     Tnef(Box<tnef::Reader>),
-    Message(Opening),
+}
+
+/// Content that is no mail, though some readers take whatever is called a message for one.
+enum Mail {
+    /// It may begin with the fields of a part.
+    Fields(Opening),
+    /// Headers alone, as bounces have them (RFC 6522, 4; RFC 6533, 4), describe content that is not there. It may be.
+    Behind(Behind),
+    /// It is one to them.
+    Found,
+}
+
+impl Mail {
+    fn of(media_type: &str) -> Option<Mail> {
+        match media_type {
+            "message/rfc822-headers" | "message/global-headers" | "text/rfc822-headers" => {
+                Some(Mail::Behind(Behind::default()))
+            }
+            // Fragments have flags of their own.
+            "message/partial" | "message/external-body" => None,
+            other => other.starts_with("message/").then(|| Mail::Fields(Opening::default())),
+        }
+    }
 }
 
 impl<V: Visitor> Extractor<V> {
@@ -27,6 +51,7 @@ impl<V: Visitor> Extractor<V> {
         Extractor {
             visitor,
             search: None,
+            mail: None,
             path: Vec::new(),
             offset: 0,
         }
@@ -64,15 +89,22 @@ impl<V: Visitor> Extractor<V> {
             (Some(Search::Text(scanner)), None) => scanner.finish(&mut found),
             (Some(Search::Tnef(reader)), Some(content)) => reader.feed(content, &mut found),
             (Some(Search::Tnef(reader)), None) => reader.finish(&mut found),
-            (Some(Search::Message(opening)), Some(content)) => {
+            (None, _) => {}
+        }
+        match (&mut self.mail, content) {
+            (Some(Mail::Fields(opening)), Some(content)) => {
                 if let Some(is_header) = opening.feed(content) {
-                    self.search = None;
-                    if is_header {
-                        found(Enclosed::Finding(Flag::MessageOther));
-                    }
+                    self.mail = is_header.then_some(Mail::Found);
                 }
             }
-            (Some(Search::Message(_)) | None, _) => {}
+            (Some(Mail::Behind(behind)), Some(content)) => {
+                if behind.feed(content) {
+                    self.mail = Some(Mail::Found);
+                }
+            }
+            // At the end, so that its place among the findings is the same for every split.
+            (Some(Mail::Found), None) => found(Enclosed::Finding(Flag::MessageOther)),
+            _ => {}
         }
     }
 }
@@ -80,8 +112,6 @@ impl<V: Visitor> Extractor<V> {
 impl<V: Visitor> Visitor for Extractor<V> {
     fn begin(&mut self, entity: &Entity<'_>) {
         self.visitor.begin(entity);
-        let media_type = entity.content_type.value.as_str();
-        let text = media_type.starts_with("text/") || media_type.is_empty();
         self.search = if entity.kind != Kind::Leaf {
             None
         } else if tnef::announced(entity.content_type, entity.disposition) {
@@ -92,13 +122,14 @@ impl<V: Visitor> Visitor for Extractor<V> {
                 count: 1,
             });
             Some(Search::Tnef(Box::default()))
-        } else if text {
+        } else if entity.is_text() {
             Some(Search::Text(Box::default()))
-        } else if is_other_message(media_type) {
-            Some(Search::Message(Opening::default()))
         } else {
             None
         };
+        self.mail = (entity.kind == Kind::Leaf)
+            .then(|| Mail::of(&entity.content_type.value))
+            .flatten();
         self.path.clear();
         self.path.extend(entity.path);
         self.offset = entity.offset;
@@ -115,24 +146,13 @@ impl<V: Visitor> Visitor for Extractor<V> {
 
     fn end(&mut self) {
         self.search(None);
-        self.search = None;
+        (self.search, self.mail) = (None, None);
         self.visitor.end();
     }
 
     fn finding(&mut self, finding: Finding<'_>) {
         self.visitor.finding(finding);
     }
-}
-
-/// Whether content of this type is no mail, though some readers take whatever is called a message for one. Headers alone,
-/// as bounces have them (RFC 6522, 4; RFC 6533, 4), describe content that is not there, and fragments have flags of their own.
-fn is_other_message(media_type: &str) -> bool {
-    media_type.strip_prefix("message/").is_some_and(|subtype| {
-        !matches!(
-            subtype,
-            "rfc822-headers" | "global-headers" | "partial" | "external-body"
-        )
-    })
 }
 
 #[cfg(test)]
@@ -174,15 +194,21 @@ mod tests {
                 "Feedback-Type: abuse\r\nVersion: 1\r\n",
                 false,
             ),
-            ("message/global-headers", fields, false),
-            ("text/rfc822-headers", fields, false),
+            ("message/global-headers", fields, true),
+            ("message/rfc822-headers", "Content-Type: a/b\n \n\n x", true),
+            ("text/rfc822-headers", "\r\nContent-Type: a/b\r\n\r\nx", true),
+            ("text/rfc822-headers", "\r\nA: 1\r\n\r\nx", false),
+            ("text/rfc822-headers", "A: 1\r\nContent-Type: a/b\r\n\r\n \r\n", false),
+            ("message/global-headers", "Content-Type: a/b\r\rx", true),
+            ("message/external-body", fields, false),
         ] {
             let mail = format!("Content-Type: {media_type}\r\n\r\n{content}");
             for piece in [1, mail.len()] {
                 let mut machine = Machine::new(Extractor::new(Flags::default()));
                 mail.as_bytes().chunks(piece).for_each(|piece| machine.feed(piece));
                 let flags = machine.finish().into_visitor().0;
-                assert_eq!(flags == [Flag::MessageOther], expected, "{media_type} {flags:?}");
+                let found = flags.iter().filter(|flag| **flag == Flag::MessageOther);
+                assert_eq!(found.count(), usize::from(expected), "{media_type} {flags:?}");
             }
         }
     }

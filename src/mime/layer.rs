@@ -9,6 +9,7 @@ use super::embedded::{Enclosed, Scanner};
 use super::header::split_line;
 use super::near_miss::{self, NearMiss};
 use super::opening::Opening;
+use super::parameter::is_token;
 use super::pkcs7;
 use super::survey::Survey;
 use super::transfer::Decoder;
@@ -189,6 +190,8 @@ pub(super) struct Multipart {
     pub(super) boundary: Vec<u8>,
     /// Whether it is looked for where it does not belong.
     sought: bool,
+    /// Where it ends for readers that take no more of a boundary without quotes; looked for likewise.
+    short: Option<usize>,
     /// As guessed, when no part was found by the declared one.
     pub(super) guessed: Option<Vec<u8>>,
     /// Whether it is a digest, whose parts are mails by default.
@@ -203,9 +206,12 @@ pub(super) struct Multipart {
 
 impl Multipart {
     /// Before its first part.
-    pub(super) fn new(boundary: Vec<u8>, digest: bool, decoder: Option<Decoder>) -> Multipart {
+    pub(super) fn new(boundary: Vec<u8>, quoted: bool, digest: bool, decoder: Option<Decoder>) -> Multipart {
+        let sought = near_miss::is_sought(&boundary);
+        let special = || boundary.iter().position(|byte| !is_token(*byte));
         Multipart {
-            sought: near_miss::is_sought(&boundary),
+            sought,
+            short: (sought && !quoted).then(special).flatten(),
             boundary,
             guessed: None,
             digest,
@@ -213,6 +219,13 @@ impl Multipart {
             closed: false,
             decoder,
         }
+    }
+
+    /// What is looked for where it does not belong.
+    fn sought(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let declared = self.sought.then_some(self.boundary.as_slice());
+        let short = self.short.and_then(|end| self.boundary.get(..end));
+        declared.into_iter().chain(short)
     }
 
     fn boundaries(&self) -> impl Iterator<Item = &[u8]> {
@@ -296,8 +309,10 @@ impl Layer {
     /// LF. On the way, looks for boundaries of all open multiparts where they do not belong.
     pub(super) fn next_dashes(&mut self, content: &[u8]) -> Option<usize> {
         let mut near = mem::take(&mut self.near);
-        let sought = self.multiparts().filter(|(_, multipart)| multipart.sought);
-        let found = near.look(&sought.map(|(_, multipart)| multipart.boundary.as_slice()), content);
+        let found = near.look(
+            &self.multiparts().flat_map(|(_, multipart)| multipart.sought()),
+            content,
+        );
         self.near = near;
         found
     }

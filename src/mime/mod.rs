@@ -49,6 +49,7 @@ pub mod uuencode;
 pub mod yenc;
 
 use anomaly::Flag;
+use declared::has_suffix;
 use embedded::Enclosed;
 use header::{Field, Fields};
 use parameter::Parameterized;
@@ -173,6 +174,23 @@ impl Entity<'_> {
     pub fn offset_of_first(&self, name: &str) -> u64 {
         let field = self.fields.into_iter().find(|field| field.is(name));
         field.map_or(self.offset, |field| self.offset_of(&field))
+    }
+
+    /// Whether its content is read as text: also what no one knows a use for but some readers (Thunderbird, Python) show as
+    /// text, and a file of no type whose name says that it is.
+    pub fn is_text(&self) -> bool {
+        let names = || {
+            let filename = self
+                .disposition
+                .and_then(|disposition| disposition.text("filename", None));
+            filename.into_iter().chain(self.content_type.text("name", None))
+        };
+        let endings = [".txt", ".htm", ".html"];
+        match self.content_type.value.as_str() {
+            "" | "application/pgp" | "application/x-pgp-message" => true,
+            "application/octet-stream" => names().any(|name| endings.iter().any(|ending| has_suffix(&name, ending))),
+            other => other.starts_with("text/") || other.starts_with("message/"),
+        }
     }
 
     /// Where its header is, as IMAP numbers it: the header of a mail belongs to the mail, not to its only body.

@@ -1,6 +1,8 @@
 //! Whether content begins with header fields that make what follows a part: then a reader that passes over a blank line, or
 //! descends where RFC 2046 does not, reads another mail.
 
+use std::mem;
+
 use super::header::describes_content;
 use crate::limits;
 
@@ -49,6 +51,44 @@ impl Opening {
             self.place = place;
         }
         None
+    }
+}
+
+/// Looks for content behind fields that should stand alone and say what it is: anything but blank lines behind the blank
+/// line that ends them. Where they do not say, it is text as it stands, as in the bounces of OpenSMTPD.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    opening: Opening,
+    /// Whether the fields describe content, once that is known.
+    described: Option<bool>,
+    /// A field has begun.
+    begun: bool,
+    /// There is something in the line.
+    line: bool,
+    /// The fields are over.
+    over: bool,
+    /// The last byte was CR, which ends a line with LF or alone.
+    cr: bool,
+}
+
+impl Behind {
+    /// The content goes on with `bytes`: whether there is something by now.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
+        self.described = self.described.or_else(|| self.opening.feed(bytes));
+        if self.described == Some(false) {
+            return false;
+        }
+        for byte in bytes {
+            let cr = mem::replace(&mut self.cr, *byte == b'\r');
+            match byte {
+                b'\n' if cr => {}
+                b'\r' | b'\n' => self.over |= self.begun && !mem::take(&mut self.line),
+                b' ' | b'\t' => {}
+                _ if self.over => return true,
+                _ => (self.begun, self.line) = (true, true),
+            }
+        }
+        false
     }
 }
 

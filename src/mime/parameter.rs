@@ -31,9 +31,12 @@ pub enum Note {
     Separator,
     /// Something that is no parameter; skipped.
     Unreadable,
+    /// A boundary without quotes, though a character in it needs them: for c-client it ends there.
+    UnquotedBoundary,
     /// An RFC 2047 encoded word.
     Rfc2047,
-    /// RFC 2231 that breaks its rules: gaps, bad escapes, no charset, zeros before a number.
+    /// RFC 2231 that breaks its rules: gaps, bad escapes, no charset, zeros before a number. Or that some readers miss: a
+    /// boundary in no other form, an encoded-word or an escape where it has none.
     Rfc2231,
     /// A file name with a control character in it, raw or from an encoded word: its end for some readers.
     ControlInName,
@@ -89,6 +92,9 @@ impl Parameterized {
             }
             if memmem::find(&value, b"=?").is_some() {
                 reader.notes.insert(Note::Rfc2047);
+            }
+            if !reader.quoted && name.attribute == "boundary" && !value.iter().all(|byte| is_token(*byte)) {
+                reader.notes.insert(Note::UnquotedBoundary);
             }
             if name.zeros {
                 reader.notes.insert(Note::Rfc2231);
@@ -150,7 +156,7 @@ impl Parameterized {
 }
 
 /// RFC 2045, section 5.1.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     let special = matches!(
         byte,
         b'(' | b')' | b'<' | b'>' | b'@' | b',' | b';' | b':' | b'\\' | b'"' | b'/' | b'[' | b']' | b'?' | b'='

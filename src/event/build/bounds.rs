@@ -34,6 +34,8 @@ pub(super) struct Budget {
     largest_content: Option<u64>,
     body_text: usize,
     text: usize,
+    /// Of `text`, what parts that are no body may take: attachments in front must not leave a body none.
+    attached_text: usize,
     contents: usize,
 }
 
@@ -43,6 +45,7 @@ impl Budget {
             largest_content: settings.include_attachments.then(|| settings.largest()),
             body_text: bounds.body_text,
             text: bounds.event_text,
+            attached_text: bounds.event_text / 2,
             contents: bounds.event_content,
         }
     }
@@ -57,14 +60,23 @@ impl Budget {
         self.largest_content.is_some_and(|largest| size <= largest.min(left))
     }
 
-    /// Bytes of `body_text` that there is room for in one part.
-    pub(super) fn text(&self) -> usize {
-        self.body_text.min(self.text)
+    /// Bytes of `body_text` that there is room for in one part, which is a body or not.
+    pub(super) fn text(&self, body: bool) -> usize {
+        let left = if body {
+            self.text
+        } else {
+            self.text.min(self.attached_text)
+        };
+        self.body_text.min(left)
     }
 
     /// A part is over.
-    pub(super) fn take(&mut self, text: Option<&str>, content: Option<&[u8]>) {
-        self.text = self.text.saturating_sub(text.map_or(0, str::len));
+    pub(super) fn take(&mut self, text: Option<&str>, body: bool, content: Option<&[u8]>) {
+        let length = text.map_or(0, str::len);
+        self.text = self.text.saturating_sub(length);
+        if !body {
+            self.attached_text = self.attached_text.saturating_sub(length);
+        }
         self.contents = self.contents.saturating_sub(content.map_or(0, <[u8]>::len));
     }
 }

@@ -94,6 +94,7 @@ fn structure() -> Vec<Row> {
     vec![
         (BoundaryOdd, "high", "2", 1, part("X: 1\n▼Content-Type: multipart/mixed; boundary=\"c;d\"\n\n--c;d\n\nx\n--c;d--")),
         (MultipartNoBoundary, "high", "2", 1, field("Content-Type: multipart/mixed")),
+        (MultipartNamed, "high", "2", 1, part("X: 1\n▼Content-Type: multipart/mixed; boundary=c; name=a.exe\n\n--c\n\nx\n--c--")),
         (MultipartNoPart, "high", "2", 1, multipart("nothing")),
         (MultipartUnclosed, "high", "2", 1, multipart("--c\n\nx")),
         (PartAfterClose, "high", "2", 1, multipart("--c\n\nx\n--c--\n\n--c\n\nlate\n--c--")),
@@ -166,7 +167,8 @@ fn journals_and_limits() -> Vec<Row> {
         (LimitHeader, "high", "2", 1, part(&format!("▼X: {}\n\nx", "a".repeat(limits::HEADER_BLOCK)))),
         (LimitDepth, "high", deep, 1, nested),
         (LimitParts, "high", "", 2, format!("Content-Type: multipart/mixed; boundary=b\n\n{parts}--b\n▼X: 1\n\nx\n--b\n\nx\n--b--\n")),
-        (LimitText, "medium", "2", 1, part(&format!("▼X: 1\n\n{}", "a".repeat(limits::BODY_TEXT + 1)))),
+        (LimitBody, "high", "2", 1, part(&format!("▼X: 1\n\n{}", "a".repeat(limits::BODY_TEXT + 1)))),
+        (LimitText, "medium", "2", 1, part(&format!("▼Content-Type: text/csv\n\n{}", "a".repeat(limits::BODY_TEXT + 1)))),
         (LimitRecipients, "medium", "", 1, report(&format!("{ENVELOPE}{recipients}"), ORIGINAL)),
         (LimitAttempts, "high", "", 1, header("▼Subject: x")),
         (LimitAnomalies, "medium", "", 2, format!("Content-Type: multipart/mixed; boundary=b\n\n{odd_parts}--b\n▼Content-Transfer-Encoding: base64\n\nQQ=\n{odd}--b--\n")),

@@ -35,7 +35,12 @@ impl Files {
             Enclosed::Begin(_) if self.whole.len() >= room => anomalies.add(Flag::LimitParts, &[], offset),
             Enclosed::Begin(body) => {
                 let (headers, decoder) = body_headers(body);
-                self.under_way = Some(Leaf::new(headers, path, offset, decoder, true, budget));
+                let text = decoder.is_some();
+                let mut file = Leaf::new(headers, path, offset, decoder, true, budget);
+                if text {
+                    file.set_body();
+                }
+                self.under_way = Some(file);
             }
             Enclosed::Name(name) => {
                 if let Some(file) = &mut self.under_way {

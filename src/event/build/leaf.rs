@@ -21,6 +21,8 @@ pub(super) struct Leaf {
     text_cut: bool,
     /// Whether it has `size` even if nothing was cut.
     attachment: bool,
+    /// Whether readers show it as what the mail says.
+    is_body: bool,
     /// Whether it should have `content`.
     included: bool,
 }
@@ -50,8 +52,14 @@ impl Leaf {
             decoder,
             text_cut: false,
             attachment,
+            is_body: !attachment,
             included,
         }
+    }
+
+    /// It is what the mail says, though it has what attachments have.
+    pub(super) fn set_body(&mut self) {
+        self.is_body = true;
     }
 
     pub(super) fn set_name(&mut self, name: FileName) {
@@ -97,8 +105,9 @@ impl Leaf {
         if self.text_cut {
             text.truncate(before);
         }
-        if text.len() > budget.text() {
-            cut(text, budget.text());
+        let room = budget.text(self.is_body);
+        if text.len() > room {
+            cut(text, room);
             self.text_cut = true;
         }
     }
@@ -109,13 +118,15 @@ impl Leaf {
             anomalies.add(Flag::ReplacementCharacters, &self.path, self.offset);
         }
         if self.text_cut {
-            anomalies.add(Flag::LimitText, &self.path, self.offset);
+            let flag = if self.is_body { Flag::LimitBody } else { Flag::LimitText };
+            anomalies.add(flag, &self.path, self.offset);
         }
         // What it encloses has ended before it, and has taken its share.
         if !budget.allows_content(self.size) {
             self.give_up_content();
         }
-        budget.take(self.part.body_text.as_deref(), self.part.content.as_deref());
+        let (text, content) = (self.part.body_text.as_deref(), self.part.content.as_deref());
+        budget.take(text, self.is_body, content);
         self.part.hashes = Some(self.hasher.finish());
         self.part.truncated = self.text_cut || (self.included && self.part.content.is_none());
         self.part.size = (self.attachment || self.part.truncated).then_some(self.size);

@@ -263,7 +263,54 @@ fn text_is_cut_on_a_character_and_hashed_whole() {
         assert_eq!(part.truncated, truncated);
         assert!(part.body_text.as_ref().unwrap().len() <= limits::BODY_TEXT);
         assert_eq!(part.size, truncated.then_some(size as u64));
-        assert_eq!(flags(&event).contains(&"limit_text"), truncated);
+        assert_eq!(flags(&event).contains(&"limit_body"), truncated);
+    }
+}
+
+#[test]
+fn attachments_in_front_of_a_body_leave_it_room() {
+    let attached = format!(
+        "--b\nContent-Type: text/csv\n\n{}\n",
+        "x\n".repeat(limits::BODY_TEXT / 2)
+    );
+    let mail = format!(
+        "Content-Type: multipart/mixed; boundary=b\n\n{}--b\nContent-Type: text/html\n\n<a>\n--b--\n",
+        attached.repeat(5)
+    );
+    let event = build(&mail);
+    let lengths = event
+        .message
+        .parts
+        .iter()
+        .map(|part| part.body_text.as_ref().unwrap().len());
+    let whole = limits::BODY_TEXT;
+    assert!(lengths.eq([whole, whole, 0, 0, 0, 3]));
+    assert_eq!(flags(&event), ["limit_text"; 3]);
+}
+
+#[test]
+fn what_some_readers_show_as_text_has_its_text() {
+    for (fields, expected) in [
+        ("Content-Type: message/delivery-status", true),
+        ("Content-Type: message/x-anything", true),
+        ("Content-Type: application/pgp", true),
+        ("Content-Type: application/octet-stream; name=A.HTML", true),
+        (
+            "Content-Type: application/octet-stream\nContent-Disposition: attachment; filename=\"a.txt.\"",
+            true,
+        ),
+        ("Content-Type: application/octet-stream; name=a.bin", false),
+        ("Content-Type: application/x; name=a.txt", false),
+    ] {
+        let event = build(&format!("{fields}\n\nhttps://x.example\n"));
+        let part = &event.message.parts[0];
+        let text = part.body_text.as_deref();
+        assert_eq!(
+            text.is_some_and(|text| text.contains("https://x.example")),
+            expected,
+            "{fields}"
+        );
+        assert!(part.size.is_some(), "{fields}");
     }
 }
 

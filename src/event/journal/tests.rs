@@ -245,7 +245,7 @@ fn one_recipient_more_than_the_limit_is_left_out_and_flagged() {
 fn a_text_longer_than_the_limit_is_flagged_and_the_report_unwrapped() {
     let text = ENVELOPE.to_owned() + &format!("Bcc: {}@x\n", "b".repeat(100)).repeat(limits::BODY_TEXT / 100);
     let message = message(&report(MARK, &text, &[ORIGINAL]));
-    assert_eq!(flags(&message), [("limit_text", 1), ("limit_recipients", 1)]);
+    assert_eq!(flags(&message), [("limit_body", 1), ("limit_recipients", 1)]);
     assert_eq!(subject(&message), "hello");
     let recipients = &message.journal.as_ref().unwrap().recipients;
     assert!(recipients[1..].iter().all(|recipient| recipient.address.len() == 102));

@@ -29,6 +29,9 @@ fn ordinary_headers_raise_nothing() {
         "Content-Type: application/pdf; name=\"=?utf-8?Q?a?=\"\nContent-Disposition: attachment;\n filename=\"=?utf-8?Q?a?=\"\nContent-Transfer-Encoding: BASE64\n",
         "Content-Type: multipart/mixed; boundary=\"Boundary_(ID_KtnWPrc+/)\"\n",
         "From: a@b\nTo: x\nSubject: y\nReceived: a\nReceived: b\n",
+        "Content-Type: application/octet-stream; name=a.eml\nContent-Transfer-Encoding: base64\n",
+        "Content-Type: application/x-mail; name=a.eml\n",
+        "Content-Type: multipart/mixed; boundary=a=b\n",
     ] {
         assert_eq!(read(block).1, Vec::<&str>::new(), "{block}");
     }
@@ -58,6 +61,24 @@ fn what_can_be_read_two_ways_is_flagged() {
         (
             "Content-Type: a/b; name=x\nContent-Disposition: attachment; filename=y\n",
             "conflict_param:filename",
+        ),
+        ("Content-Type: multipart/mixed; boundary*=''b\n", "param_rfc2231"),
+        ("Content-Type: multipart/mixed; boundary==b\n", "boundary_odd"),
+        (
+            "Content-Type: multipart/mixed; boundary=b; name=a.exe\n",
+            "multipart_named",
+        ),
+        (
+            "Content-Type: multipart/appledouble; boundary=b\nContent-Disposition: attachment; filename=a.exe\n",
+            "multipart_named",
+        ),
+        (
+            "Content-Type: application/octet-stream; name=\"a.EML \"\n",
+            "message_other",
+        ),
+        (
+            "Content-Disposition: inline; filename==?utf-8?Q?a.eml?=\n",
+            "message_other",
         ),
         ("Content-Transfer-Encoding: x-base64\n", "cte_unknown"),
         ("Content-Transfer-Encoding: bas\r\n e64\n", "cte_split"),

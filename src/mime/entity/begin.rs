@@ -11,7 +11,7 @@ use crate::mime::header::{Fields, Outline, end_of_field, end_of_fields, examine}
 use crate::mime::layer::{Content, Layer, LineEnd, Multipart, Open, Source, State, Watch};
 use crate::mime::near_miss::NearMiss;
 use crate::mime::opening::Opening;
-use crate::mime::parameter::Parameterized;
+use crate::mime::parameter::{Note, Parameterized};
 use crate::mime::pkcs7;
 use crate::mime::survey::Rules;
 use crate::mime::transfer::{Decoder, Encoding};
@@ -265,7 +265,8 @@ impl<V: Visitor> Machine<V> {
                 let boundary = boundary.unwrap_or_default();
                 // Without a boundary there is nothing to find in what it decodes to.
                 let decoder = decoder.filter(|_| !boundary.is_empty());
-                Content::Multipart(Multipart::new(boundary, digest, decoder))
+                let quoted = !content_type.notes().contains(&Note::UnquotedBoundary);
+                Content::Multipart(Multipart::new(boundary, quoted, digest, decoder))
             }
             (Nature::Cms, _) => Content::Cms(
                 Decoder::new(encoding),

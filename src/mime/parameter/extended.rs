@@ -135,6 +135,10 @@ impl Parameter {
         {
             notes.insert(Note::Conflict(name.to_owned()));
         }
+        // What only these forms say is not there for readers that know the plain one alone, as c-client, and a boundary that
+        // is not there is another one to them. Where the forms say an encoded-word, some readers decode that as well.
+        clean &= name != "boundary" || self.plain.is_some();
+        clean &= !self.assembled.as_deref().is_some_and(Assembled::has_encoded_word);
         let charset = self.assembled.as_deref().and_then(Assembled::charset);
         if charset.and_then(Charset::from_label).is_some_and(Charset::is_stateful) {
             notes.insert(Note::StatefulCharset);
@@ -190,6 +194,11 @@ impl Assembled {
         self.charset.as_deref()
     }
 
+    /// In text that has a charset of its own, where it is none.
+    fn has_encoded_word(&self) -> bool {
+        self.charset.is_some() && memmem::find(&self.bytes, b"=?").is_some()
+    }
+
     fn text(&self, raw_charset: Option<&[u8]>) -> String {
         let Some(charset) = &self.charset else {
             return header_text(&self.bytes, raw_charset);
@@ -224,6 +233,8 @@ fn join_sections(sections: &BTreeMap<u32, Section>, clean: &mut bool) -> Option<
         }
         expected = number.saturating_add(1);
         if !section.extended {
+            // Some readers take what has escapes for escaped, whatever the name of the section says.
+            *clean &= assembled.charset.is_none() || !has_escape(&section.value);
             assembled.bytes.extend_from_slice(&section.value);
             continue;
         }
@@ -265,6 +276,11 @@ fn split_charset<'a>(value: &'a [u8], clean: &mut bool) -> (&'a [u8], &'a [u8]) 
             (&[], value)
         }
     }
+}
+
+fn has_escape(text: &[u8]) -> bool {
+    text.windows(3)
+        .any(|bytes| matches!(bytes, [b'%', high, low] if hexadecimal(*high, *low).is_some()))
 }
 
 /// Undoes `%41`; false when a `%` is something else, which stays as it is. And where there is an apostrophe, which has to be

@@ -12,6 +12,8 @@ use crate::limits;
 pub struct Reader<'a, 'n> {
     rest: &'a [u8],
     pub notes: &'n mut BTreeSet<Note>,
+    /// Whether the last parameter's value began with a quote.
+    pub quoted: bool,
     /// False once a `(` was found that never closes: from there on `(` is a character like others.
     comments_close: bool,
     /// The same for `"`.
@@ -24,6 +26,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         Reader {
             rest: value,
             notes,
+            quoted: false,
             comments_close: true,
             quotes_close: true,
         }
@@ -126,7 +129,8 @@ impl<'a, 'n> Reader<'a, 'n> {
 
     fn parameter_value(&mut self) -> Vec<u8> {
         let mut value = Vec::new();
-        if self.rest.first() == Some(&b'"') {
+        self.quoted = self.rest.first() == Some(&b'"');
+        if self.quoted {
             value = self.quoted_string();
             let after = self.take_while(|byte| !is_blank(byte) && !matches!(byte, b';' | b',' | b'"'));
             if !after.is_empty() {

@@ -59,7 +59,7 @@ fn rfc_2045_section_5_examples() {
             "multipart/mixed; boundary=gc0pJq0M:08jU534c0p",
             "multipart/mixed",
             &[("boundary", "gc0pJq0M:08jU534c0p")],
-            &[],
+            &[Note::UnquotedBoundary],
         ),
     ]);
 }
@@ -102,6 +102,8 @@ fn sections_are_joined_whatever_their_order() {
             &[Note::Rfc2231],
         ),
         ("a/b; n*0=%41; n*1*=%41", "a/b", &[("n", "%41A")], &[]),
+        ("a/b; n*0*=utf-8''a; n*1=%41", "a/b", &[("n", "a%41")], &[Note::Rfc2231]),
+        ("a/b; n*0*=utf-8''a; n*1=%4", "a/b", &[("n", "a%4")], &[]),
         ("a/b; n*0=a; n*2=c", "a/b", &[("n", "a")], &[Note::Rfc2231]),
         ("a/b; n*1=a; n*2=b", "a/b", &[("n", "ab")], &[Note::Rfc2231]),
         ("a/b; n*0=a; n*0=b; n*1=c", "a/b", &[("n", "ac")], &[conflict("n")]),
@@ -163,7 +165,14 @@ fn charset_and_language_may_be_missing_wrong_or_in_quotes() {
             "a/b; n*=utf-8''=?utf-8?Q?a?=",
             "a/b",
             &[("n", "=?utf-8?Q?a?=")],
-            &[Note::Rfc2047],
+            &[Note::Rfc2047, Note::Rfc2231],
+        ),
+        // Some readers decode it once more.
+        (
+            "a/b; n*=utf-8''%3D%3Futf-8%3FQ%3Fa%3F%3D",
+            "a/b",
+            &[("n", "=?utf-8?Q?a?=")],
+            &[Note::Rfc2231],
         ),
     ]);
 }
@@ -216,8 +225,35 @@ fn the_extended_form_is_the_text_and_the_plain_form_the_bytes() {
             &[conflict("filename")],
         ),
     ]);
-    let boundary = Parameterized::parse(b"multipart/mixed; boundary*0=ab; boundary*1*=%63");
-    assert_eq!(boundary.parameter("boundary"), Some(&b"abc"[..]));
+    // For readers that know the plain form alone there is no boundary.
+    check(&[
+        (
+            "multipart/mixed; boundary*0=ab; boundary*1*=%63",
+            "multipart/mixed",
+            &[("boundary", "abc")],
+            &[Note::Rfc2231],
+        ),
+        (
+            "multipart/mixed; boundary*=''a; boundary=a",
+            "multipart/mixed",
+            &[("boundary", "a")],
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn a_boundary_that_needs_quotes_is_noted_without_them() {
+    for (value, expected) in [
+        ("multipart/mixed; boundary=a=b", true),
+        ("multipart/mixed; boundary=a/b; x=\"c\"", true),
+        ("multipart/mixed; boundary=\"a=b\"", false),
+        ("multipart/mixed; boundary=ab; x=a=b", false),
+    ] {
+        let notes = Parameterized::parse(value.as_bytes());
+        let noted = notes.notes().contains(&Note::UnquotedBoundary);
+        assert_eq!(noted, expected, "{value}");
+    }
 }
 
 #[test]
