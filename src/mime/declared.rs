@@ -166,13 +166,12 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
             let hidden = value.value.contains("=?") || value.names().any(|name| elsewhere(name) && encoded(name));
             return hidden.then_some(Flag::ParameterEncodedWord);
         }
-        // Only where it is a boundary's line.
-        Note::UnquotedBoundary => return None,
         Note::Rfc2231 => Flag::ParameterExtended,
         Note::ControlInName => Flag::ControlInFileName,
         Note::StatefulCharset => Flag::CharsetStateful,
         Note::Raw8Bit => Flag::RawEightBitHeader,
-        Note::Repeated(_) => return None,
+        // The boundary is flagged where a line has what is left of it.
+        Note::Repeated(_) | Note::UnquotedBoundary => return None,
         Note::Conflict(name) => match name.as_str() {
             "boundary" => Flag::ConflictBoundary,
             "charset" => Flag::ConflictCharset,

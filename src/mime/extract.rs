@@ -43,6 +43,22 @@ impl Mail {
             other => other.starts_with("message/").then(|| Mail::Fields(Opening::default())),
         }
     }
+
+    /// The content goes on; nothing if it is no mail to anybody.
+    fn feed(self, content: &[u8]) -> Option<Mail> {
+        match self {
+            Mail::Fields(mut opening) => match opening.feed(content) {
+                Some(is_header) => is_header.then_some(Mail::Found),
+                None => Some(Mail::Fields(opening)),
+            },
+            Mail::Behind(mut behind) => Some(if behind.feed(content) {
+                Mail::Found
+            } else {
+                Mail::Behind(behind)
+            }),
+            Mail::Found => Some(Mail::Found),
+        }
+    }
 }
 
 impl<V: Visitor> Extractor<V> {
@@ -91,20 +107,11 @@ impl<V: Visitor> Extractor<V> {
             (Some(Search::Tnef(reader)), None) => reader.finish(&mut found),
             (None, _) => {}
         }
-        match (&mut self.mail, content) {
-            (Some(Mail::Fields(opening)), Some(content)) => {
-                if let Some(is_header) = opening.feed(content) {
-                    self.mail = is_header.then_some(Mail::Found);
-                }
-            }
-            (Some(Mail::Behind(behind)), Some(content)) => {
-                if behind.feed(content) {
-                    self.mail = Some(Mail::Found);
-                }
-            }
+        match content {
+            Some(content) => self.mail = self.mail.take().and_then(|mail| mail.feed(content)),
             // At the end, so that its place among the findings is the same for every split.
-            (Some(Mail::Found), None) => found(Enclosed::Finding(Flag::MessageOther)),
-            _ => {}
+            None if matches!(self.mail, Some(Mail::Found)) => found(Enclosed::Finding(Flag::MessageOther)),
+            None => {}
         }
     }
 }

@@ -55,20 +55,28 @@ impl Opening {
 }
 
 /// Looks for content behind fields that should stand alone and say what it is: anything but blank lines behind the blank
-/// line that ends them. Where they do not say, it is text as it stands, as in the bounces of OpenSMTPD.
+/// line that ends them. Where they do not say, it is text as it stands: some servers send bounces so.
 #[derive(Debug, Default)]
 pub(super) struct Behind {
     opening: Opening,
     /// Whether the fields describe content, once that is known.
     described: Option<bool>,
-    /// A field has begun.
-    begun: bool,
-    /// There is something in the line.
-    line: bool,
-    /// The fields are over.
-    over: bool,
+    line: Line,
     /// The last byte was CR, which ends a line with LF or alone.
     cr: bool,
+}
+
+#[derive(Debug, Default)]
+enum Line {
+    /// Of the blank ones before the fields.
+    #[default]
+    Before,
+    /// There is something in it.
+    Field,
+    /// Nothing is in it yet; a field was in the last one.
+    Next,
+    /// Behind the fields.
+    Behind,
 }
 
 impl Behind {
@@ -80,13 +88,14 @@ impl Behind {
         }
         for byte in bytes {
             let cr = mem::replace(&mut self.cr, *byte == b'\r');
-            match byte {
-                b'\n' if cr => {}
-                b'\r' | b'\n' => self.over |= self.begun && !mem::take(&mut self.line),
-                b' ' | b'\t' => {}
-                _ if self.over => return true,
-                _ => (self.begun, self.line) = (true, true),
-            }
+            self.line = match (mem::take(&mut self.line), byte) {
+                (line, b'\n') if cr => line,
+                (Line::Field, b'\r' | b'\n') => Line::Next,
+                (Line::Next, b'\r' | b'\n') => Line::Behind,
+                (line, b'\r' | b'\n' | b' ' | b'\t') => line,
+                (Line::Behind, _) => return true,
+                (Line::Before | Line::Field | Line::Next, _) => Line::Field,
+            };
         }
         false
     }

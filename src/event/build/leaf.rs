@@ -23,8 +23,6 @@ pub(super) struct Leaf {
     attachment: bool,
     /// Whether readers show it as what the mail says.
     is_body: bool,
-    /// Whether it should have `content`.
-    included: bool,
 }
 
 impl Leaf {
@@ -53,7 +51,6 @@ impl Leaf {
             text_cut: false,
             attachment,
             is_body: !attachment,
-            included,
         }
     }
 
@@ -127,8 +124,9 @@ impl Leaf {
         }
         let (text, content) = (self.part.body_text.as_deref(), self.part.content.as_deref());
         budget.take(text, self.is_body, content);
+        let included = self.attachment && budget.includes_attachments();
         self.part.hashes = Some(self.hasher.finish());
-        self.part.truncated = self.text_cut || (self.included && self.part.content.is_none());
+        self.part.truncated = self.text_cut || (included && self.part.content.is_none());
         self.part.size = (self.attachment || self.part.truncated).then_some(self.size);
         self.part
     }

@@ -250,9 +250,9 @@ fn a_boundary_that_needs_quotes_is_noted_without_them() {
         ("multipart/mixed; boundary=\"a=b\"", false),
         ("multipart/mixed; boundary=ab; x=a=b", false),
     ] {
-        let notes = Parameterized::parse(value.as_bytes());
-        let noted = notes.notes().contains(&Note::UnquotedBoundary);
-        assert_eq!(noted, expected, "{value}");
+        let parsed = Parameterized::parse(value.as_bytes());
+        let found = parsed.notes().contains(&Note::UnquotedBoundary);
+        assert_eq!(found, expected, "{value}");
     }
 }
 
