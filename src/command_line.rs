@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use crate::config::{nearest, shown};
 use crate::hidden::escaped;
 use crate::log;
+use crate::sink::stdout::Descriptor;
 use commands::COMMANDS;
 
 /// Why the program ends otherwise than well.
@@ -120,10 +121,8 @@ fn unknown(what: &str, word: &str, known: &[&str]) -> Failure {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout
+    Descriptor
         .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
         .map_err(|error| output_failure(&error))
 }
 

@@ -206,7 +206,7 @@ fn write_behind(file: &File, torn: bool, letter: &Letter<'_>) -> io::Result<()> 
 }
 
 /// Whether the file ends within a line.
-fn is_torn(file: &mut File) -> io::Result<bool> {
+pub(crate) fn is_torn(file: &mut File) -> io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);
     }

@@ -38,7 +38,7 @@ use crate::net::tls::Trust;
 use crate::sink::Sink;
 use crate::sink::artifact::Artifacts;
 use crate::sink::limacharlie::LimaCharlie;
-use crate::sink::stdout::Stdout;
+use crate::sink::stdout::{Descriptor, Stdout};
 use crate::sink::webhook::Webhook;
 use crate::turns::Turns;
 use crate::websocket::connection::RandomError;
@@ -89,7 +89,7 @@ struct Watch {
     /// Connections to a webhook that the mailboxes share.
     kept: Arc<Kept>,
     /// The one standard output that mailboxes share.
-    stdout: Stdout<io::Stdout>,
+    stdout: Stdout<Descriptor>,
 }
 
 impl Supervisor {

@@ -8,6 +8,7 @@ use super::configuration::{self, environment};
 use crate::config::Receiver;
 use crate::log;
 use crate::mailbox::Until;
+use crate::sink::stdout;
 use crate::supervisor::{Manner, Outcome, Supervisor, watch};
 
 /// `mailtap imap [--once] [--dry-run] CONFIG` or `… key=value …`: one argument without `=` is a file, as in the original.
@@ -22,12 +23,17 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         }
     }
     let loaded = configuration::load("imap", &others)?;
-    let prints = manner.dry_run
-        || loaded
-            .adapters
-            .iter()
-            .any(|adapter| adapter.receiver == Receiver::Stdout);
-    manner.shows_progress = shows_progress(prints);
+    let delivers = loaded
+        .adapters
+        .iter()
+        .any(|adapter| adapter.receiver == Receiver::Stdout);
+    manner.shows_progress = shows_progress(delivers || manner.dry_run);
+    if delivers && !manner.dry_run && stdout::is_null() {
+        log::warn(
+            "client_options.dest_url is stdout: and standard output is /dev/null, or closed: events are lost",
+            &[],
+        );
+    }
     let adapters = loaded.adapters;
     let supervisor = Supervisor::prepare(adapters.clone()).map_err(Failure::Usage)?;
     if manner.dry_run {

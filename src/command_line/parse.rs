@@ -19,6 +19,7 @@ use crate::event::build::{Arrival, EventBuilder, Settings};
 use crate::event::encode::encode;
 use crate::event::{EmailEvent, Origin};
 use crate::hidden::{escaped, escaped_json};
+use crate::sink::stdout::Descriptor;
 use extract::Extraction;
 use pretty::pretty;
 
@@ -171,18 +172,18 @@ impl Printer {
             encode(&event, &mut self.line);
             self.line.push(b'\n');
         }
-        let mut stdout = io::stdout().lock();
         let written = match str::from_utf8(&self.line) {
             // A mail must not steer the terminal; a program gets its text as it is.
-            Ok(line) if !self.anomalies && stdout.is_terminal() => stdout.write_all(escaped_json(line).as_bytes()),
-            _ => stdout.write_all(&self.line),
+            Ok(line) if !self.anomalies && io::stdout().is_terminal() => {
+                Descriptor.write_all(escaped_json(line).as_bytes())
+            }
+            _ => Descriptor.write_all(&self.line),
         };
         written.map_err(|error| output_failure(&error))
     }
 
     fn outcome(self) -> Result<(), Failure> {
         self.outcome?;
-        io::stdout().lock().flush().map_err(|error| output_failure(&error))?;
         if self.all_readable { Ok(()) } else { Err(Failure::Told) }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +16,7 @@ use crate::log;
 use crate::metrics::Registry;
 use crate::net::proxy;
 use crate::oauth::Tokens;
-use crate::sink::stdout::Stdout;
+use crate::sink::stdout::{Descriptor, Stdout};
 
 /// What the sections of a process share.
 pub struct Common {
@@ -26,7 +25,7 @@ pub struct Common {
     pub(super) clock: Arc<SystemClock>,
     pub(super) claims: Claims,
     pub(super) registry: Arc<Registry>,
-    pub(super) stdout: Stdout<io::Stdout>,
+    pub(super) stdout: Stdout<Descriptor>,
     /// Each locked until the process ends.
     directories: Mutex<BTreeMap<PathBuf, Arc<StateDirectory>>>,
     tokens: Mutex<Vec<(TokensOf, Arc<Tokens>)>>,
@@ -44,7 +43,7 @@ impl Common {
             stop,
             claims: Claims::default(),
             registry: Arc::default(),
-            stdout: Stdout::new(io::stdout(), io::stdout().is_terminal()),
+            stdout: Stdout::of_program(),
             directories: Mutex::default(),
             tokens: Mutex::default(),
         })

@@ -1,6 +1,8 @@
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
-use super::Stdout;
+use super::{Stdout, ends_within_line};
 use crate::event::EventId;
 use crate::sink::{Batch, DeliveryError, Sink};
 
@@ -44,7 +46,8 @@ fn batch(lines: &[&str]) -> Batch {
 }
 
 fn faulty(before: usize, error: ErrorKind) -> Stdout<Faulty> {
-    Stdout::new(
+    Stdout::behind(
+        false,
         Faulty {
             taken: Vec::new(),
             before,
@@ -149,8 +152,33 @@ fn on_a_terminal_a_mail_steers_nothing_and_elsewhere_it_stays_as_it_is() {
         (true, "{\"subject\":\"\\u009b2J\\u202e\"}\n"),
         (false, &format!("{event}\n")),
     ] {
-        let mut sink = Stdout::new(Vec::new(), on_terminal);
+        let mut sink = Stdout::behind(false, Vec::new(), on_terminal);
         assert_eq!(sink.deliver(&batch(&[event])), Ok(()));
         assert_eq!(sink.0.lock().expect("unharmed").writer, expected.as_bytes());
     }
+}
+
+#[test]
+fn a_line_that_an_earlier_process_left_unfinished_spoils_no_event() {
+    let path = std::env::temp_dir().join(format!("mailtap-stdout-{}", std::process::id()));
+    for (before, expected) in [
+        ("", "{\"b\":2}\n"),
+        ("{\"a\":1}\n", "{\"a\":1}\n{\"b\":2}\n"),
+        ("{\"a\":1}\n{\"a", "{\"a\":1}\n{\"a\n{\"b\":2}\n"),
+    ] {
+        fs::write(&path, before).expect("written");
+        // As `>>` opens it: not for reading.
+        let file = OpenOptions::new().append(true).open(&path).expect("opened");
+        let torn = ends_within_line(&file, &path);
+        assert_eq!(
+            Stdout::behind(torn, file, false).deliver(&batch(&["{\"b\":2}"])),
+            Ok(())
+        );
+        assert_eq!(fs::read_to_string(&path).expect("text"), expected);
+    }
+    let file = OpenOptions::new().append(true).open(&path).expect("opened");
+    assert!(ends_within_line(&file, Path::new("/nonexistent")), "cannot be told");
+    let null = OpenOptions::new().write(true).open("/dev/null").expect("opened");
+    assert!(!ends_within_line(&null, Path::new("/nonexistent")));
+    fs::remove_file(path).expect("removed");
 }
