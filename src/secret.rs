@@ -1,4 +1,8 @@
-//! [`Secret`]: a value that cannot be printed by accident.
+//! [`Secret`]: a value that cannot be printed by accident. [`Spellings`]: words of others that may quote one.
+
+mod spellings;
+
+pub use spellings::{Spellings, normal};
 
 use std::fmt;
 

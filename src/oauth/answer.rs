@@ -9,7 +9,7 @@ use crate::http::request::Method;
 use crate::http::response::{Progress, Response, ResponseReader};
 use crate::http::url::Url;
 use crate::limits;
-use crate::secret::Secret;
+use crate::secret::{Secret, Spellings};
 
 /// A token.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 /// ` (it says: …)`, without our secrets, should the provider repeat one.
 fn words(fields: &Map<String, Value>, body: &[u8], settings: &Settings, grant: &Grant) -> String {
-    let mut words = match (text(fields, "error"), text(fields, "error_description")) {
+    let words = match (text(fields, "error"), text(fields, "error_description")) {
         (Some(error), Some(description)) => format!("{error}: {description}"),
         (Some(error), None) => error.to_owned(),
         (None, _) => String::from_utf8_lossy(body).into_owned(),
@@ -109,12 +109,8 @@ fn words(fields: &Map<String, Value>, body: &[u8], settings: &Settings, grant: &
         Grant::RefreshToken(refresh_token) => Some(refresh_token),
         Grant::ClientCredentials => None,
     };
-    let mut secrets: Vec<&Secret<String>> = settings.client_secret.iter().chain(refresh_token).collect();
-    // The longest first, so that no piece of one is left when another is a part of it.
-    secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-    for secret in secrets {
-        words = words.replace(secret.expose().as_str(), "(secret)");
-    }
+    let secrets = settings.client_secret.iter().chain(refresh_token);
+    let words = Spellings::of(secrets.map(Secret::expose)).hide(words.as_bytes());
     let mut excerpt = String::new();
     for character in words.trim().chars() {
         let character = if character.is_control() { ' ' } else { character };

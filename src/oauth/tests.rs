@@ -212,6 +212,12 @@ fn a_refusal_names_the_setting_and_the_providers_words_without_our_secrets() {
         ),
         (
             refresh_token(),
+            "400 Bad Request",
+            r#"{"error":"invalid_request","error_description":"canary%2Dclient-secret-canary-refresh-token, canary\\u002dclient-secret"}"#,
+            "check `oauth` (it says: invalid_request: (secret), (secret))",
+        ),
+        (
+            refresh_token(),
             "302 Found",
             "",
             "redirects are not followed; set oauth.token_url to the final address",
