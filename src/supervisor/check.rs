@@ -5,8 +5,8 @@ mod backlog;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -344,13 +344,39 @@ impl Stage {
 }
 
 /// Whether a folder, or the one in which it would be made, takes files: by one that is removed at once. `true`: it is there.
-fn writable(folder: &Path) -> std::io::Result<bool> {
+fn writable(folder: &Path) -> io::Result<bool> {
     let there = folder.ancestors().find(|ancestor| ancestor.exists());
     let there = there
         .filter(|path| !path.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let trial = there.join(format!(".mailtap-check-{}", std::process::id()));
-    fs::write(&trial, b"\n")?;
+    // One that is there already may be a link of somebody else's, to what is ours.
+    match fs::remove_file(&trial) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = File::create_new(&trial)?.write_all(b"\n");
+    // On a full disk it was made and could not be written to.
     fs::remove_file(&trial)?;
-    Ok(there == folder)
+    written.map(|()| there == folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_a_link_in_the_folder_leads_to_stays_as_it_is() {
+        let folder = std::env::temp_dir().join(format!("mailtap-writable-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let target = folder.join("target");
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, folder.join(format!(".mailtap-check-{}", std::process::id()))).unwrap();
+        assert!(super::writable(&folder).unwrap());
+        assert!(!super::writable(&folder.join("new/state")).unwrap());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }
