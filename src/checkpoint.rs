@@ -12,13 +12,14 @@ pub use survey::Remembered;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::event::encode::hexadecimal;
 use crate::imap::resume::Memory;
-use crate::replace::replace;
+use crate::replace::{make_folder, replace};
 
 /// How far one mailbox is delivered, remembered.
 pub trait Checkpoint: Send {
@@ -59,11 +60,12 @@ impl StateDirectory {
             path: path.to_owned(),
             reason: error.to_string(),
         };
-        fs::create_dir_all(path).map_err(failed)?;
+        make_folder(path).map_err(failed)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(path.join("lock"))
             .map_err(failed)?;
         match lock.try_lock() {

@@ -1,9 +1,14 @@
 //! A file replaced whole: whoever reads it, after whatever crash, finds the old text or the new one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Makes the folder of such files where it is missing, for its owner only: whoever may open the lock may hold it.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
 
 /// Temporary file, fsync, rename, fsync of the folder. `mode` is what the umask leaves some of: 0600 for what nobody else
 /// may read.

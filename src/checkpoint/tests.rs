@@ -1,5 +1,6 @@
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use super::{Checkpoint, StateDirectory};
 use crate::imap::resume::{Known, Latest, Memory, Position, Rescan};
@@ -57,6 +58,20 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+#[test]
+fn a_folder_that_is_made_is_its_owners_and_so_is_the_lock() {
+    let scratch = Scratch::new("mode");
+    let path = scratch.0.join("new");
+    let directory = StateDirectory::open(&path).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode(&path), mode(&path.join("lock"))], [0o700, 0o600]);
+    // One that was there stays as it is.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(directory);
+    StateDirectory::open(&path).unwrap();
+    assert_eq!(mode(&path), 0o755);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{self, Answer, Configuration};
 use crate::event::encode::hexadecimal;
-use crate::replace::replace;
+use crate::replace::{make_folder, replace};
 
 /// One file of the state directory.
 pub(super) struct LastGood {
@@ -41,7 +41,7 @@ impl LastGood {
     /// Replaces what was kept.
     pub fn keep(&self, configuration: &Configuration) -> Result<(), String> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)
+        make_folder(folder)
             .and_then(|()| replace(&self.path, &answer::write(configuration), 0o600))
             .map_err(|error| self.failed(&error))
     }

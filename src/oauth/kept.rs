@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Grant, Settings};
 use crate::event::encode::hexadecimal;
 use crate::limits;
-use crate::replace::replace;
+use crate::replace::{make_folder, replace};
 use crate::secret::Secret;
 
 const VERSION: u64 = 1;
@@ -60,7 +60,7 @@ impl Kept {
     pub fn keep(&self, token: &Secret<String>) -> Result<(), String> {
         let text = json!({"version": VERSION, "refresh_token": token.expose()});
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)
+        make_folder(folder)
             .and_then(|()| replace(&self.path, &format!("{text}\n"), 0o600))
             .map_err(|error| self.failed(&error))
     }
