@@ -1,13 +1,12 @@
 //! `mailtap cloud`: runs a configuration that is managed in LimaCharlie's cloud.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use super::Failure;
 use super::configuration::environment;
 use crate::cloud::{Managed, Settings};
 use crate::config::{self, nearest, shown};
-use crate::http::url::Url;
+use crate::http::url::{Url, UrlError};
 use crate::secret::Secret;
 
 const KEYS: [&str; 6] = ["conf_guid", "oid", "url", "ca_file", "state_dir", "healthcheck"];
@@ -26,14 +25,12 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
 fn read(arguments: &[OsString]) -> Result<Settings, String> {
     let mut values: [Option<String>; KEYS.len()] = Default::default();
     let mut of_proxy = Vec::new();
-    for argument in arguments {
+    for (number, argument) in (1_usize..).zip(arguments) {
         let argument = argument.to_str().ok_or("an argument is not UTF-8 text")?;
-        let (key, value) = argument.split_once('=').ok_or_else(|| {
-            format!(
-                "`{}` is not key=value; `mailtap cloud --help` tells more",
-                shown(argument)
-            )
-        })?;
+        // It may be the configuration's GUID, which is a secret.
+        let (key, value) = argument
+            .split_once('=')
+            .ok_or_else(|| format!("argument {number} is not key=value; `mailtap cloud --help` tells more"))?;
         if key.starts_with("proxy.") {
             of_proxy.push(argument);
             continue;
@@ -44,7 +41,11 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
             let near = nearest(&key, KEYS).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(format!("{key}: unknown key{near}"));
         };
-        let value = config::resolve(value, &environment).map_err(|reason| format!("{key}: {reason}"))?;
+        let value = match key {
+            // Below, as paths.
+            "ca_file" | "state_dir" => value.to_owned(),
+            _ => config::resolve(value, &environment).map_err(|reason| format!("{key}: {reason}"))?,
+        };
         if slot.replace(value).is_some() {
             return Err(format!("{key}: given twice"));
         }
@@ -60,15 +61,23 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
     }
     let url = url.unwrap_or_else(|| CLOUD.to_owned());
     let address = format!("{}/v1/hive-public/external_adapter/{oid}", url.trim_end_matches('/'));
-    let address = Url::parse(&address, false).map_err(|error| format!("url: {error}"))?;
-    let state_dir = state_dir
-        .map(PathBuf::from)
-        .or_else(|| config::default_state_dir(&environment));
+    let address = Url::parse(&address, false).map_err(|error| match error {
+        // `is_insecure` is no argument.
+        UrlError::ClearText => "url: http:// sends everything in clear text; use https://".to_owned(),
+        error => format!("url: {error}"),
+    })?;
+    let path = |key: &str, text: Option<String>| match text {
+        Some(text) => config::resolve_path(&text, &environment)
+            .map(Some)
+            .map_err(|reason| format!("{key}: {reason}")),
+        None => Ok(None),
+    };
+    let state_dir = path("state_dir", state_dir)?.or_else(|| config::default_state_dir(&environment));
     Ok(Settings {
         oid,
         guid: Secret::new(guid),
         address,
-        ca_file: ca_file.map(PathBuf::from),
+        ca_file: path("ca_file", ca_file)?,
         proxy: config::proxy_of_arguments(of_proxy, &environment)?,
         healthcheck: match healthcheck {
             Some(text) => config::healthcheck_address(&text).map_err(|reason| format!("healthcheck: {reason}"))?,

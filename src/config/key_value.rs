@@ -10,7 +10,10 @@ pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<
     for (number, argument) in (1_usize..).zip(arguments) {
         // What has no key may be a piece of a password: it is not repeated.
         let Some((path, value)) = argument.split_once('=') else {
-            return Err(Finding::at(None, format!("argument {number} is not key=value")));
+            return Err(Finding::at(
+                None,
+                format!("argument {number} is not key=value; name one file, or give arguments"),
+            ));
         };
         let steps = steps(path).ok_or_else(|| Finding::at(None, format!("`{}` is not a key", shown(path))))?;
         insert(&mut root, &steps, value).map_err(|reason| Finding::at(None, format!("{}: {reason}", shown(path))))?;

@@ -274,13 +274,36 @@ pub(super) fn join(path: &str, key: &str) -> String {
 fn unknown(path: &str, key: &str, keys: &[Key], root: &'static Shape) -> String {
     let key = shown(key);
     let mut message = format!("{}: unknown key", join(path, &key));
-    if let Some(near) = nearest(&key, keys.iter().map(|(name, _)| *name)) {
-        let _ = write!(message, "; did you mean `{near}`?");
-    } else if let Some(place) = home_of(&key, root, "") {
+    let is_here = |name: &str| keys.iter().any(|(known, _)| *known == name);
+    let meant = OTHER_WORDS
+        .iter()
+        .filter(|(word, _)| *word == key)
+        .map(|(_, name)| *name);
+    let here = meant.clone().find(|name| is_here(name));
+    let here = here.or_else(|| nearest(&key, keys.iter().map(|(name, _)| *name)));
+    let with_underscores = key.replace('-', "_");
+    let elsewhere = || {
+        let mut names = meant.chain([with_underscores.as_str()]);
+        names.find_map(|name| home_of(name, root, ""))
+    };
+    if let Some(place) = here.map(|name| join(path, name)).or_else(elsewhere) {
         let _ = write!(message, "; did you mean `{place}`?");
     }
     message
 }
+
+/// What other programs call them.
+const OTHER_WORDS: [(&str, &str); 9] = [
+    ("host", "server"),
+    ("port", "server"),
+    ("user", "username"),
+    ("pass", "password"),
+    ("mailbox", "inbox_name"),
+    ("inbox", "inbox_name"),
+    ("inboxes", "inbox_names"),
+    ("url", "dest_url"),
+    ("url", "token_url"),
+];
 
 /// The path of the first key called `key` in any section.
 fn home_of(key: &str, shape: &Shape, path: &str) -> Option<String> {

@@ -39,7 +39,7 @@ use crate::{event, imap, limits, net, sink};
 pub(crate) use healthcheck::address as healthcheck_address;
 pub(crate) use nearest::{nearest, shown};
 pub use reference::Environment;
-pub(crate) use reference::resolve;
+pub(crate) use reference::{resolve, resolve_path};
 #[doc(hidden)]
 pub use round_trip::fuzz;
 pub(crate) use settings::default_state_dir;

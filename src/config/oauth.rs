@@ -129,6 +129,7 @@ fn grant(oauth: &Section<'_>, provider: Option<Provider>) -> Result<Grant, Findi
             Err(oauth.fault("grant", "Google gives no tokens for mail this way; use refresh_token"))
         }
         (Some("client_credentials"), None) => Ok(Grant::ClientCredentials),
+        (None, None) if provider == Some(Provider::Google) => Err(oauth.fault("refresh_token", "missing")),
         (Some("refresh_token"), None) => Err(oauth.fault("refresh_token", "missing")),
         (None, None) => Err(oauth.fault("refresh_token", "missing; or set `grant: client_credentials`")),
         (Some(_), _) => Err(oauth.fault("grant", "expected refresh_token or client_credentials")),

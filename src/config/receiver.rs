@@ -129,7 +129,11 @@ fn limacharlie(options: &Section<'_>, url: Option<&str>, is_insecure: bool) -> R
     };
     let settings = limacharlie::Settings {
         sensor,
-        destination: destination.map_err(|error| options.fault("dest_url", &error.to_string()))?,
+        destination: destination.map_err(|error| {
+            // There it is a WebSocket's.
+            let reason = error.to_string().replace("http", "ws");
+            options.fault("dest_url", &reason)
+        })?,
     };
     Ok(Receiver::LimaCharlie(Box::new(settings)))
 }

@@ -152,6 +152,10 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         },
         oid: receiver::oid(&options, &receiver)?,
     };
+    if section.is_set("max_message_size") && event.raw.is_none() {
+        let reason = "has no effect without `platform: email` of LimaCharlie's own protocol";
+        notices.push(section.fault("max_message_size", reason));
+    }
     let (artifacts, found) = artifacts(&section, &event)?;
     notices.extend(found);
     event.artifacts = artifacts.as_ref().map(|_| state_dir.clone());
@@ -328,12 +332,18 @@ impl<'a> Section<'a> {
         self.get(key).is_some_and(|node| !node.is_empty())
     }
 
+    /// Whether a list stands under `key`, be it an empty one.
+    pub fn is_list(&self, key: &str) -> bool {
+        self.get(key)
+            .is_some_and(|node| matches!(node.content, Content::Sequence(_)))
+    }
+
     /// The text under `key`, its reference resolved. As in the original, empty text is not set.
     pub fn text(&self, key: &str) -> Result<Option<String>, Finding> {
         match self.scalar(key) {
             None | Some("") => Ok(None),
             Some(text) => reference::resolve(text, self.environment)
-                .map(Some)
+                .map(|text| Some(text).filter(|text| !text.is_empty()))
                 .map_err(|reason| self.fault(key, &reason)),
         }
     }
@@ -374,13 +384,13 @@ impl<'a> Section<'a> {
         self.text(key)?.ok_or_else(|| self.fault(key, "missing"))
     }
 
-    /// The path under `key`. What a shell would expand is refused: it would become a folder called `~`.
+    /// The path under `key`.
     fn path(&self, key: &str) -> Result<Option<PathBuf>, Finding> {
-        match self.text(key)? {
-            Some(path) if path.starts_with(['~', '$']) => {
-                Err(self.fault(key, "write the whole path; ~ and $VARIABLE are not expanded"))
-            }
-            path => Ok(path.map(PathBuf::from)),
+        match self.scalar(key) {
+            None | Some("") => Ok(None),
+            Some(text) => reference::resolve_path(text, self.environment)
+                .map(Some)
+                .map_err(|reason| self.fault(key, &reason)),
         }
     }
 

@@ -97,7 +97,8 @@ impl fmt::Display for UrlError {
             UrlError::Fragment => "the URL has a fragment (#…), which is never sent; leave it away",
             UrlError::Target => "the URL's path or query has a character that must be written as %XX",
             UrlError::ClearText => {
-                "http:// sends everything in clear text; use https://, or set is_insecure to allow it"
+                "http:// sends everything in clear text; use https:// (is_insecure allows it, and takes TLS from the IMAP \
+                 connection as well)"
             }
         })
     }

@@ -263,7 +263,7 @@ fn arguments_that_cannot_be_used_are_told_before_anybody_is_contacted() {
         ("ca_file=/no/such/file", "ca_file"),
         ("healthcheck=70000", "healthcheck: expected a port"),
         ("proxy.url=socks5://127.0.0.1:1", "proxy.url: must begin with http"),
-        ("proxy.usrname=x", "did you mean"),
+        ("proxy.usrname=x", "did you mean `proxy.username`"),
     ] {
         let (status, lines) = start_with(&stage, &hive, &[argument.to_owned()]).ends();
         assert_eq!(status.code(), Some(2), "{lines:?}");

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::resolve;
+use super::{resolve, resolve_path};
 use crate::limits;
 
 fn environment(name: &str) -> Option<String> {
@@ -35,11 +35,62 @@ fn what_is_no_reference_is_itself() {
         "://",
         "env:NAME",
         "https://x/y",
-        "ENV://SET",
+        "${SET} and more",
         "x env://SET",
     ] {
         assert_eq!(resolve(text, &environment).as_deref(), Ok(text));
     }
+}
+
+#[test]
+fn a_mistyped_reference_is_no_password() {
+    for (text, expected) in [
+        ("credentials://hunter2", "did you mean `credential://`?"),
+        ("ENV://hunter2", "did you mean `env://`?"),
+        ("flie:///hunter2", "did you mean `file://`?"),
+        ("${hunter2}", "write env://NAME"),
+    ] {
+        let error = resolve(text, &environment).unwrap_err();
+        assert!(error.ends_with(expected) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_line_end_behind_a_block_scalar_is_not_part_of_it() {
+    assert_eq!(resolve("hunter2\n", &environment).as_deref(), Ok("hunter2"));
+    assert_eq!(resolve("a\nb\n\n", &environment).as_deref(), Ok("a\nb\n"));
+    assert_eq!(
+        resolve("env://SET\n", &environment).as_deref(),
+        Ok("from the environment")
+    );
+}
+
+#[test]
+fn the_path_of_a_file_is_not_what_is_in_it() {
+    let folder = folder("path");
+    let reference = file(&folder, "key.pem", b"hunter2");
+    let environment = |name: &str| match name {
+        "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
+        "CA" => Some("/etc/ca.pem".to_owned()),
+        "KEY" => Some("-----BEGIN PRIVATE KEY-----\nhunter2".to_owned()),
+        _ => None,
+    };
+    for text in [&reference, "credential://key.pem", "credential://key.pem\n"] {
+        assert_eq!(resolve_path(text, &environment), Ok(folder.join("key.pem")));
+    }
+    assert_eq!(resolve_path("env://CA", &environment), Ok(PathBuf::from("/etc/ca.pem")));
+    for text in [
+        "env://KEY",
+        "~/ca.pem",
+        "$HOME/ca.pem",
+        "file://ca.pem",
+        "credential://a/b",
+        "a\nb",
+    ] {
+        let error = resolve_path(text, &environment).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -70,6 +121,7 @@ fn exactly_one_line_end_is_taken_from_a_file() {
         (b"secret\r", "secret\r"),
         (b" secret \n", " secret "),
         (b"two\nlines\n", "two\nlines"),
+        (b"\xef\xbb\xbfsecret\n", "secret"),
     ] {
         assert_eq!(
             resolve(&file(&folder, "secret", bytes), &environment).as_deref(),

@@ -104,8 +104,9 @@ fn what_cannot_work_is_refused_with_its_key() {
             "tenant: expected the tenant's id or domain, as in contoso.onmicrosoft.com",
         ),
         ("provider: google, refresh_token: canary-hunter2", "client_id: missing"),
+        ("provider: google, client_id: c", "refresh_token: missing"),
         (
-            "provider: google, client_id: c",
+            "provider: microsoft, tenant: t, client_id: c",
             "refresh_token: missing; or set `grant: client_credentials`",
         ),
         ("provider: google, grant: refresh_token", "refresh_token: missing"),
@@ -127,7 +128,8 @@ fn what_cannot_work_is_refused_with_its_key() {
         ),
         (
             "token_url: 'http://idp.example/canary-hunter2'",
-            "token_url: http:// sends everything in clear text; use https://, or set is_insecure to allow it",
+            "token_url: http:// sends everything in clear text; use https:// (is_insecure allows it, and takes TLS from the \
+             IMAP connection as well)",
         ),
         (
             "token_url: 'idp.example'",
@@ -135,7 +137,7 @@ fn what_cannot_work_is_refused_with_its_key() {
         ),
         (
             "provider: google, client_secert: canary-hunter2",
-            "client_secert: unknown key; did you mean `client_secret`?",
+            "client_secert: unknown key; did you mean `imap.oauth.client_secret`?",
         ),
     ] {
         let error = refused(&with_oauth(oauth, &[]));

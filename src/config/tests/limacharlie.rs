@@ -65,7 +65,7 @@ fn a_websocket_destination_is_taken_as_it_is() {
     let error = refused(&with_options(&format!(
         "{IDENTITY}, platform: json, dest_url: ws://x.example/usp"
     )));
-    assert!(error.contains("client_options.dest_url: http://"), "{error}");
+    assert!(error.contains("client_options.dest_url: ws://"), "{error}");
 }
 
 #[test]

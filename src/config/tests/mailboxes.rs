@@ -38,7 +38,11 @@ fn inbox_name_is_a_name_whatever_it_holds() {
             [name(verbatim)]
         );
     }
-    assert_eq!(adapter(&with(&["inbox_names: []"])).mailboxes, [name("INBOX")]);
+    assert_eq!(adapter(&with(&["inbox_names:"])).mailboxes, [name("INBOX")]);
+    for none in ["inbox_names: []", "inbox_names: ['']"] {
+        let error = refused(&with(&[none]));
+        assert!(error.contains("imap.inbox_names: names no mailbox"), "{error}");
+    }
 }
 
 #[test]

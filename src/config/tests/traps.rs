@@ -8,21 +8,27 @@ fn trap_a_misspelt_key_gives_an_empty_setting() {
     for (text, error) in [
         (
             with(&[]).replace("server:", "sever:"),
-            "c.yaml:2:3: imap.sever: unknown key; did you mean `server`?",
+            "c.yaml:2:3: imap.sever: unknown key; did you mean `imap.server`?",
         ),
-        (with(&["Server: x"]), "imap.Server: unknown key; did you mean `server`?"),
+        (
+            with(&["Server: x"]),
+            "imap.Server: unknown key; did you mean `imap.server`?",
+        ),
         (
             with(&["oid: x"]),
             "imap.oid: unknown key; did you mean `imap.client_options.identity.oid`?",
         ),
-        (with(&["port: 993"]), "imap.port: unknown key"),
+        (
+            with(&["port: 993"]),
+            "imap.port: unknown key; did you mean `imap.server`?",
+        ),
         (
             with_options("identity: {odi: x}"),
-            "imap.client_options.identity.odi: unknown key; did you mean `oid`?",
+            "imap.client_options.identity.odi: unknown key; did you mean `imap.client_options.identity.oid`?",
         ),
         (
             with_options("mapping: {drop_field: [a]}"),
-            "imap.client_options.mapping.drop_field: unknown key; did you mean `drop_fields`?",
+            "imap.client_options.mapping.drop_field: unknown key; did you mean `imap.client_options.mapping.drop_fields`?",
         ),
         (
             with_options("mappings: [{}, {rename: true}]"),
@@ -34,11 +40,11 @@ fn trap_a_misspelt_key_gives_an_empty_setting() {
         ),
         (
             with_options("indexing: [{regex: a}]"),
-            "imap.client_options.indexing[0].regex: unknown key; did you mean `regexp`?",
+            "imap.client_options.indexing[0].regex: unknown key; did you mean `imap.client_options.indexing[0].regexp`?",
         ),
         (
             with_options("proxy: {usrname: a}"),
-            "imap.client_options.proxy.usrname: unknown key; did you mean `username`?",
+            "imap.client_options.proxy.usrname: unknown key; did you mean `imap.client_options.proxy.username`?",
         ),
         ("imp: {}\n".to_owned(), "imp: unknown key; did you mean `imap`?"),
         (
@@ -61,6 +67,21 @@ fn trap_a_misspelt_key_gives_an_empty_setting() {
 fn trap_a_misspelt_argument_gives_an_empty_setting() {
     for (argument, error) in [
         ("sever=x", "sever: unknown key; did you mean `server`?"),
+        ("host=x", "host: unknown key; did you mean `server`?"),
+        ("user=x", "user: unknown key; did you mean `username`?"),
+        ("pass=x", "pass: unknown key; did you mean `password`?"),
+        ("mailbox=x", "mailbox: unknown key; did you mean `inbox_name`?"),
+        ("inboxes=x", "inboxes: unknown key; did you mean `inbox_names`?"),
+        ("url=x", "url: unknown key; did you mean `client_options.dest_url`?"),
+        (
+            "dest-url=x",
+            "dest-url: unknown key; did you mean `client_options.dest_url`?",
+        ),
+        ("oauth.url=x", "oauth.url: unknown key; did you mean `oauth.token_url`?"),
+        (
+            "proxy.user=x",
+            "proxy.user: unknown key; did you mean `proxy.username`?",
+        ),
         ("oid=x", "oid: unknown key; did you mean `client_options.identity.oid`?"),
         (
             "imap.server=x",
@@ -68,7 +89,7 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
         ),
         (
             "client_options.mapping.drop_field[0]=x",
-            "client_options.mapping.drop_field: unknown key; did you mean `drop_fields`?",
+            "client_options.mapping.drop_field: unknown key; did you mean `client_options.mapping.drop_fields`?",
         ),
         (
             "client_options.mapping.drop_fields[1]=x",
@@ -98,7 +119,7 @@ fn trap_a_misspelt_argument_gives_an_empty_setting() {
     );
     assert_eq!(
         arguments(&["server=a", CANARY]).unwrap_err(),
-        "argument 2 is not key=value"
+        "argument 2 is not key=value; name one file, or give arguments"
     );
     let deep = format!("{}=x", vec!["a"; 10_000].join("."));
     assert!(arguments(&[&deep]).unwrap_err().ends_with("is not a key"));
@@ -212,6 +233,10 @@ fn trap_what_does_nothing_is_accepted_in_silence() {
     assert_eq!(
         notices(&with(&["attachment_retention_days: 30"])),
         ["c.yaml:5:30: imap.attachment_retention_days: has no effect without attachment_ingest_key"]
+    );
+    assert_eq!(
+        notices(&with(&["max_message_size: 30"])),
+        ["c.yaml:5:21: imap.max_message_size: has no effect without `platform: email` of LimaCharlie's own protocol"]
     );
     assert_eq!(
         notices(&with_options(

@@ -302,6 +302,20 @@ fn a_receiver_url_is_https_or_stays_on_this_machine() {
 }
 
 #[test]
+fn clear_text_to_the_receiver_is_told_with_its_scheme_and_its_price() {
+    for (scheme, expected) in [("http", "https"), ("ws", "wss")] {
+        let error = refused(&with_options(&format!(
+            "platform: json, identity: {{oid: o, installation_key: k}}, dest_url: '{scheme}://x/'"
+        )));
+        let expected = format!(
+            "imap.client_options.dest_url: {scheme}:// sends everything in clear text; use {expected}:// (is_insecure allows \
+             it, and takes TLS from the IMAP connection as well)"
+        );
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[test]
 fn a_header_secret_that_could_break_the_header_is_refused() {
     for secret in [" a", "a ", "a\\r\\nx: y", "\\0", "\\u007f"] {
         let error = refused(&with_options(&format!(
