@@ -312,8 +312,11 @@ impl Conversation {
     /// Bytes that come `until` then, unless the deadline is before it. What has come counts, however late it is looked for: who
     /// does not wait may be long at something else.
     fn receive(&mut self, buffer: &mut [u8], until: Option<Instant>) -> Result<Option<usize>, NetError> {
+        // However it is waited for: what fails is the wait for the response.
+        let phase = self.deadline.phase;
+        let failed = |error: NetError| NetError { phase, ..error };
         if until.is_some()
-            && let Some(count) = self.stream.read_ready(buffer)?
+            && let Some(count) = self.stream.read_ready(buffer).map_err(failed)?
         {
             return Ok(Some(count));
         }
@@ -331,7 +334,7 @@ impl Conversation {
                 kind: NetErrorKind::TimedOut(_),
                 ..
             }) => Ok(None),
-            read => read.map(Some),
+            read => read.map(Some).map_err(failed),
         }
     }
 

@@ -3,8 +3,8 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Exchange, ExchangeError};
-use crate::clock::Phase;
+use super::{Exchange, ExchangeError, Heard};
+use crate::clock::{Clock as _, Phase};
 use crate::http::request::{Method, Request};
 use crate::http::response::{Response, ResponseError};
 use crate::http::script::{Network, Step, say};
@@ -71,6 +71,22 @@ fn connections_are_shared_and_the_last_one_used_is_used_again() {
     let exchange = Exchange::sharing(Arc::clone(&kept));
     exchange.close_old(&*network.clock);
     assert!(kept.with(|kept| kept.is_empty()), "too old to be used again");
+}
+
+#[test]
+fn a_reset_while_others_are_not_kept_waiting_is_one_of_the_wait_for_the_response() {
+    for script in [vec![Step::Request, Step::Cut], vec![Step::Request, Step::Reset]] {
+        let network = Network::new([script]);
+        let mut exchange = Exchange::new();
+        let Ok(awaited) = exchange.post(&*network, &*network.clock, &request(), b"{}") else {
+            panic!("sent")
+        };
+        let until = network.clock.now() + Duration::from_secs(1);
+        let Heard::Failure(failure) = exchange.hear(&*network.clock, awaited, Some(until)) else {
+            panic!("no failure")
+        };
+        assert_eq!(net_error(Err(failure.error)).0, Phase::FirstByte);
+    }
 }
 
 #[test]
