@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::configuration::load_file;
 use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::dead_letter::{Letter, Reader};
+use crate::dead_letter::{DeadLetters, Letter, Reader};
 use crate::event::EventId;
 use crate::sink::{Batch, DeliveryError, Fate, Sink};
 use crate::supervisor::{Supervisor, random};
@@ -40,7 +40,13 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
     if let Some(mut receiver) = replay.receiver.take() {
         receiver.sink.close();
     }
-    let (acknowledged, left) = (replay.acknowledged, replay.left);
+    let acknowledged = replay.acknowledged;
+    let mut left = replay.left;
+    if outcome.is_err() {
+        // With what is behind.
+        let lines = DeadLetters::new(file.into()).lines().unwrap_or_default();
+        left = lines.saturating_sub(acknowledged).max(left);
+    }
     log::info("replayed", &[("acknowledged", &acknowledged), ("left", &left)]);
     outcome?;
     if left > 0 { Err(Failure::Told) } else { Ok(()) }

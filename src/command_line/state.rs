@@ -55,9 +55,11 @@ struct Survey {
 struct Mailbox {
     account: String,
     name: String,
-    /// `None` before the first start.
+    /// `None` before the first start, or where it is damaged.
     remembered: Option<Remembered>,
-    dead_letters: u64,
+    damaged: bool,
+    /// `None` where they cannot be read.
+    dead_letters: Option<u64>,
     dead_letter_file: PathBuf,
 }
 
@@ -109,14 +111,15 @@ impl Survey {
                 continue;
             }
             let letters = DeadLetters::new(directory.file(&account, name, "dead-letter.ndjson"));
-            let dead_letters = letters.lines().unwrap_or_else(|error| {
-                self.unread.push(error.to_string());
-                0
-            });
+            let dead_letters = letters.lines();
+            let dead_letters = dead_letters.map_err(|error| self.unread.push(error.to_string())).ok();
+            let remembered = of_account.clone().find(|one| one.mailbox == name).cloned();
             self.mailboxes.push(Mailbox {
                 account: account.clone(),
                 name: name.to_owned(),
-                remembered: of_account.clone().find(|one| one.mailbox == name).cloned(),
+                // The error is told as that of its file.
+                damaged: remembered.is_none() && directory.remembered_of(&account, name).is_err(),
+                remembered,
                 dead_letters,
                 dead_letter_file: letters.path().to_owned(),
             });
@@ -129,6 +132,7 @@ impl Mailbox {
         let mut lines = vec![format!("{} {}", self.account, self.name)];
         let mut line = |label: &str, text: &str| lines.push(format!("  {label:13} {text}"));
         match &self.remembered {
+            None if self.damaged => line("delivered", "not known: its checkpoint cannot be read"),
             None => line("delivered", "nothing yet: not started"),
             Some(remembered) => {
                 let memory = &remembered.memory;
@@ -149,12 +153,13 @@ impl Mailbox {
                 line("behind", &behind);
             }
         }
-        let file = if self.dead_letters == 0 {
-            String::new()
-        } else {
-            format!(" in {}", self.dead_letter_file.display())
+        let file = self.dead_letter_file.display();
+        let letters = match self.dead_letters {
+            Some(0) => "0".to_owned(),
+            Some(count) => format!("{count} in {file}"),
+            None => format!("not known: {file} cannot be read"),
         };
-        line("dead letters", &format!("{}{file}", self.dead_letters));
+        line("dead letters", &letters);
         let lines: Vec<String> = lines.iter().map(|line| escaped(line).into_owned()).collect();
         format!("{}\n", lines.join("\n"))
     }

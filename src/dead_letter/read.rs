@@ -20,8 +20,10 @@ pub struct Reader<R> {
 /// Why a line is no letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
-    /// It is no JSON object, or only the beginning of one.
+    /// It is no JSON object.
     Damaged,
+    /// It is only the beginning of a letter.
+    Torn,
     /// A key is missing, or has a value that it never has.
     Key(&'static str),
     /// It is longer than any that mailtap writes.
@@ -31,7 +33,8 @@ pub enum Unread {
 impl fmt::Display for Unread {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unread::Damaged => formatter.write_str("damaged, or torn by a crash; its mail came again later"),
+            Unread::Damaged => formatter.write_str("damaged, or no dead letter of mailtap's"),
+            Unread::Torn => formatter.write_str("torn by a crash; its mail came again later"),
             Unread::Key(key) => write!(formatter, "no dead letter of mailtap's: `{key}` is missing or wrong"),
             Unread::TooLong => write!(formatter, "longer than {} bytes", limits::DEAD_LETTER_LINE),
         }
@@ -85,7 +88,14 @@ impl<R: BufRead> Reader<R> {
 }
 
 fn read(line: &[u8]) -> Result<Letter<'static>, Unread> {
-    let value: Value = serde_json::from_slice(line).map_err(|_| Unread::Damaged)?;
+    let value: Value = serde_json::from_slice(line).map_err(|error| {
+        // As each begins that mailtap writes.
+        if error.is_eof() && line.starts_with(b"{\"account\":") {
+            Unread::Torn
+        } else {
+            Unread::Damaged
+        }
+    })?;
     let object = value.as_object().ok_or(Unread::Damaged)?;
     let text = |key| {
         let text = object.get(key).and_then(Value::as_str);

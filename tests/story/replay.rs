@@ -63,6 +63,21 @@ fn what_a_webhook_refused_is_sent_again_until_it_is_acknowledged() {
 }
 
 #[test]
+fn what_is_left_is_told_where_the_receiver_takes_nothing_at_all() {
+    let (stage, _, file) = refused();
+    let lines = fs::read_to_string(&file).unwrap().repeat(3);
+    let file = stage.folder.write("letters", lines);
+    stage.receiver.misbehave(Fault::Status {
+        code: 401,
+        retry_after: None,
+    });
+    let output = replay(&stage.folder.path().join("mailtap.yaml"), &file);
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("acknowledged=0 left=3"), "{told}");
+}
+
+#[test]
 fn lines_without_an_event_or_torn_are_told_and_the_others_are_sent() {
     let (mut stage, uid, file) = refused();
     stage.configuration.dest_url = "stdout:".to_owned();
@@ -80,7 +95,7 @@ fn lines_without_an_event_or_torn_are_told_and_the_others_are_sent() {
         "{told}"
     );
     assert!(
-        told.contains("letters:3: damaged") && told.contains("acknowledged=2 left=2"),
+        told.contains("letters:3: torn by a crash") && told.contains("acknowledged=2 left=2"),
         "{told}"
     );
     let event = event.strip_suffix('}').unwrap();
