@@ -168,7 +168,7 @@ impl Artifacts {
         match response.status {
             200..=299 => Ok(()),
             408 | 425 | 429 | 500.. => Err(DeliveryError::Retry {
-                reason: reason("trying again"),
+                reason: reason("not taken"),
                 after: response.retry_after(self.clock.unix_milliseconds()),
             }),
             400 | 413 | 415 | 422 => Err(DeliveryError::Reject {

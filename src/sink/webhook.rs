@@ -23,8 +23,8 @@ use crate::event::EventId;
 use crate::http::exchange::{Awaited, Exchange, ExchangeError, Failure, Heard, Kept};
 use crate::http::request::{FieldError, Request};
 use crate::http::response::Response;
-use crate::limits;
 use crate::net::Dial;
+use crate::{limits, log};
 
 /// Posts batches over kept connections.
 pub struct Webhook {
@@ -40,6 +40,8 @@ pub struct Webhook {
     awaited: Option<Awaited>,
     /// Events at the front of the queue that was given last.
     acknowledged: usize,
+    /// That it acknowledges with pages.
+    page_told: bool,
 }
 
 /// What a request carries: the number of its first event, and how many they are.
@@ -61,6 +63,7 @@ impl Webhook {
             last: None,
             awaited: None,
             acknowledged: 0,
+            page_told: false,
         })
     }
 
@@ -226,6 +229,7 @@ impl Webhook {
         match self.exchange.hear(&*self.clock, awaited, until) {
             Heard::Response(response) => {
                 self.judge(&response, count)?;
+                self.tell_page(&response);
                 self.acknowledged = count;
                 Ok(())
             }
@@ -277,7 +281,7 @@ impl Webhook {
             200..=299 => match answer::taken(&response.body, count) {
                 Taken::All => Ok(()),
                 Taken::Later => Err(DeliveryError::Retry {
-                    reason: reason("but did not take all events; trying again"),
+                    reason: reason("but did not take all events"),
                     after: response.retry_after(self.clock.unix_milliseconds()),
                 }),
                 Taken::Refused => Err(DeliveryError::Reject {
@@ -291,7 +295,7 @@ impl Webhook {
             },
             // Before 5xx and the other 4xx: "later" is not a verdict on batch or settings.
             408 | 425 | 429 | 500.. => Err(DeliveryError::Retry {
-                reason: reason("trying again"),
+                reason: reason("not taken"),
                 after: response.retry_after(self.clock.unix_milliseconds()),
             }),
             400 | 413 | 415 | 422 => Err(DeliveryError::Reject {
@@ -306,10 +310,29 @@ impl Webhook {
             407 => Err(DeliveryError::Configuration {
                 reason: reason("a proxy stands before client_options.dest_url and wants a login"),
             }),
-            // 404, 405, 410 and every other 4xx: nothing is dropped for a status that nobody thought of.
-            _ => Err(DeliveryError::Configuration {
+            404 | 405 | 410 => Err(DeliveryError::Configuration {
                 reason: reason("check the path of client_options.dest_url"),
             }),
+            // Nothing is dropped for a status that nobody thought of.
+            _ => Err(DeliveryError::Configuration {
+                reason: reason("the receiver wants none of it; ask there, or check client_options.dest_url"),
+            }),
+        }
+    }
+
+    /// Logins and firewalls answer so, whatever they are sent.
+    fn tell_page(&mut self, response: &Response) {
+        let is_page = |value: &[u8]| {
+            value
+                .get(..9)
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
+        };
+        if !self.page_told && response.fields("content-type").any(is_page) {
+            self.page_told = true;
+            log::warn(
+                "the receiver acknowledges with a page for people: check that client_options.dest_url is the receiver",
+                &[("receiver", self.prepared.request.endpoint())],
+            );
         }
     }
 
