@@ -169,8 +169,20 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         (&["cloud", "conf_guid=canary-hunter2"], "cloud: oid: missing"),
         (&["cloud", "oid=x"], "cloud: conf_guid: missing"),
         (
+            &["cloud", "conf_guid=canary-hunter2", "oid=x", "url=http://cloud.example"],
+            "cloud: url: http:// sends everything in clear text; use https://",
+        ),
+        (
+            &["cloud", "conf_guid=canary-hunter2", "oid=x", "state_dir=~/x"],
+            "cloud: state_dir: write the whole path; ~ and $VARIABLE are not expanded",
+        ),
+        (
+            &["cloud", CANARY, "oid=x"],
+            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
+        ),
+        (
             &["cloud", "--conf_guid"],
-            "cloud: `--conf_guid` is not key=value; `mailtap cloud --help` tells more",
+            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
         ),
         (
             &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
@@ -204,7 +216,10 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         ),
         (&["imap", "sever=x"], "sever: unknown key; did you mean `server`?"),
         (&["imap", "server=x", "username=y"], "password: missing"),
-        (&["imap", "server=x", "password", CANARY], "argument 2 is not key=value"),
+        (
+            &["imap", "server=x", "password", CANARY],
+            "argument 2 is not key=value; name one file, or give arguments",
+        ),
         (
             &["imap", "/nonexistent/a=b.yaml"],
             "/nonexistent/a=b.yaml: No such file or directory (os error 2)",
@@ -234,7 +249,7 @@ fn a_broken_file_is_told_with_its_line_and_without_its_password() {
     for (text, error) in [
         (
             format!("imap:\n  sever: x\n  password: {CANARY}\n"),
-            ":2:3: imap.sever: unknown key; did you mean `server`?",
+            ":2:3: imap.sever: unknown key; did you mean `imap.server`?",
         ),
         (format!("imap:\n  server: x\n  password: \"{CANARY}\n"), ":3:13: "),
         (
@@ -525,6 +540,21 @@ fn a_full_disk_under_standard_output_is_an_error() {
         assert_eq!(
             text(&output.stderr),
             "mailtap: standard output: No space left on device (os error 28)\n"
+        );
+    }
+}
+
+#[test]
+fn what_standard_output_does_not_take_is_an_error() {
+    let folder = Folder::new("unwritable");
+    let mail = folder.file("one.eml", MAIL);
+    for arguments in [&["parse", &mail][..], &["--version"]] {
+        let output = mailtap(arguments).stdout(fs::File::open("/dev/null").unwrap()).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            text(&output.stderr).starts_with("mailtap: standard output: "),
+            "{arguments:?}"
         );
     }
 }

@@ -285,6 +285,14 @@ fn state_tells_a_backlog_under_way_and_a_damaged_checkpoint() {
         "{}",
         said(&output)
     );
+    let text = str::from_utf8(&output.stdout).unwrap();
+    assert!(text.contains("not known: its checkpoint cannot be read"), "{text}");
+    // A folder in the place of a file: nobody can read it, whoever runs this.
+    fs::create_dir(path.replace(".json", ".dead-letter.ndjson")).unwrap();
+    let output = mailtap(&stage, &["state"]);
+    let text = str::from_utf8(&output.stdout).unwrap();
+    assert!(text.contains("dead letters  not known: "), "{text}");
+    assert!(said(&output).contains("dead-letter.ndjson"), "{}", said(&output));
 }
 
 #[test]
@@ -333,4 +341,59 @@ fn catching_up_on_a_terminal_shows_one_line_that_log_lines_and_the_end_wipe_out(
     // Where nobody looks, no line of progress.
     let output = mailtap(&stage, &["imap", "--once"]);
     assert!(!said(&output).contains('\u{1b}'), "{}", said(&output));
+}
+
+/// `imap --once` to standard output, which is `file`.
+fn once_to(stage: &Stage, file: fs::File) -> Output {
+    let configuration = stage.folder.write("mailtap.yaml", stage.configuration.yaml());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mailtap"));
+    let output = command.args(["imap", "--once"]).arg(configuration).stdout(file);
+    let output = output.stderr(Stdio::piped()).output().unwrap();
+    no_secret_in(&output.stderr);
+    output
+}
+
+#[test]
+fn standard_output_that_takes_nothing_acknowledges_nothing_and_a_torn_line_spoils_no_event() {
+    let mut stage = Stage::new();
+    stage.configuration.dest_url = "stdout:".to_owned();
+    stage.configuration.lc_secret = String::new();
+    stage.deliver(1);
+    let output = once_to(&stage, fs::File::open("/dev/null").unwrap());
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("standard output fails") && told.contains("events are lost"),
+        "{told}"
+    );
+
+    // A process before this one was killed within a line.
+    let events = stage.folder.write("events", "{\"torn");
+    let output = once_to(&stage, fs::OpenOptions::new().append(true).open(&events).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let events = fs::read_to_string(events).unwrap();
+    let [torn, event] = events.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(torn, "{\"torn");
+    assert_eq!(
+        serde_json::from_str::<Value>(event).unwrap()["routing"]["mailbox"],
+        "INBOX"
+    );
+}
+
+#[test]
+fn a_receiver_that_acknowledges_with_a_page_for_people_is_told_once() {
+    let stage = Stage::new();
+    stage.deliver(3);
+    stage.receiver.misbehave(ReceiverFault::Status {
+        code: 200,
+        retry_after: Some("0\r\nContent-Type: text/HTML; charset=utf-8"),
+    });
+    let output = mailtap(&stage, &["imap", "--once"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(
+        said(&output).matches("client_options.dest_url").count(),
+        1,
+        "{}",
+        said(&output)
+    );
 }

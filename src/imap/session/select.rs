@@ -89,7 +89,7 @@ impl Session {
             State::Ok => {}
             State::No => {
                 let reason = format!(
-                    "the server does not open the mailbox {:?}, check `inbox_name`: {text}",
+                    "the server does not open the mailbox {:?}, check `inbox_name` or `inbox_names`: {text}",
                     mailbox.as_str()
                 );
                 return Err(match trouble(&condition) {
