@@ -162,32 +162,6 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
             "parse: name a file, a Maildir, an mbox file, or - for standard input",
         ),
         (&["imap", "--hepl"], "unknown flag `--hepl`; did you mean `--help`?"),
-        (
-            &["cloud", "conf_gid=canary-hunter2", "oid=x"],
-            "cloud: conf_gid: unknown key; did you mean `conf_guid`?",
-        ),
-        (&["cloud", "conf_guid=canary-hunter2"], "cloud: oid: missing"),
-        (&["cloud", "oid=x"], "cloud: conf_guid: missing"),
-        (
-            &["cloud", "conf_guid=canary-hunter2", "oid=x", "url=http://cloud.example"],
-            "cloud: url: http:// sends everything in clear text; use https://",
-        ),
-        (
-            &["cloud", "conf_guid=canary-hunter2", "oid=x", "state_dir=~/x"],
-            "cloud: state_dir: write the whole path; ~ and $VARIABLE are not expanded",
-        ),
-        (
-            &["cloud", CANARY, "oid=x"],
-            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
-        ),
-        (
-            &["cloud", "--conf_guid"],
-            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
-        ),
-        (
-            &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
-            "cloud: oid: expected an organisation's id: letters, digits and hyphens",
-        ),
         (&["imap", "--onec"], "unknown flag `--onec`; did you mean `--once`?"),
         (
             &["imap", "x.yaml", "--dryrun"],
@@ -240,6 +214,40 @@ fn what_is_misspelt_is_told_with_what_was_meant() {
         &["parse"],
     ] {
         refused(arguments);
+    }
+}
+
+#[test]
+fn arguments_of_cloud_that_cannot_be_used_are_told_without_its_guid() {
+    for (arguments, expected) in [
+        (
+            &["cloud", "conf_gid=canary-hunter2", "oid=x"][..],
+            "cloud: conf_gid: unknown key; did you mean `conf_guid`?",
+        ),
+        (&["cloud", "conf_guid=canary-hunter2"], "cloud: oid: missing"),
+        (&["cloud", "oid=x"], "cloud: conf_guid: missing"),
+        (
+            &["cloud", "conf_guid=canary-hunter2", "oid=x", "url=http://cloud.example"],
+            "cloud: url: http:// sends everything in clear text; use https://",
+        ),
+        (
+            &["cloud", "conf_guid=canary-hunter2", "oid=x", "state_dir=~/x"],
+            "cloud: state_dir: write the whole path; ~ and $VARIABLE are not expanded",
+        ),
+        (
+            &["cloud", CANARY, "oid=x"],
+            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
+        ),
+        (
+            &["cloud", "--conf_guid"],
+            "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
+        ),
+        (
+            &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
+            "cloud: oid: expected an organisation's id: letters, digits and hyphens",
+        ),
+    ] {
+        assert_eq!(refused(arguments), expected);
     }
 }
 

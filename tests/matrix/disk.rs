@@ -11,6 +11,7 @@ use std::thread;
 
 use super::{PROGRAM, ends_well, nothing_comes_again, wait_for_next_uid, with_lines};
 use crate::support::destination::{Destination, Way};
+use crate::support::folder::Folder;
 use crate::support::line::{LARGE, Line};
 use crate::support::real_server::dovecot::Dovecot;
 use crate::support::real_server::{PASSWORD, RealServer, is_root};
@@ -86,6 +87,23 @@ fn matrix_12_a_full_disk_under_the_checkpoint_holds_it_and_loses_nothing() {
         assert!(line.destination.repeats() <= 5, "only what was not remembered");
         nothing_comes_again(&line);
     });
+}
+
+#[test]
+fn matrix_12_check_tells_a_full_disk_and_leaves_nothing_on_it() {
+    let folder = Folder::new("full");
+    let Some(disk) = SmallDisk::mount(&folder.path().join("state")) else {
+        return;
+    };
+    disk.fill();
+    let mut check = Command::new(PROGRAM);
+    check.args(["check", "server=127.0.0.1:1", "username=u", "password=p"]);
+    check.arg("client_options.dest_url=stdout:");
+    check.arg(format!("state_dir={}", disk.path.display()));
+    let output = check.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("state_dir: ") && told.contains("No space left"), "{told}");
+    assert_eq!(fs::read_dir(&disk.path).unwrap().count(), 1, "the filler");
 }
 
 #[test]
