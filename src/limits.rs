@@ -187,6 +187,11 @@ pub const INFLATE_STEP: usize = 64;
 
 /// Bytes of a line in which a file written into text begins; its name is in it. Reached: the rest of the line is ignored.
 pub const EMBEDDED_LINE: usize = 1024;
+/// Lines between the first line of such a file and its data, where writers have none. Reached: the first line was text.
+pub const EMBEDDED_NOISE: usize = 8;
+/// Characters behind those that a line of uuencode announces: two fill a group up, one is a checksum. Reached: the line is
+/// data only if it keeps to the alphabet.
+pub const UUENCODE_BEHIND: usize = 3;
 /// Bytes of an attachment's name in TNEF, in its own charset. Reached: the rest is ignored.
 pub const TNEF_NAME: usize = 2048;
 /// TNEF streams, one in another: mails attached to mails. Reached: the inner one is a file, flag `limit_depth`.

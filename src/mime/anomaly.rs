@@ -108,7 +108,7 @@ flags! {
     Base64AfterPadding "b64_after_pad" High "base64 data after its padding"
     Base64BadPadding "b64_bad_pad" High "base64 with too much or too little padding"
     Base64Truncated "b64_truncated" High "base64 that stops inside a group"
-    EmbeddedEncoding "embedded_encoding" High "uuencode, yEnc or BinHex, in text or as a transfer encoding: some readers decode it, others do not"
+    EmbeddedEncoding "embedded_encoding" High "uuencode, yEnc, BinHex, a file in an Apple file, a PGP message that is not encrypted, or what by its name alone is S/MIME or TNEF: some readers decode it, others do not"
     Smime "smime" Info "a signed or encrypted S/MIME object"
     SmimeUnread "smime_unread" High "an S/MIME object whose content could not be read to its end: damaged, inflating to too much, or none"
     Tnef "tnef" Info "a `winmail.dat`, which only Outlook opens; what is in it follows as parts"

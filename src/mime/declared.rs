@@ -306,6 +306,9 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fou
         _ => {}
     }
     if pkcs7::announced(content_type, disposition) {
+        if is_shown(value) {
+            found(Flag::EmbeddedEncoding);
+        }
         return Nature::Cms;
     }
     let Some(boundary) = boundary else { return Nature::Leaf };
@@ -327,6 +330,11 @@ fn is_odd(boundary: &[u8]) -> bool {
         .strip_prefix(b"Boundary_(ID_")
         .and_then(|rest| rest.strip_suffix(b")"));
     boundary.len() > 70 || ordinary.unwrap_or(boundary).iter().any(odd) || boundary.ends_with(b"--")
+}
+
+/// Whether a reader that goes by the type shows content of it. If its name says something else, another reader unpacks it.
+pub(super) fn is_shown(media_type: &str) -> bool {
+    !media_type.starts_with("application/") && (is_known(media_type) || media_type.is_empty())
 }
 
 /// A top-level media type (IANA's registry).

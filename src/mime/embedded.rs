@@ -1,13 +1,14 @@
 //! Files written into text: uuencode and yEnc, found by their first lines, decoded as they go by. BinHex is only noticed,
 //! and so is a PGP message.
 //!
-//! A first line alone is nothing: mails talk about `begin 644`. The line after it decides.
+//! A first line alone is nothing: mails talk about `begin 644`. The lines after it decide.
 
 use std::mem;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::anomaly::Flag;
+use super::armor::Armor;
 use super::cuts::cuts;
 use super::header::describes_content;
 use super::uuencode::{self, Form};
@@ -47,6 +48,8 @@ pub enum Body<'e> {
 #[derive(Debug, Default)]
 pub struct Scanner {
     state: State,
+    /// The PGP message under way. Whatever else begins in it is another reader's.
+    armor: Option<Armor>,
     lines: Lines,
     place: Place,
     decoded: Vec<u8>,
@@ -58,6 +61,8 @@ enum Place {
     /// Text of a part.
     #[default]
     Text,
+    /// Text of a mail that says nothing of its content: Thunderbird takes every line after a first one for data.
+    Untyped,
     /// Content under uuencode: its lines are data without a first line too.
     Uuencoded,
     /// Text before the first part or behind the last: fields of a part's header are found as well.
@@ -68,9 +73,8 @@ enum Place {
 enum State {
     #[default]
     Text,
-    /// After a first line.
-    Announced(Form, Vec<u8>),
-    AnnouncedBinHex,
+    /// After a first line, and so many that are no data.
+    Announced(Announced, usize),
     Uuencode {
         /// A line without bytes has been seen: the end is near.
         ending: bool,
@@ -79,7 +83,23 @@ enum State {
     Yenc(yenc::Decoder),
 }
 
+/// What a first line announces.
+#[derive(Debug)]
+enum Announced {
+    /// A file with this name.
+    File(Form, Vec<u8>),
+    BinHex,
+}
+
 impl Scanner {
+    /// For the text of a mail without Content-Type.
+    pub fn untyped() -> Scanner {
+        Scanner {
+            place: Place::Untyped,
+            ..Scanner::default()
+        }
+    }
+
     /// For content whose transfer encoding is uuencode.
     pub fn uuencoded() -> Scanner {
         Scanner {
@@ -128,30 +148,42 @@ impl Scanner {
             self.line(&last, found);
         }
         self.end(found);
+        if self.armor.take().is_some() {
+            found(Enclosed::Finding(Flag::Encrypted));
+        }
     }
 
     fn line(&mut self, line: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
+        if let Some(flag) = self.armor.as_mut().and_then(|armor| armor.line(line)) {
+            self.armor = None;
+            found(Enclosed::Finding(flag));
+        }
+        self.read(line, found);
+    }
+
+    fn read(&mut self, line: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
         match &mut self.state {
             State::Text | State::Yenc(_) => self.text(line, found),
-            State::AnnouncedBinHex if line.is_empty() => {}
-            State::AnnouncedBinHex => {
+            State::Announced(..) if uuencode::is_empty(line) || line.trim_ascii().is_empty() => {}
+            State::Announced(Announced::BinHex, _) if line.trim_ascii_start().starts_with(b":") => {
                 self.state = State::Text;
-                if line.starts_with(b":") {
-                    found(Enclosed::Finding(Flag::EmbeddedEncoding));
-                } else {
-                    self.text(line, found);
-                }
+                found(Enclosed::Finding(Flag::EmbeddedEncoding));
             }
-            State::Announced(..) if line.trim_ascii().is_empty() => {}
-            State::Announced(form, name) => {
+            State::Announced(Announced::File(form, name), noise)
+                if uuencode::is_whole(line, *form)
+                    || (*noise == 0 || self.place == Place::Uuencoded) && uuencode::is_data(line, *form) =>
+            {
                 let (form, name) = (*form, mem::take(name));
-                self.state = State::Text;
-                if uuencode::is_data(line, form) {
-                    self.begin(data(form), &name, found);
-                    self.line(line, found);
-                } else {
-                    self.text(line, found);
+                self.begin(data(form), &name, found);
+                self.read(line, found);
+            }
+            State::Announced(Announced::File(form, _), _) if uuencode::is_last(line, *form) => self.end(found),
+            State::Announced(_, noise) => {
+                *noise = noise.saturating_add(1);
+                if *noise > limits::EMBEDDED_NOISE {
+                    self.end(found);
                 }
+                self.text(line, found);
             }
             State::Uuencode { ending } => {
                 if uuencode::is_last(line, Form::Historical) {
@@ -187,7 +219,7 @@ impl Scanner {
             Some(b'b') => {
                 if let Some((form, name)) = uuencode::first_line(line) {
                     self.end(found);
-                    self.state = State::Announced(form, name.to_vec());
+                    self.state = State::Announced(Announced::File(form, name.to_vec()), 0);
                 }
             }
             Some(b'=') => {
@@ -198,10 +230,13 @@ impl Scanner {
             }
             Some(b'(') if line.starts_with(b"(This file must be converted with BinHex") => {
                 self.end(found);
-                self.state = State::AnnouncedBinHex;
+                self.state = State::Announced(Announced::BinHex, 0);
             }
             Some(b'-') if line.starts_with(b"-----BEGIN PGP MESSAGE") => {
-                found(Enclosed::Finding(Flag::Encrypted));
+                let last = self.armor.replace(Armor::default());
+                if last.is_some() {
+                    found(Enclosed::Finding(Flag::Encrypted));
+                }
             }
             Some(b'C' | b'c') if self.place == Place::Outside && is_content_field(line) => {
                 found(Enclosed::Finding(Flag::PreamblePart));
@@ -211,7 +246,7 @@ impl Scanner {
                 && uuencode::is_data(line, Form::Historical) =>
             {
                 self.begin(State::Uuencode { ending: false }, b"", found);
-                self.line(line, found);
+                self.read(line, found);
             }
             _ => {}
         }
@@ -226,12 +261,15 @@ impl Scanner {
         }
     }
 
-    /// Ends the file under way, if there is one.
+    /// Ends the file under way, if there is one, or the wait for it.
     fn end(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
         self.give(found);
-        let state = mem::take(&mut self.state);
-        if matches!(state, State::Uuencode { .. } | State::Base64 | State::Yenc(_)) {
-            found(Enclosed::End);
+        match mem::take(&mut self.state) {
+            State::Uuencode { .. } | State::Base64 | State::Yenc(_) => found(Enclosed::End),
+            State::Announced(_, noise) if noise > 0 && self.place == Place::Untyped => {
+                found(Enclosed::Finding(Flag::EmbeddedEncoding));
+            }
+            State::Announced(..) | State::Text => {}
         }
     }
 
@@ -262,12 +300,15 @@ fn data(form: Form) -> State {
     }
 }
 
-/// Puts lines together; of a longer one than the limit, only its beginning is kept.
+/// Puts lines together; of a longer one than the limit, only its beginning is kept. CR alone ends a line, too, as it does
+/// for Thunderbird.
 #[derive(Debug, Default)]
 struct Lines {
     /// The beginning of a line, or a whole line that was given.
     tail: Vec<u8>,
     given: bool,
+    /// CR was the last byte: LF is not another end.
+    cr: bool,
 }
 
 impl Lines {
@@ -276,19 +317,20 @@ impl Lines {
         if mem::take(&mut self.given) {
             self.tail.clear();
         }
-        let end = memchr(b'\n', input);
-        let (line, rest) = match end {
-            Some(end) => (input.get(..end)?, input.get(end.saturating_add(1)..)?),
-            None => (*input, &[][..]),
-        };
-        *input = rest;
+        if mem::take(&mut self.cr) {
+            *input = input.strip_prefix(b"\n").unwrap_or(input);
+        }
+        let end = memchr2(b'\n', b'\r', input);
+        let (line, rest) = input.split_at_checked(end.unwrap_or(input.len()))?;
+        *input = rest.get(1..).unwrap_or_default();
+        self.cr = rest.first() == Some(&b'\r');
         if end.is_some() && self.tail.is_empty() {
-            return Some(bare(line));
+            return Some(line.get(..limits::EMBEDDED_LINE).unwrap_or(line));
         }
         let room = limits::EMBEDDED_LINE.saturating_sub(self.tail.len());
         self.tail.extend(line.iter().take(room));
         self.given = end.is_some();
-        end.map(|_| bare(&self.tail))
+        end.map(|_| self.tail.as_slice())
     }
 
     /// The line that has not ended.
@@ -297,14 +339,8 @@ impl Lines {
         if mem::take(&mut self.given) {
             last.clear();
         }
-        bare(&last).to_vec()
+        last
     }
-}
-
-/// A line's beginning, without CR at its end.
-fn bare(line: &[u8]) -> &[u8] {
-    let line = line.get(..limits::EMBEDDED_LINE).unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// The same files for every split, nested, with no more bytes in them than the text has.
@@ -317,6 +353,7 @@ pub fn fuzz(data: &[u8]) {
         let mut scanner = match choice & 3 {
             1 => Scanner::uuencoded(),
             2 => Scanner::outside(),
+            3 => Scanner::untyped(),
             _ => Scanner::default(),
         };
         let mut record = Record::default();

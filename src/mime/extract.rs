@@ -1,6 +1,8 @@
 //! Files in a leaf's content that MIME does not describe, told to a visitor beside the content itself.
 
 use super::anomaly::Flag;
+use super::apple_file::AppleFile;
+use super::declared::is_shown;
 use super::embedded::{Enclosed, Scanner};
 use super::opening::{Behind, Opening};
 use super::tnef;
@@ -15,11 +17,14 @@ pub struct Extractor<V> {
     /// Of the leaf under way.
     path: Vec<u32>,
     offset: u64,
+    /// The path of the last multipart/encrypted: all below is.
+    encrypted: Option<Vec<u32>>,
 }
 
 enum Search {
     Text(Box<Scanner>),
     Tnef(Box<tnef::Reader>),
+    AppleFile(AppleFile),
 }
 
 /// Content that is no mail, though some readers take whatever is called a message for one.
@@ -70,6 +75,7 @@ impl<V: Visitor> Extractor<V> {
             mail: None,
             path: Vec::new(),
             offset: 0,
+            encrypted: None,
         }
     }
 
@@ -105,7 +111,15 @@ impl<V: Visitor> Extractor<V> {
             (Some(Search::Text(scanner)), None) => scanner.finish(&mut found),
             (Some(Search::Tnef(reader)), Some(content)) => reader.feed(content, &mut found),
             (Some(Search::Tnef(reader)), None) => reader.finish(&mut found),
-            (None, _) => {}
+            (Some(Search::AppleFile(file)), Some(content)) => {
+                if let Some(has_data) = file.feed(content) {
+                    self.search = None;
+                    if has_data {
+                        found(Enclosed::Finding(Flag::EmbeddedEncoding));
+                    }
+                }
+            }
+            (Some(Search::AppleFile(_)) | None, _) => {}
         }
         match content {
             Some(content) => self.mail = self.mail.take().and_then(|mail| mail.feed(content)),
@@ -119,24 +133,36 @@ impl<V: Visitor> Extractor<V> {
 impl<V: Visitor> Visitor for Extractor<V> {
     fn begin(&mut self, entity: &Entity<'_>) {
         self.visitor.begin(entity);
+        let media_type = entity.content_type.value.as_str();
+        if media_type == "multipart/encrypted" {
+            self.encrypted = Some(entity.path.to_vec());
+        }
+        let encrypted = self.encrypted.as_ref();
+        let armored = encrypted.is_some_and(|path| entity.path.starts_with(path));
         self.search = if entity.kind != Kind::Leaf {
             None
         } else if tnef::announced(entity.content_type, entity.disposition) {
-            self.visitor.finding(Finding {
-                flag: Flag::Tnef,
-                path: entity.path,
-                offset: entity.offset,
-                count: 1,
-            });
+            // A name alone makes no `winmail.dat` of it for everyone.
+            let shown = is_shown(media_type).then_some(Flag::EmbeddedEncoding);
+            for flag in [Some(Flag::Tnef), shown].into_iter().flatten() {
+                self.visitor.finding(Finding {
+                    flag,
+                    path: entity.path,
+                    offset: entity.offset,
+                    count: 1,
+                });
+            }
             Some(Search::Tnef(Box::default()))
-        } else if entity.is_text() {
-            Some(Search::Text(Box::default()))
+        } else if entity.is_text() || armored {
+            let typed = !entity.root || entity.fields.into_iter().any(|field| field.is("content-type"));
+            let scanner = if typed { Scanner::default() } else { Scanner::untyped() };
+            Some(Search::Text(Box::new(scanner)))
+        } else if media_type == "application/applefile" {
+            Some(Search::AppleFile(AppleFile::default()))
         } else {
             None
         };
-        self.mail = (entity.kind == Kind::Leaf)
-            .then(|| Mail::of(&entity.content_type.value))
-            .flatten();
+        self.mail = (entity.kind == Kind::Leaf).then(|| Mail::of(media_type)).flatten();
         self.path.clear();
         self.path.extend(entity.path);
         self.offset = entity.offset;
@@ -180,6 +206,76 @@ mod tests {
         }
     }
 
+    fn flags(mail: &[u8]) -> Vec<Flag> {
+        let read = |piece: usize| {
+            let mut machine = Machine::new(Extractor::new(Flags::default()));
+            mail.chunks(piece).for_each(|piece| machine.feed(piece));
+            machine.finish().into_visitor().0
+        };
+        let whole = read(mail.len());
+        assert_eq!(read(1), whole);
+        whole
+    }
+
+    #[test]
+    fn a_first_line_and_text_are_a_file_only_where_nothing_says_what_the_content_is() {
+        let text = "\r\nbegin 644 name\r\nis how such a file begins.\r\n";
+        for (header, expected) in [
+            ("From: a@b\r\n", &[Flag::EmbeddedEncoding][..]),
+            ("Content-Type: text/plain\r\n", &[]),
+            (
+                "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n",
+                &[Flag::MultipartUnclosed],
+            ),
+            (
+                "Content-Type: message/rfc822\r\n\r\nFrom: a@b\r\n",
+                &[Flag::EmbeddedEncoding],
+            ),
+        ] {
+            assert_eq!(flags(format!("{header}{text}").as_bytes()), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn text_that_only_its_name_calls_something_else_is_shown_by_some_readers() {
+        for (header, expected) in [
+            ("Content-Disposition: inline; filename=winmail.dat", true),
+            ("Content-Type: text/html; name=winmail.dat", true),
+            ("Content-Type: application/octet-stream; name=winmail.dat", false),
+            ("Content-Type: application/ms-tnef", false),
+            ("Content-Disposition: inline; filename=a.p7s", true),
+            ("Content-Type: text/plain; name=a.p7m", true),
+            ("Content-Type: image/png; name=a.p7m", true),
+            ("Content-Type: x/y; name=a.p7m", false),
+            ("Content-Type: application/octet-stream; name=a.p7m", false),
+        ] {
+            let found = flags(format!("{header}\r\n\r\nx").as_bytes());
+            assert_eq!(found.contains(&Flag::EmbeddedEncoding), expected, "{header} {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_apple_file_is_flagged_if_it_has_a_data_fork() {
+        for (id, expected) in [(1, vec![Flag::EmbeddedEncoding]), (2, vec![])] {
+            let header = b"Content-Type: application/applefile\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+            let file = [&b"\0\x05\x16\0\0\x02\0\0"[..], &[0; 16], &[0, 1, 0, 0, 0, id], &[0; 8]].concat();
+            assert_eq!(flags(&[&header[..], &file].concat()), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_encrypted_in_a_multipart_for_it_is_flagged() {
+        let mail = |packets: &str| {
+            format!(
+                "Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\n\
+                 Version: 1\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n\
+                 {packets}\r\n--b--\r\n"
+            )
+        };
+        assert!(flags(mail("y0NiCGV2aWw").as_bytes()).contains(&Flag::EmbeddedEncoding));
+        assert!(!flags(mail("0ukBCGV2aWw").as_bytes()).contains(&Flag::EmbeddedEncoding));
+    }
+
     #[test]
     fn a_message_that_is_no_mail_is_flagged_where_it_begins_like_one() {
         let fields = "Received: x\r\nContent-Type: text/html\r\n\r\n<b>";
@@ -210,13 +306,9 @@ mod tests {
             ("message/external-body", fields, false),
         ] {
             let mail = format!("Content-Type: {media_type}\r\n\r\n{content}");
-            for piece in [1, mail.len()] {
-                let mut machine = Machine::new(Extractor::new(Flags::default()));
-                mail.as_bytes().chunks(piece).for_each(|piece| machine.feed(piece));
-                let flags = machine.finish().into_visitor().0;
-                let found = flags.iter().filter(|flag| **flag == Flag::MessageOther);
-                assert_eq!(found.count(), usize::from(expected), "{media_type} {flags:?}");
-            }
+            let flags = flags(mail.as_bytes());
+            let found = flags.iter().filter(|flag| **flag == Flag::MessageOther);
+            assert_eq!(found.count(), usize::from(expected), "{media_type} {flags:?}");
         }
     }
 }

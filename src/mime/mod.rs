@@ -25,6 +25,8 @@
 //! ```
 
 pub mod anomaly;
+mod apple_file;
+mod armor;
 pub mod boundary;
 pub mod charset;
 pub mod compressed_rtf;

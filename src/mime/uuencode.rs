@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::limits;
+
 /// How the lines after a first line are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -14,7 +16,7 @@ pub enum Form {
     Base64,
 }
 
-/// Reads a first line: `begin`, three or four octal digits, a name.
+/// Reads a first line: `begin`, three or four octal digits, a name, which may be empty for some readers.
 pub fn first_line(line: &[u8]) -> Option<(Form, &[u8])> {
     let (form, rest) = match line.strip_prefix(b"begin-base64") {
         Some(rest) => (Form::Base64, rest),
@@ -25,7 +27,7 @@ pub fn first_line(line: &[u8]) -> Option<(Form, &[u8])> {
     let (_, name) = mode.split_at_checked(digits)?;
     let spaced = mode.len() < rest.len() && name.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
     let name = name.trim_ascii();
-    (matches!(digits, 3 | 4) && spaced && !name.is_empty()).then_some((form, name))
+    (matches!(digits, 3 | 4) && spaced).then_some((form, name))
 }
 
 /// Whether this is the last line.
@@ -36,18 +38,12 @@ pub fn is_last(line: &[u8], form: Form) -> bool {
     }
 }
 
-/// Whether a line can be data. The alphabet is that of the encoding, or the length is exactly what the first character
-/// announces: some readers look at neither.
+/// Whether a line can be data: it is whole, or in the alphabet and has lost the spaces at its end.
 pub fn is_data(line: &[u8], form: Form) -> bool {
     match form {
         Form::Historical => {
-            let Some((_, characters)) = line.split_first() else {
-                return false;
-            };
-            let announced = announced(line).div_ceil(3).saturating_mul(4);
-            let in_alphabet = line.iter().all(|byte| matches!(byte, b' '..=b'`'));
-            let exact = announced == characters.len() && line.iter().all(|byte| matches!(byte, b' '..=b'~'));
-            announced > 0 && !characters.is_empty() && (in_alphabet || exact)
+            let beginning = line.len() > 1 && announced(line) > 0 && in_alphabet(line);
+            beginning || is_whole(line, form)
         }
         Form::Base64 => {
             let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
@@ -55,6 +51,23 @@ pub fn is_data(line: &[u8], form: Form) -> bool {
             !line.is_empty() && line.iter().all(alphabet)
         }
     }
+}
+
+/// Whether a line has as many characters as its first one announces, which text seldom has: they are in the alphabet, or
+/// it ends about there. Readers look at neither, they take six bits of whatever character comes. In the base64 form no line
+/// announces anything.
+pub fn is_whole(line: &[u8], form: Form) -> bool {
+    let bytes = announced(line);
+    let characters = bytes.saturating_mul(4).div_ceil(3);
+    let rest = line.get(1..).unwrap_or_default();
+    let whole = rest
+        .split_at_checked(characters)
+        .is_some_and(|(characters, behind)| behind.len() <= limits::UUENCODE_BEHIND || in_alphabet(characters));
+    form == Form::Historical && bytes > 0 && whole
+}
+
+fn in_alphabet(characters: &[u8]) -> bool {
+    characters.iter().all(|byte| matches!(byte, b' '..=b'`'))
 }
 
 /// Whether a line announces no bytes, which comes before the last line.
@@ -104,7 +117,7 @@ fn value(character: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, decode, first_line, is_data, is_last};
+    use super::{Form, decode, first_line, is_data, is_last, is_whole};
 
     #[test]
     fn first_lines_and_what_only_looks_like_one() {
@@ -113,8 +126,8 @@ mod tests {
             ("begin 0644 a b.txt ", Some((Form::Historical, "a b.txt"))),
             ("begin  666\ta", Some((Form::Historical, "a"))),
             ("begin-base64 744 a.pdf", Some((Form::Base64, "a.pdf"))),
+            ("begin 644 ", Some((Form::Historical, ""))),
             ("begin 644", None),
-            ("begin 644 ", None),
             ("begin 64 a", None),
             ("begin 64412 a", None),
             ("begin 648 a", None),
@@ -164,13 +177,41 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_line_is_data_whatever_its_characters_and_what_stands_behind_them() {
+        for line in [
+            &b"#0V%T"[..],
+            b"#0V%T\t",
+            b"#pVeTa",
+            b"cpVeT a",
+            b"#0V%T \xc2\xa0",
+            b"#0V%Tand whatever else there is",
+            b"\xa3\xb0\xd6\xa5\xd4",
+            b"!0P",
+        ] {
+            assert!(is_whole(line, Form::Historical), "{}", line.escape_ascii());
+            assert!(is_data(line, Form::Historical), "{}", line.escape_ascii());
+            let mut output = Vec::new();
+            decode(line, &mut output);
+            assert!(
+                b"Cat".starts_with(&output) && !output.is_empty(),
+                "{}",
+                line.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
     fn prose_is_no_data() {
-        for line in ["the file follows", "Hello", "", "`", " ", "#", "#0v%", "#0V%T\u{e9}"] {
+        for line in ["the file follows", "Hello", "", "`", " ", "#", "#0v%", "#0v%tlonger"] {
             assert!(!is_data(line.as_bytes(), Form::Historical), "{line}");
         }
         for line in ["#0V%T", "#0V%T!", "#0V%", "#0v%t"] {
             assert!(is_data(line.as_bytes(), Form::Historical), "{line}");
         }
+        for line in ["-", "--", "OK", "#0V%", "THE END"] {
+            assert!(!is_whole(line.as_bytes(), Form::Historical), "{line}");
+        }
+        assert!(!is_whole(b"QUJDRA==", Form::Base64));
         assert!(is_data(b"QUJD RA==", Form::Base64) ^ true);
         assert!(is_data(b"QUJDRA==", Form::Base64));
         assert!(is_last(b"end \r", Form::Historical) && is_last(b"====", Form::Base64));

@@ -56,12 +56,14 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Appends what `input` decodes to, up to a line that ends the file; gives what was not read.
+    /// Appends what `input` decodes to, up to a line that ends the file; gives what was not read, which may begin with the
+    /// LF of that line's end.
     pub fn feed<'i>(&mut self, mut input: &'i [u8], output: &mut Vec<u8>) -> (Option<Keyword>, &'i [u8]) {
         while let Some((first, rest)) = input.split_first() {
             input = rest;
             match (self.state, *first) {
-                (State::Keyword, b'\n') => {
+                // CR alone ends a line, too, for some readers; neither it nor LF is ever data.
+                (State::Keyword, b'\r' | b'\n') => {
                     self.state = State::LineStart;
                     if let Some(keyword) = self.keyword() {
                         return (Some(keyword), input);
@@ -76,8 +78,7 @@ impl Decoder {
                     self.keyword.clear();
                     self.state = State::Keyword;
                 }
-                (_, b'\n') => self.state = State::LineStart,
-                (_, b'\r') => {}
+                (_, b'\r' | b'\n') => self.state = State::LineStart,
                 (State::Escape | State::EscapeOrKeyword, byte) => {
                     output.push(byte.wrapping_sub(64).wrapping_sub(42));
                     self.state = State::Data;
@@ -131,7 +132,20 @@ mod tests {
 
     #[test]
     fn escapes_lines_and_the_end_wherever_it_is_cut() {
-        let input = b"\x8b\x8c=J\r\n=Jz=\r\n=ypart begin=1 end=5\r\n=j\r\n=yend size=5\r\nafter";
+        for (end, left) in [("\r\n", "\n"), ("\n", ""), ("\r", "")] {
+            let lines = [
+                &b"\x8b\x8c=J"[..],
+                b"=Jz=",
+                b"=ypart begin=1 end=5",
+                b"=j",
+                b"=yend size=5",
+                b"after",
+            ];
+            escapes_and_the_end(&lines.join(end.as_bytes()), left);
+        }
+    }
+
+    fn escapes_and_the_end(input: &[u8], left: &str) {
         for split in 0..=input.len() {
             let (head, tail) = input.split_at(split);
             let mut decoder = Decoder::default();
@@ -145,8 +159,8 @@ mod tests {
             };
             assert_eq!(keyword, Some(Keyword::End), "{split}");
             assert_eq!(
-                (output.as_slice(), rest.as_slice()),
-                (&b"ab\xe0\xe0P\0"[..], &b"after"[..]),
+                (output.as_slice(), rest.escape_ascii().to_string()),
+                (&b"ab\xe0\xe0P\0"[..], format!("{}after", left.escape_default())),
                 "{split}"
             );
         }

@@ -2,8 +2,8 @@ use super::{Record, Scanner, fuzz};
 use crate::limits;
 
 fn search(mut scanner: Scanner, text: &[u8]) -> Vec<String> {
-    for bare in [0, 1] {
-        fuzz(&[&[bare], text].concat());
+    for choice in 0..4 {
+        fuzz(&[&[choice], text].concat());
     }
     let mut record = Record::default();
     scanner.feed(text, &mut |item| record.add(item));
@@ -11,9 +11,10 @@ fn search(mut scanner: Scanner, text: &[u8]) -> Vec<String> {
     record.told
 }
 
+/// CR alone ends lines, too.
 #[track_caller]
 fn assert_found(text: &str, expected: &[&str]) {
-    for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+    for text in [text.to_owned(), text.replace('\n', "\r\n"), text.replace('\n', "\r")] {
         assert_eq!(search(Scanner::default(), text.as_bytes()), expected);
     }
 }
@@ -38,12 +39,71 @@ fn text_that_only_speaks_of_it() {
         "> begin 644 cat.txt\n> #0V%T\n",
         "begin reading here\n#0V%T\n",
         "=y\n=ybegin\n=ybeginx line=1\n",
-        "(This file must be converted with BinHex 4.0)\n\nit says.\n:",
+        "(This file must be converted with BinHex 4.0)\n\nit says: nothing.\n",
         "begin-base64 644 a\nis another form\n",
         " -----BEGIN PGP MESSAGE-----\n",
     ] {
         assert_found(text, &[]);
     }
+}
+
+#[test]
+fn lines_that_are_no_data_may_stand_before_it_up_to_the_limit() {
+    for (lines, found) in [(limits::EMBEDDED_NOISE, true), (limits::EMBEDDED_NOISE + 1, false)] {
+        let noise = "noise: x\n--\n".repeat(lines / 2) + if lines % 2 == 0 { "" } else { "OK\n" };
+        let text = format!("begin 644 a\n{noise}#0V%T\nend\n");
+        let file: &[&str] = &[FLAG, "File", "name a", "end Cat"];
+        assert_found(&text, if found { file } else { &[] });
+        let text = format!("(This file must be converted with BinHex 4.0)\n{noise}:$f*\n");
+        assert_found(&text, if found { &[FLAG] } else { &[] });
+    }
+    // Blank lines and those that announce nothing are no noise.
+    let none = "\n`\n \n".repeat(limits::EMBEDDED_NOISE);
+    assert_found(
+        &format!("begin 644 a\n{none}#0V%T\nend\n"),
+        &[FLAG, "File", "name a", "end Cat"],
+    );
+}
+
+#[test]
+fn a_file_without_a_name() {
+    assert_found("begin 644 \n#0V%T\nend\n", &[FLAG, "File", "end Cat"]);
+}
+
+#[test]
+fn junk_behind_the_characters_of_a_line_and_other_characters_for_them_cost_nothing() {
+    for text in [
+        "begin 644 a\n#0V%T\t\n#0V%T\nend\n",
+        "begin 644 a\n#0V%Txyz\n#0V%T and more of it\nend\n",
+    ] {
+        assert_found(text, &[FLAG, "File", "name a", "end CatCat"]);
+    }
+    assert_eq!(
+        search(Scanner::default(), b"begin 644 a\n\xa3\xb0\xd6\xa5\xd4\n"),
+        [FLAG, "File", "name a", "end Cat"]
+    );
+}
+
+#[test]
+fn where_no_type_is_said_whatever_follows_a_first_line_is_a_file_for_a_reader() {
+    let untyped = |text: &str| search(Scanner::untyped(), text.as_bytes());
+    for text in [
+        "begin 644 name\nis how such a file begins.\n",
+        "begin 644 name\nis how such a file begins.\nend\nIs it?\n",
+        "begin 644 name\n\nis how it begins!!\nbegin 644 other\n",
+        "(This file must be converted with BinHex 4.0)\nit says.\n",
+    ] {
+        assert_eq!(untyped(text), [FLAG], "{text}");
+        assert_eq!(untyped(&text.replace('\n', "\r")), [FLAG], "{text}");
+    }
+    assert_eq!(untyped(&format!("begin 644 name\n{}", "so\n".repeat(99))), [FLAG]);
+    for text in ["begin 644 name", "begin 644 name\n`\nend\n", "> begin 644 name\nx\n"] {
+        assert_eq!(untyped(text), [""; 0], "{text}");
+    }
+    assert_eq!(
+        untyped("begin 644 a\nnoise\n#0V%T\nend\n"),
+        [FLAG, "File", "name a", "end Cat"]
+    );
 }
 
 #[test]
@@ -108,7 +168,37 @@ fn binhex_and_pgp_are_noticed() {
         "(This file must be converted with BinHex 4.0)\n\n:$f*TEQKPH#jdCA0d,R0TG!\"6594%8dP\n",
         &[FLAG],
     );
+    for between in ["\n \n", "hello\n", " \n \t"] {
+        let text = format!("(This file must be converted with BinHex 4.0)\n{between}:$f*\n");
+        assert_found(&text, &[FLAG]);
+    }
     assert_found("x\n-----BEGIN PGP MESSAGE-----\n\nhQ\n", &["encrypted"]);
+}
+
+#[test]
+fn a_pgp_message_is_encrypted_unless_its_packets_say_otherwise() {
+    const BEGIN: &str = "-----BEGIN PGP MESSAGE-----\n";
+    for (message, expected) in [
+        ("Version: 1\n\ny0NiCGV2aWwuZXhl\n-----END PGP MESSAGE-----\n", FLAG),
+        ("\n0ukBCGV2aWwuZXhl\n", "encrypted"),
+        ("\nblah, blah, blah\n\n-----END PGP MESSAGE-----\n", "encrypted"),
+        ("", "encrypted"),
+    ] {
+        assert_found(&format!("{BEGIN}{message}"), &[expected]);
+        assert_found(&format!("{BEGIN}{BEGIN}{message}"), &["encrypted", expected]);
+    }
+}
+
+#[test]
+fn files_and_pgp_messages_do_not_hide_each_other() {
+    assert_found(
+        "(This file must be converted with BinHex 4.0)\n-----BEGIN PGP MESSAGE-----\n:$f*\n",
+        &[FLAG, "encrypted"],
+    );
+    assert_found(
+        "-----BEGIN PGP MESSAGE-----\nbegin 644 a\n#0V%T\nend\n",
+        &["encrypted", FLAG, "File", "name a", "end Cat"],
+    );
 }
 
 #[test]
