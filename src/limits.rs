@@ -179,6 +179,10 @@ pub const CMS_IDENTIFIER: usize = 16;
 /// Bytes of a BER tag number; real ones have none. Reached: as with [`CMS_NESTING`].
 pub const CMS_TAG: usize = 4;
 
+/// Bytes of signed content that tell whether it is a part of the mail or a file; a header's first fields are not longer.
+/// Reached: those that came decide.
+pub const SIGNED_BEGINNING: usize = 4096;
+
 /// Bytes that compressed S/MIME content may become for each byte of the object so far; mail becomes ten, boilerplate thirty.
 /// Reached: the object is not read further, flag `smime_unread`.
 pub const INFLATE_RATIO: u64 = 50;
@@ -194,6 +198,8 @@ pub const EMBEDDED_NOISE: usize = 8;
 pub const UUENCODE_BEHIND: usize = 3;
 /// Bytes of an attachment's name in TNEF, in its own charset. Reached: the rest is ignored.
 pub const TNEF_NAME: usize = 2048;
+/// Bytes of a message class in TNEF: `IPM.Note.SMIME` and what may follow it, two bytes a character. Reached: the rest is ignored.
+pub const TNEF_CLASS: usize = 64;
 /// TNEF streams, one in another: mails attached to mails. Reached: the inner one is a file, flag `limit_depth`.
 pub const TNEF_DEPTH: usize = 8;
 /// Compressed RTF that is decompressed at a time; it may become eight times as much.

@@ -73,7 +73,7 @@ fn read(stream: &[u8]) -> (Vec<Found>, bool) {
         }
         Enclosed::Name(name) => files.last_mut().unwrap().name = String::from_utf8_lossy(name).into_owned(),
         Enclosed::Data(bytes) => files.last_mut().unwrap().bytes.extend(bytes),
-        Enclosed::End => {}
+        Enclosed::End | Enclosed::Charset { .. } => {}
         Enclosed::Finding(_) => damaged = true,
     };
     let mut reader = Reader::default();

@@ -201,7 +201,7 @@ impl Visitor for Attachments {
                 let under_way = self.enclosed.take();
                 self.finish(under_way);
             }
-            Enclosed::Finding(_) => {}
+            Enclosed::Charset { .. } | Enclosed::Finding(_) => {}
         }
     }
 

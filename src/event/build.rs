@@ -17,7 +17,7 @@ use anomalies::Anomalies;
 use bounds::{Bounds, Budget};
 use extract::Files;
 use filename::FileName;
-use leaf::Leaf;
+use leaf::{Leaf, flag_of_charset};
 
 mod anomalies;
 mod bounds;
@@ -319,13 +319,9 @@ impl Content {
         let decoder = entity
             .is_text()
             .then(|| TextDecoder::new(entity.content_type.parameter("charset")));
-        if decoder.as_ref().is_some_and(|decoder| !decoder.known()) {
+        if let Some(flag) = decoder.as_ref().and_then(flag_of_charset) {
             let offset = entity.offset_of_first("content-type");
-            self.anomalies.add(Flag::CharsetUnknown, entity.path, offset);
-        }
-        if decoder.as_ref().is_some_and(|decoder| decoder.charset().is_stateful()) {
-            let offset = entity.offset_of_first("content-type");
-            self.anomalies.add(Flag::CharsetStateful, entity.path, offset);
+            self.anomalies.add(flag, entity.path, offset);
         }
         let attachment = attached || name != FileName::default() || !plain;
         let mut leaf = Leaf::new(headers, entity.path, entity.offset, decoder, attachment, &self.budget);

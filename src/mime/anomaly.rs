@@ -110,13 +110,14 @@ flags! {
     Base64Truncated "b64_truncated" High "base64 that stops inside a group"
     EmbeddedEncoding "embedded_encoding" High "uuencode, yEnc, BinHex, a file in an Apple file, a PGP message that is not encrypted, or what by its name alone is S/MIME or TNEF: some readers decode it, others do not"
     Smime "smime" Info "a signed or encrypted S/MIME object"
-    SmimeUnread "smime_unread" High "an S/MIME object whose content could not be read to its end: damaged, inflating to too much, or none"
+    SmimeUnread "smime_unread" High "an S/MIME object whose content could not be read to its end: damaged, inflating to too much, none, with more behind it, or in a `winmail.dat`"
+    SmimeAmbiguous "smime_ambiguous" High "signed content that its name makes a file and its beginning a part of the mail, or the other way round"
     Tnef "tnef" Info "a `winmail.dat`, which only Outlook opens; what is in it follows as parts"
     TnefUnread "tnef_unread" High "a `winmail.dat` that is damaged or something else: readers stop at different places"
     Encrypted "encrypted" Medium "encrypted content (S/MIME or PGP), which nobody without the key can look into"
     QuotedPrintableBadEscape "qp_bad_escape" High "a `=` that is neither an escape nor a soft line break, or escapes in mixed case"
     EncodedWordMalformed "ew_malformed" Medium "an encoded-word that breaks RFC 2047 and was read as far as possible"
-    EncodedWordUnknownCharset "ew_unknown_charset" Medium "an encoded-word in a charset that nobody defined"
+    EncodedWordUnknownCharset "ew_unknown_charset" Medium "an encoded-word in a charset that is not known here: read as UTF-8, else as windows-1252"
     EncodedWordSplitCharacter "ew_split_char" Info "a character split over two encoded-words"
     EncodedWordInQuotes "ew_in_quotes" Info "an encoded-word inside a quoted string: some readers decode it, others do not"
     EncodedWordOver75 "ew_over_75" Info "an encoded-word longer than 75 characters"
@@ -130,7 +131,9 @@ flags! {
     EightBitInSevenBit "eight_bit_in_seven_bit" Info "8-bit bytes in content that is declared 7bit, or by default is"
     MixedLineEnds "mixed_eol" Medium "line ends unlike those of the rest, or CR alone: readers differ on where lines begin"
     LongLine "line_over_998" Info "a line longer than the 998 bytes that RFC 5322 allows: transports cut it"
-    CharsetUnknown "charset_unknown" Medium "a charset that nobody defined: read as UTF-8, else as windows-1252"
+    CharsetEbcdic "charset_ebcdic" High "EBCDIC, in which nothing is where ASCII has it: some readers decode it, here it is read as UTF-8, else as windows-1252"
+    CharsetByteOrder "charset_byte_order" High "UTF-16 whose byte order readers take differently, or what only some take for UTF-16: its mark and its label disagree, or neither tells"
+    CharsetUnknown "charset_unknown" Medium "a charset that is not known here: read as UTF-8, else as windows-1252"
     CharsetStateful "charset_stateful" Info "a charset in which ASCII after an escape is other text: UTF-7, ISO-2022-JP, HZ"
     ReplacementCharacters "replacement_chars" Info "bytes that the charset does not define were replaced"
     JournalAmbiguous "journal_ambiguous" High "a mail that says it is a journal report but has not the shape of one; it is left as it is"
@@ -161,6 +164,8 @@ impl From<Note> for Flag {
             Note::YieldsControl => Flag::EncodedWordYieldsControl,
             Note::RawControl => Flag::ControlInHeader,
             Note::StatefulCharset => Flag::CharsetStateful,
+            Note::Ebcdic => Flag::CharsetEbcdic,
+            Note::ByteOrder => Flag::CharsetByteOrder,
             Note::BidiControl => Flag::BidiControl,
             Note::Replaced => Flag::ReplacementCharacters,
         }

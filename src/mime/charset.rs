@@ -2,7 +2,7 @@
 //! programs built on browsers show); labels (`label.rs`) are read as mail writes them, not as the standard wishes.
 //!
 //! Beyond the standard, which turns them into a single U+FFFD or does not know them: UTF-7, UTF-32, ISO-2022-KR, HZ and some code
-//! pages of DOS. `iso-2022-cn` counts as unknown, so that what is ASCII in it stays readable.
+//! pages of DOS. `iso-2022-cn` counts as unknown, so that what is ASCII in it stays readable. EBCDIC is known by its names only.
 
 mod dos;
 mod guess;
@@ -16,11 +16,13 @@ use std::mem;
 use std::str::from_utf8;
 
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE};
+use memchr::memchr;
 
 use super::cuts::cuts;
 use guess::Guess;
 use shifting::Shifts;
 use utf7::Utf7;
+use utf16::Utf16;
 use utf32::Utf32;
 
 pub use shifting::Shifting;
@@ -43,6 +45,8 @@ pub enum Charset {
     Shifting(Shifting),
     /// A code page of DOS: its characters from 0x80 on.
     Dos(&'static str),
+    /// EBCDIC in one of its code pages, which hardly any mail program reads: left to [`Charset::Guess`].
+    Ebcdic,
 }
 
 impl Charset {
@@ -62,16 +66,32 @@ impl Charset {
         self == Charset::Shifting(Shifting::Iso2022Jp)
     }
 
+    /// Whether a character is more than a byte, with NUL in ordinary ones.
+    pub fn is_wide(self) -> bool {
+        match self {
+            Charset::Table(encoding) => encoding == UTF_16LE || encoding == UTF_16BE,
+            Charset::Utf16 | Charset::Utf32(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether what is ASCII stays so, but for escapes.
+    pub fn keeps_ascii(self) -> bool {
+        match self {
+            Charset::Table(encoding) => encoding.is_ascii_compatible(),
+            Charset::Guess | Charset::Shifting(_) | Charset::Dos(_) => true,
+            Charset::Utf16 | Charset::Utf32(_) | Charset::Utf7 | Charset::Ebcdic => false,
+        }
+    }
+
     /// A decoder at the start of a text.
     fn machine(self) -> Machine {
         match self {
             // RFC 2781 lets the byte order mark decide between the two.
-            Charset::Table(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => {
-                Machine::Table(encoding.new_decoder())
-            }
+            Charset::Table(encoding) if self.is_wide() => Machine::Utf16(Utf16::new(Some(encoding))),
             Charset::Table(encoding) => Machine::Table(encoding.new_decoder_with_bom_removal()),
-            Charset::Guess => Machine::Guess(Guess::default()),
-            Charset::Utf16 => Machine::Utf16(utf16::Beginning::default()),
+            Charset::Guess | Charset::Ebcdic => Machine::Guess(Guess::default()),
+            Charset::Utf16 => Machine::Utf16(Utf16::new(None)),
             Charset::Utf32(little) => Machine::Utf32(Utf32::new(little)),
             Charset::Utf7 => Machine::Utf7(Utf7::default()),
             Charset::Shifting(charset) => {
@@ -87,15 +107,25 @@ impl Charset {
 pub struct TextDecoder {
     charset: Charset,
     machine: Machine,
+    mark: Mark,
     known: bool,
     replaced: bool,
+    doubtful: bool,
+}
+
+/// A byte order mark of UTF-16, in spite of the label.
+enum Mark {
+    NotSought,
+    /// The first bytes of the text, until they are enough for one.
+    Sought(Vec<u8>),
+    /// They have been.
+    Passed,
 }
 
 enum Machine {
     Table(Decoder),
     Guess(Guess),
-    /// Until the byte order is decided.
-    Utf16(utf16::Beginning),
+    Utf16(Utf16),
     Utf32(Utf32),
     Utf7(Utf7),
     Shifting(Shifts, Decoder),
@@ -105,22 +135,28 @@ enum Machine {
 /// Room in which every encoding's decoder can end: for a character and what it makes of half of one.
 const CHARACTER: usize = 16;
 
+/// Bytes of a byte order mark of UTF-16.
+const MARK_LENGTH: usize = 2;
+
 /// Bytes that are decoded at a time.
 const TABLE_PIECE: usize = 4096;
 
 impl TextDecoder {
-    /// A decoder for `label` as written in the mail; without a label, or with an unknown one, it guesses
-    /// ([`Charset::Guess`]).
+    /// A decoder for the text of a part under `label` as written in the mail; without a label, or with an unknown one, it
+    /// guesses ([`Charset::Guess`]). A byte order mark of UTF-16 counts before any label, as in the Encoding Standard.
     pub fn new(label: Option<&[u8]>) -> TextDecoder {
-        match label.filter(|label| !label.trim_ascii().is_empty()) {
-            None => TextDecoder::of(Charset::Guess),
-            Some(label) => {
-                let charset = Charset::from_label(label);
-                TextDecoder {
-                    known: charset.is_some(),
-                    ..TextDecoder::of(charset.unwrap_or(Charset::Guess))
-                }
-            }
+        let label = label.filter(|label| !label.trim_ascii().is_empty());
+        let charset = label.map(Charset::from_label);
+        let decoder = TextDecoder::of(charset.flatten().unwrap_or(Charset::Guess));
+        let mark = if decoder.charset.is_wide() {
+            Mark::NotSought
+        } else {
+            Mark::Sought(Vec::new())
+        };
+        TextDecoder {
+            known: charset != Some(None),
+            mark,
+            ..decoder
         }
     }
 
@@ -129,22 +165,49 @@ impl TextDecoder {
         TextDecoder {
             charset,
             machine: charset.machine(),
+            mark: Mark::NotSought,
             known: true,
             replaced: false,
+            doubtful: false,
         }
     }
 
     /// Appends what `input` says. The output of a text is at most three times its bytes, plus one character.
-    pub fn feed(&mut self, input: &[u8], output: &mut String) {
+    pub fn feed(&mut self, mut input: &[u8], output: &mut String) {
+        self.doubtful |= !self.known && memchr(0, input).is_some();
+        if let Mark::Sought(beginning) = &mut self.mark {
+            let missing = MARK_LENGTH.saturating_sub(beginning.len());
+            let (taken, rest) = input.split_at_checked(missing).unwrap_or((input, &[]));
+            beginning.extend_from_slice(taken);
+            if beginning.len() < MARK_LENGTH {
+                return;
+            }
+            self.begin(output);
+            input = rest;
+        }
+        self.decode(input, output);
+    }
+
+    /// The first bytes are there: do they say that this is UTF-16?
+    fn begin(&mut self, output: &mut String) {
+        if matches!(self.mark, Mark::NotSought) {
+            return;
+        }
+        let Mark::Sought(beginning) = mem::replace(&mut self.mark, Mark::Passed) else {
+            return;
+        };
+        if matches!(*beginning, [0xFF, 0xFE] | [0xFE, 0xFF]) {
+            self.machine = Charset::Utf16.machine();
+            self.doubtful = true;
+        }
+        self.decode(&beginning, output);
+    }
+
+    fn decode(&mut self, input: &[u8], output: &mut String) {
         match &mut self.machine {
             Machine::Table(decoder) => self.replaced |= decode_table(decoder, input, output),
             Machine::Guess(guess) => guess.feed(input, output),
-            Machine::Utf16(beginning) => {
-                if let Some(rest) = beginning.feed(input) {
-                    self.decide_byte_order(output);
-                    self.feed(rest, output);
-                }
-            }
+            Machine::Utf16(utf_16) => self.replaced |= utf_16.feed(input, output),
             Machine::Utf32(utf_32) => self.replaced |= utf_32.feed(input, output),
             Machine::Utf7(utf_7) => self.replaced |= utf_7.feed(input, output),
             Machine::Shifting(shifts, decoder) => {
@@ -159,21 +222,18 @@ impl TextDecoder {
         }
     }
 
-    fn decide_byte_order(&mut self, output: &mut String) {
-        if let Machine::Utf16(beginning) = &mut self.machine {
-            let (decoder, bytes) = mem::take(beginning).decide();
-            self.machine = Machine::Table(decoder);
-            self.feed(&bytes, output);
-        }
-    }
-
     /// Ends the text: a truncated character becomes U+FFFD (or windows-1252, where nothing before it was UTF-8 and the
     /// charset is a guess). The decoder is then ready for another text; [`TextDecoder::replaced`] remembers all of them.
     pub fn finish(&mut self, output: &mut String) {
-        self.decide_byte_order(output);
+        self.begin(output);
         self.replaced |= match &mut self.machine {
             Machine::Table(decoder) => decode_piece(decoder, &[], output, true),
             Machine::Guess(guess) => guess.finish(output),
+            Machine::Utf16(utf_16) => {
+                let replaced = utf_16.finish(output);
+                self.doubtful |= utf_16.is_doubtful();
+                replaced
+            }
             Machine::Utf32(utf_32) => utf_32.finish(output),
             Machine::Utf7(utf_7) => utf_7.finish(output),
             Machine::Shifting(shifts, decoder) => {
@@ -182,9 +242,12 @@ impl TextDecoder {
                 let replaced = decode_table(decoder, &bytes, output);
                 decode_piece(decoder, &[], output, true) || replaced
             }
-            Machine::Dos(_) | Machine::Utf16(_) => false,
+            Machine::Dos(_) => false,
         };
         self.machine = self.charset.machine();
+        if matches!(self.mark, Mark::Passed) {
+            self.mark = Mark::Sought(Vec::new());
+        }
     }
 
     /// Whether some bytes meant nothing in the charset and became U+FFFD.
@@ -192,7 +255,13 @@ impl TextDecoder {
         self.replaced
     }
 
-    /// What the text is read as.
+    /// After the end: whether it may be UTF-16 in another byte order, or at all. The mark contradicts the label or nothing
+    /// tells the order; or there is NUL under a label that means nothing here.
+    pub fn doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    /// What the text is read as, unless it begins with a mark of UTF-16.
     pub fn charset(&self) -> Charset {
         self.charset
     }
@@ -223,11 +292,7 @@ pub fn decode_header_bytes(bytes: &[u8], part_charset: Option<&[u8]>, output: &m
 
 /// What `bytes` say in `charset`, if all of them mean something in it, and ASCII in it is ASCII.
 fn fitting(bytes: &[u8], charset: Charset) -> Option<String> {
-    let readable = match charset {
-        Charset::Table(encoding) => encoding.is_ascii_compatible(),
-        Charset::Shifting(_) | Charset::Dos(_) => true,
-        Charset::Guess | Charset::Utf16 | Charset::Utf32(_) | Charset::Utf7 => false,
-    };
+    let readable = charset.keeps_ascii() && charset != Charset::Guess;
     let mut decoder = TextDecoder::of(charset);
     let mut text = String::with_capacity(bytes.len());
     if readable {
@@ -273,8 +338,9 @@ pub fn fuzz(data: &[u8]) {
     for pieces in cuts(text) {
         assert_eq!(decode_in_pieces(label, &pieces), whole, "{} pieces", pieces.len());
     }
+    let marked = text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF");
     if let Some(Charset::Table(encoding)) = Charset::from_label(label) {
-        let at_once = if encoding == UTF_16LE || encoding == UTF_16BE {
+        let at_once = if marked || encoding == UTF_16LE || encoding == UTF_16BE {
             encoding.decode(text).0
         } else {
             encoding.decode_with_bom_removal(text).0
@@ -282,7 +348,7 @@ pub fn fuzz(data: &[u8]) {
         assert_eq!(whole.0, at_once);
     }
     let lines = |text: &[u8]| memchr::memchr_iter(b'\n', text).count();
-    match Charset::from_label(label) {
+    match Charset::from_label(label).filter(|_| !marked) {
         Some(Charset::Shifting(Shifting::Iso2022Jp | Shifting::Iso2022Kr)) => {
             assert_eq!(lines(whole.0.as_bytes()), lines(text), "a line end was lost");
         }
@@ -295,7 +361,7 @@ pub fn fuzz(data: &[u8]) {
     assert!(header.len() <= text.len().saturating_mul(3).saturating_add(4));
 }
 
-fn decode_in_pieces(label: &[u8], pieces: &[&[u8]]) -> (String, bool) {
+fn decode_in_pieces(label: &[u8], pieces: &[&[u8]]) -> (String, bool, bool) {
     let mut decoder = TextDecoder::new(Some(label));
     let mut output = String::new();
     for piece in pieces {
@@ -303,7 +369,7 @@ fn decode_in_pieces(label: &[u8], pieces: &[&[u8]]) -> (String, bool) {
         decoder.feed(b"", &mut output);
     }
     decoder.finish(&mut output);
-    (output, decoder.replaced())
+    (output, decoder.replaced(), decoder.doubtful())
 }
 
 #[cfg(test)]

@@ -22,8 +22,9 @@ pub struct Decompressor {
     /// One bit for each of the next items, the lowest first: a byte, or a reference.
     control: u8,
     items: u8,
-    /// Bytes still to come out, as the header announces.
+    /// Bytes still to come out, as the header announces, and whether there were more.
     announced: u32,
+    exceeded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,7 @@ impl Default for Decompressor {
             control: 0,
             items: 0,
             announced: 0,
+            exceeded: false,
         }
     }
 }
@@ -83,9 +85,11 @@ impl Decompressor {
         }
     }
 
-    /// Whether all that was announced has come out.
+    /// Whether all that was announced has come out, and there was no more: readers that do not believe the announcement
+    /// show it.
     pub fn whole(&self) -> bool {
-        self.state == State::Done || (self.announced == 0 && matches!(self.state, State::Items | State::Uncompressed))
+        let ended = matches!(self.state, State::Items | State::Uncompressed) && self.announced == 0;
+        !self.exceeded && (ended || self.state == State::Done)
     }
 
     /// Sizes, the kind of compression, a checksum that tells nothing to who only reads.
@@ -111,6 +115,8 @@ impl Decompressor {
         if self.announced > 0 {
             self.announced = self.announced.wrapping_sub(1);
             output.push(byte);
+        } else {
+            self.exceeded = true;
         }
     }
 
@@ -185,7 +191,7 @@ mod tests {
     fn uncompressed_cut_and_unknown_values() {
         let header = |kind: &[u8]| [b"\x11\0\0\0\x05\0\0\0", kind, b"\0\0\0\0"].concat();
         assert_eq!(
-            decompress(&[&header(b"MELA"), &b"{rtf}more"[..]].concat(), 7),
+            decompress(&[&header(b"MELA"), &b"{rtf}"[..]].concat(), 7),
             ("{rtf}".to_owned(), true)
         );
         assert_eq!(
@@ -197,6 +203,20 @@ mod tests {
         for end in 0..EXAMPLE.len() - 2 {
             decompress(&EXAMPLE[..end], 4);
         }
+    }
+
+    #[test]
+    fn more_than_is_announced_is_not_whole() {
+        let value = |kind: &[u8], announced: u32, content: &[u8]| {
+            let header = [&[0; 4][..], &announced.to_le_bytes(), kind, &[0; 4]].concat();
+            decompress(&[&header, content].concat(), 7)
+        };
+        for (announced, text) in [(0, ""), (5, "{rtf}")] {
+            assert_eq!(value(b"MELA", announced, b"{rtf}more"), (text.to_owned(), false));
+        }
+        let compressed = EXAMPLE.get(super::HEADER..).unwrap();
+        assert_eq!(value(b"LZFu", 1, compressed), ("{".to_owned(), false));
+        assert!(value(b"LZFu", 43, compressed).1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::anomaly::Flag;
 use super::encoded_word;
+use super::file_name;
 use super::header::{Field, Fields, unfold};
 use super::parameter::{Note, Parameterized, is_token};
 use super::pkcs7;
@@ -105,15 +106,18 @@ impl Declared {
         let nature = nature(&content_type, disposition.as_ref(), &mut |flag| {
             flags.push((flag, type_at));
         });
-        let mut names = names.iter().flatten();
+        let is_mail = || {
+            let names = file_name::names(&content_type, disposition.as_ref());
+            names.iter().any(|name| file_name::has_extension(name, &["eml"]))
+        };
         match &nature {
-            Nature::Multipart(_) if names.next().is_some() => flags.push((Flag::MultipartNamed, type_at)),
+            Nature::Multipart(_) if names.iter().any(Option::is_some) => flags.push((Flag::MultipartNamed, type_at)),
             // Thunderbird goes by the name where nothing else says more, and shows the mail. What is encoded is only offered to
             // be opened, as any file is.
             Nature::Leaf
                 if (content_type.value == "application/octet-stream" || !typed)
                     && encoding == Encoding::Identity
-                    && names.any(|name| has_suffix(name, ".eml")) =>
+                    && is_mail() =>
             {
                 flags.push((Flag::MessageOther, type_at));
             }
@@ -132,11 +136,27 @@ impl Declared {
     }
 }
 
-/// Whether a file name ends so, in whatever case, as most systems see it: without spaces and dots behind it.
-pub(super) fn has_suffix(name: &str, suffix: &str) -> bool {
-    let name = name.trim_end_matches(['.', ' ']);
-    let end = name.len().checked_sub(suffix.len()).and_then(|at| name.get(at..));
-    end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+impl Declared {
+    /// Of bytes that no header describes, but perhaps a name.
+    pub(super) fn file(name: Option<&str>) -> Declared {
+        let mut value = b"application/octet-stream".to_vec();
+        if let Some(name) = name {
+            value.extend_from_slice(b"; name*=utf-8''");
+            value.extend(name.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()));
+        }
+        let content_type = Parameterized::parse(&value);
+        let nature = nature(&content_type, None, &mut |_| {});
+        Declared {
+            content_type,
+            disposition: None,
+            encoding: Encoding::Identity,
+            data: Data::Binary,
+            nature,
+            typed: true,
+            flags: Vec::new(),
+            repeated: Vec::new(),
+        }
+    }
 }
 
 /// `name='a.txt'`: quotes for some readers, part of the value by RFC 2045.
@@ -169,6 +189,8 @@ fn flag_of(note: &Note, value: &Parameterized) -> Option<Flag> {
         Note::Rfc2231 => Flag::ParameterExtended,
         Note::ControlInName => Flag::ControlInFileName,
         Note::StatefulCharset => Flag::CharsetStateful,
+        Note::Ebcdic => Flag::CharsetEbcdic,
+        Note::ByteOrder => Flag::CharsetByteOrder,
         Note::Raw8Bit => Flag::RawEightBitHeader,
         // The boundary is flagged where a line has what is left of it.
         Note::Repeated(_) | Note::UnquotedBoundary => return None,

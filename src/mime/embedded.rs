@@ -26,6 +26,13 @@ pub enum Enclosed<'e> {
     Data(&'e [u8]),
     /// It is over.
     End,
+    /// What the bodies of this media type are written in that have ended and had no charset.
+    Charset {
+        /// Theirs.
+        media_type: &'static str,
+        /// As a label.
+        charset: &'e str,
+    },
     /// Something to be flagged; an `Extractor` makes a [`Finding`](super::Finding) of it.
     Finding(Flag),
 }
@@ -39,8 +46,8 @@ pub enum Body<'e> {
     Text {
         /// Its media type.
         media_type: &'static str,
-        /// Its charset, as a label.
-        charset: &'e str,
+        /// Its charset, as a label; `None` where an [`Enclosed::Charset`] tells it later.
+        charset: Option<&'e str>,
     },
 }
 
@@ -400,6 +407,7 @@ impl Record {
                 let data = mem::take(&mut self.data);
                 self.told.push(format!("end {}", data.escape_ascii()));
             }
+            Enclosed::Charset { media_type, charset } => self.told.push(format!("{media_type} in {charset}")),
             Enclosed::Finding(flag) => self.told.push(flag.name().to_owned()),
         }
     }

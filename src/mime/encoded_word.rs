@@ -41,6 +41,10 @@ pub enum Note {
     Replaced,
     /// A charset in which ASCII is not ASCII after an escape: UTF-7, ISO-2022-JP and its like.
     StatefulCharset,
+    /// EBCDIC; read as UTF-8 or windows-1252.
+    Ebcdic,
+    /// UTF-16 that readers take in different byte orders.
+    ByteOrder,
     /// A character that turns the direction of the text around it: an embedding, an override or an isolate (Unicode,
     /// UAX #9). Marks of direction, which ordinary Arabic and Hebrew have, turn nothing.
     BidiControl,
@@ -52,7 +56,7 @@ pub struct Notes(u16);
 
 impl Notes {
     /// Every note there is.
-    pub const ALL: [Note; 12] = [
+    pub const ALL: [Note; 14] = [
         Note::Raw8Bit,
         Note::Malformed,
         Note::UnknownCharset,
@@ -64,6 +68,8 @@ impl Notes {
         Note::RawControl,
         Note::Replaced,
         Note::StatefulCharset,
+        Note::Ebcdic,
+        Note::ByteOrder,
         Note::BidiControl,
     ];
 
@@ -216,6 +222,9 @@ impl Decoding<'_> {
         if charset.is_stateful() {
             self.notes.add(Note::StatefulCharset);
         }
+        if charset == Charset::Ebcdic {
+            self.notes.add(Note::Ebcdic);
+        }
         // A word of UTF-7 ends its base64 (RFC 2047, section 3), unless a careless encoder cut the bytes anywhere.
         let ended = |run: &Run| run.charset != charset || (charset == Charset::Utf7 && !run.ends_inside_character());
         if self.run.as_ref().is_some_and(ended) {
@@ -257,6 +266,9 @@ impl Decoding<'_> {
         decoder.finish(&mut text);
         if decoder.replaced() {
             self.notes.add(Note::Replaced);
+        }
+        if decoder.doubtful() {
+            self.notes.add(Note::ByteOrder);
         }
         if (self.push)(&text, self.output) {
             self.notes.add(Note::YieldsControl);

@@ -299,6 +299,9 @@ impl<V: Visitor> Machine<V> {
                     let faults = decoder.finish(&mut layer.scratch);
                     let source = layer.source.below();
                     self.signed(level, &mut open, &layer.scratch, &mut layer.octets, source);
+                    if let Content::Cms(_, signed) = &mut open.content {
+                        self.signed_begins(level, signed, open.offset, source);
+                    }
                     self.finish_layer(level.saturating_add(1));
                     self.report(faults, open.offset);
                     self.find(Flag::Smime, open.offset);

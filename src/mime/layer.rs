@@ -179,9 +179,19 @@ pub(super) enum Content {
     /// A multipart or message under a transfer encoding; its content is the next layer. For a multipart, that layer's
     /// first entity *is* this one, and tells the visitor of its end.
     Encoded(Decoder, Kind),
-    /// An S/MIME object, begun when so many entities were open; the entity in it, once there is some of it, is the next
-    /// layer.
-    Cms(Decoder, Box<pkcs7::Reader>, usize),
+    /// An S/MIME object; what it encloses, once there is some of it, is the next layer.
+    Cms(Decoder, Box<Signed>),
+}
+
+/// An S/MIME object that has begun.
+pub(super) struct Signed {
+    pub(super) reader: pkcs7::Reader,
+    /// How many entities were open when it began.
+    pub(super) depth: usize,
+    /// What its content is called, if that is a file.
+    pub(super) name: Option<String>,
+    /// The first octets of the content, until they tell what it is.
+    pub(super) beginning: Option<Vec<u8>>,
 }
 
 /// A multipart that has begun.
@@ -238,7 +248,7 @@ impl Content {
     /// What an S/MIME object turned out to be; anything else is read.
     pub(super) fn outcome(&self) -> pkcs7::Outcome {
         match self {
-            Content::Cms(_, reader, _) => reader.finish(),
+            Content::Cms(_, signed) => signed.reader.finish(),
             _ => pkcs7::Outcome::Read,
         }
     }
@@ -283,7 +293,7 @@ impl Layer {
         }
     }
 
-    /// The layer of the entity in an S/MIME object.
+    /// The layer of what an S/MIME object encloses.
     pub(super) fn enclosed(header_offset: u64, source: Source) -> Layer {
         Layer {
             line_start: true,

@@ -37,6 +37,7 @@ pub mod embedded;
 pub mod encoded_word;
 pub mod entity;
 pub mod extract;
+pub(crate) mod file_name;
 pub mod header;
 mod layer;
 mod near_miss;
@@ -51,7 +52,6 @@ pub mod uuencode;
 pub mod yenc;
 
 use anomaly::Flag;
-use declared::has_suffix;
 use embedded::Enclosed;
 use header::{Field, Fields};
 use parameter::Parameterized;
@@ -181,16 +181,14 @@ impl Entity<'_> {
     /// Whether its content is read as text: also what no one knows a use for but some readers (Thunderbird, Python) show as
     /// text, and a file of no type whose name says that it is.
     pub fn is_text(&self) -> bool {
-        let names = || {
-            let filename = self
-                .disposition
-                .and_then(|disposition| disposition.text("filename", None));
-            filename.into_iter().chain(self.content_type.text("name", None))
-        };
-        let endings = [".txt", ".htm", ".html"];
         match self.content_type.value.as_str() {
             "" | "application/pgp" | "application/x-pgp-message" => true,
-            "application/octet-stream" => names().any(|name| endings.iter().any(|ending| has_suffix(&name, ending))),
+            "application/octet-stream" => {
+                let names = file_name::names(self.content_type, self.disposition);
+                names
+                    .iter()
+                    .any(|name| file_name::has_extension(name, &["txt", "htm", "html"]))
+            }
             other => other.starts_with("text/") || other.starts_with("message/"),
         }
     }

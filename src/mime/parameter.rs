@@ -42,6 +42,10 @@ pub enum Note {
     ControlInName,
     /// A charset of RFC 2231 in which ASCII is not ASCII after an escape.
     StatefulCharset,
+    /// EBCDIC as a charset of RFC 2231.
+    Ebcdic,
+    /// UTF-16 there that readers take in different byte orders.
+    ByteOrder,
     /// 8-bit bytes or control characters.
     Raw8Bit,
     /// The parameter of this name is there twice, with the same value.

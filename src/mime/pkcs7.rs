@@ -5,33 +5,44 @@
 //! `SignedData`, `encapContentInfo`, `eContent`, and passes over everything else; it verifies nothing. `CompressedData`
 //! (RFC 3274) has the same shape, its content is a zlib stream.
 
-use std::mem;
-
-use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+pub(super) mod content;
+mod inflating;
 
 use super::anomaly::Flag;
 use super::cuts::cuts;
+use super::file_name;
 use super::parameter::Parameterized;
-use crate::{deflate, limits};
+use crate::limits;
+use inflating::Inflating;
 
-/// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it. A
+/// Whether an entity calls itself an S/MIME object, by type (RFC 8551, 3.2) or by the name that the RFC gives to it (3.9). A
 /// signature that should stand beside its content can enclose one, too.
 pub fn announced(content_type: &Parameterized, disposition: Option<&Parameterized>) -> bool {
-    const ENDS: [&[u8; 4]; 3] = [b".p7m", b".p7s", b".p7z"];
-    let named = |value: Option<&[u8]>| {
-        value
-            .and_then(|name| name.last_chunk::<4>())
-            .is_some_and(|end| ENDS.iter().any(|known| end.eq_ignore_ascii_case(*known)))
-    };
     matches!(
         content_type.value.as_str(),
         "application/pkcs7-mime"
             | "application/x-pkcs7-mime"
             | "application/pkcs7-signature"
             | "application/x-pkcs7-signature"
-    ) || named(content_type.parameter("name"))
-        || named(disposition.and_then(|disposition| disposition.parameter("filename")))
+    ) || file_name::names(content_type, disposition)
+        .iter()
+        .any(|name| stem(name).is_some())
+}
+
+/// What the object is called, without the extension that says what it is.
+pub(super) fn bare_name(content_type: &Parameterized, disposition: Option<&Parameterized>) -> Option<String> {
+    let names = file_name::names(content_type, disposition);
+    names.iter().find_map(|name| stem(name)).map(str::to_owned)
+}
+
+/// What stands before the extension that makes a file an S/MIME object.
+fn stem(name: &str) -> Option<&str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    let known = ["p7m", "p7s", "p7z", "p7c"];
+    known
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
+        .then_some(stem)
 }
 
 /// What an entity's own type says of signatures and encryption (RFC 1847, RFC 3156, RFC 8551).
@@ -75,7 +86,9 @@ pub struct Reader {
     identifier: Vec<u8>,
     /// The constructed values under way, outermost first.
     open: Vec<Constructed>,
-    /// An element was longer than the one around it, or stood where content should.
+    /// The content has been given; signatures and certificates follow.
+    given: bool,
+    /// An element was longer than the one around it, or stood where content should; or something follows the object.
     odd: bool,
     /// Whether compressed content is inflated.
     may_inflate: bool,
@@ -85,8 +98,12 @@ pub struct Reader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Reading,
+    /// The object is over.
+    Behind,
+    /// It is damaged, or no CMS: what follows could be anything.
+    Stopped,
     /// What follows is of no interest.
-    Done(Outcome),
+    Encrypted,
 }
 
 #[derive(Debug)]
@@ -140,6 +157,7 @@ impl Reader {
             left: 0,
             identifier: Vec::new(),
             open: vec![input],
+            given: false,
             odd: false,
             may_inflate,
             inflating: None,
@@ -166,23 +184,23 @@ impl Reader {
                 match Head::parse(&self.head) {
                     None => continue,
                     Some(Ok(head)) => self.element(head),
-                    Some(Err(Malformed)) => self.state = State::Done(Outcome::Unread),
+                    Some(Err(Malformed)) => self.state = State::Stopped,
                 }
                 self.head.clear();
             }
             self.close();
         }
+        // Another object would be hidden there. Zeros fill up, line ends are left behind.
+        self.odd |= self.state == State::Behind && !input.iter().all(|byte| matches!(byte, 0 | b'\r' | b'\n'));
     }
 
-    /// The end of the object.
+    /// The end of the object. Damage behind the content is the business of who verifies it.
     pub fn finish(&self) -> Outcome {
+        let inflated = self.inflating.as_ref().is_none_or(|inflating| inflating.ended);
         match self.state {
-            State::Done(Outcome::Read) if self.odd => Outcome::Unread,
-            State::Done(Outcome::Read) if self.inflating.as_ref().is_some_and(|inflating| !inflating.ended) => {
-                Outcome::Unread
-            }
-            State::Done(outcome) => outcome,
-            State::Reading => Outcome::Unread,
+            State::Encrypted => Outcome::Encrypted,
+            _ if self.given && inflated && !self.odd => Outcome::Read,
+            _ => Outcome::Unread,
         }
     }
 
@@ -223,7 +241,7 @@ impl Reader {
             (at, left, rest) = (at.saturating_add(taken), left.saturating_sub(taken), behind);
             let whole = left == 0 || inflating.step.len() == limits::INFLATE_STEP;
             if whole && !inflating.inflate(at.saturating_mul(limits::INFLATE_RATIO), output) {
-                self.state = State::Done(Outcome::Unread);
+                self.state = State::Stopped;
                 return;
             }
         }
@@ -236,15 +254,10 @@ impl Reader {
         match (pkcs_7, smime) {
             (Some([1 | 2]), _) => {}
             (_, Some([9])) if self.may_inflate => {
-                self.inflating = Some(Inflating {
-                    stream: InflateState::new_boxed(DataFormat::Zlib),
-                    written: 0,
-                    step: Vec::with_capacity(limits::INFLATE_STEP),
-                    ended: false,
-                });
+                self.inflating = Some(Inflating::default());
             }
-            (Some([3 | 6]), _) | (_, Some([23])) => self.state = State::Done(Outcome::Encrypted),
-            _ => self.state = State::Done(Outcome::Unread),
+            (Some([3 | 6]), _) | (_, Some([23])) => self.state = State::Encrypted,
+            _ => self.state = State::Stopped,
         }
     }
 
@@ -265,16 +278,18 @@ impl Reader {
         match (role, end) {
             // Without its first elements, or longer than anything, it is not CMS.
             (Role::Passed, _) if matches!(within, Role::Input | Role::ContentInfo) && child == 0 => {
-                self.state = State::Done(Outcome::Unread);
+                self.state = State::Stopped;
             }
-            (_, Some(None)) => self.state = State::Done(Outcome::Unread),
+            (_, Some(None)) => self.state = State::Stopped,
             (_, end) => {
                 let end = end.flatten();
-                self.odd |= end > around_end && around_end.is_some();
+                self.odd |= !self.given && end > around_end && around_end.is_some();
                 // Something else than the content stands where the content should.
-                self.odd |= role == Role::Passed
-                    && child == 1
-                    && matches!(within, Role::ContentInfo | Role::EncapsulatedContentInfo);
+                let for_content = match within {
+                    Role::ContentInfo | Role::EncapsulatedContentInfo => child == 1,
+                    _ => within == Role::Octets,
+                };
+                self.odd |= !self.given && role == Role::Passed && for_content;
                 self.begins(role, tag, length, end);
             }
         }
@@ -289,7 +304,7 @@ impl Reader {
                 self.identifier.clear();
             }
         } else if self.open.len() > limits::CMS_NESTING {
-            self.state = State::Done(Outcome::Unread);
+            self.state = State::Stopped;
         } else {
             self.open.push(Constructed { role, end, children: 0 });
         }
@@ -331,57 +346,22 @@ impl Reader {
         }
     }
 
-    /// A constructed value has ended. Signatures and certificates behind the content are not read. An object other than
+    /// A constructed value has ended. Signatures and certificates behind the content are passed over. An object other than
     /// plain data that ends without `encapContentInfo` has hidden it where nobody looks.
     fn ends(&mut self, role: Role) {
-        if self.state == State::Reading && matches!(role, Role::EncapsulatedContentInfo | Role::ContentInfo) {
-            let outcome = if self.is_data() { Outcome::Read } else { Outcome::Unread };
-            self.state = State::Done(outcome);
+        if self.state != State::Reading || !matches!(role, Role::EncapsulatedContentInfo | Role::ContentInfo) {
+            return;
         }
-    }
-}
-
-/// A zlib stream (RFC 1950) under way.
-struct Inflating {
-    stream: Box<InflateState>,
-    /// Bytes that it became so far.
-    written: u64,
-    /// What has come and not been inflated.
-    step: Vec<u8>,
-    ended: bool,
-}
-
-impl Inflating {
-    /// Appends what the step becomes. False where it is damaged, has something behind its end, or becomes more than `most`.
-    fn inflate(&mut self, most: u64, output: &mut Vec<u8>) -> bool {
-        let step = mem::take(&mut self.step);
-        let mut input = step.as_slice();
-        while !self.ended {
-            let left = most.saturating_add(1).saturating_sub(self.written);
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(limits::DECODE_STEP);
-            let result = deflate::append(output, room, |space| {
-                inflate(&mut self.stream, input, space, MZFlush::None)
-            });
-            let (read, written) = (result.bytes_consumed, result.bytes_written);
-            self.written = self.written.saturating_add(written as u64);
-            input = input.get(read..).unwrap_or_default();
-            let status = match result.status {
-                Err(MZError::Buf) => Ok(MZStatus::Ok),
-                status => status,
-            };
-            match status {
-                _ if self.written > most => return false,
-                Ok(MZStatus::StreamEnd) => self.ended = true,
-                Ok(MZStatus::Ok) if written == room => {}
-                Ok(MZStatus::Ok) if input.is_empty() => break,
-                Ok(MZStatus::Ok) if read > 0 => {}
-                _ => return false,
-            }
+        self.given |= self.is_data();
+        if !self.given {
+            self.state = State::Stopped;
+        } else if role == Role::ContentInfo {
+            self.state = State::Behind;
+        } else if let Some(Constructed { end: Some(end), .. }) = self.open.get(1) {
+            self.left = end.saturating_sub(self.position);
+            self.value = Role::Passed;
+            self.open.truncate(2);
         }
-        let all = input.is_empty();
-        self.step = step;
-        self.step.clear();
-        all
     }
 }
 

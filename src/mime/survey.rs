@@ -7,6 +7,7 @@
 use memchr::{memchr, memrchr};
 
 use super::anomaly::Flag;
+use super::charset::Charset;
 use super::parameter::Parameterized;
 use super::transfer::Encoding;
 use crate::limits;
@@ -56,26 +57,10 @@ impl Data {
     }
 }
 
-/// Whether NUL is part of ordinary characters: UTF-16 and UTF-32 under their names.
+/// Whether NUL is part of ordinary characters.
 fn is_wide(content_type: &Parameterized) -> bool {
-    let charset = content_type.parameter("charset").unwrap_or_default();
-    let has = |part: &[u8]| {
-        charset
-            .windows(part.len())
-            .any(|piece| piece.eq_ignore_ascii_case(part))
-    };
-    [
-        &b"utf-16"[..],
-        b"utf16",
-        b"utf-32",
-        b"utf32",
-        b"ucs",
-        b"unicode",
-        b"1200",
-        b"1201",
-    ]
-    .into_iter()
-    .any(has)
+    let charset = content_type.parameter("charset").and_then(Charset::from_label);
+    charset.is_some_and(Charset::is_wide)
 }
 
 /// What is looked for.

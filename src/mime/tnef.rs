@@ -3,24 +3,27 @@
 //! A stream of attributes, each with a level, an identifier, a length and a checksum. Some of them hold MAPI properties
 //! (`properties.rs`), which is where long file names, embedded objects and bodies are. Everything is taken as it goes by.
 
+mod code_page;
 mod properties;
 mod value;
 
 use super::anomaly::Flag;
 use super::cuts::cuts;
 use super::embedded::Enclosed;
+use super::file_name;
 use super::parameter::Parameterized;
+use code_page::Kind;
 use properties::Properties;
 use value::{Purpose, Value};
 
 /// Whether an entity calls itself TNEF, by type or by the name that it always has.
 pub fn announced(content_type: &Parameterized, disposition: Option<&Parameterized>) -> bool {
-    let named = |value: Option<&[u8]>| value.is_some_and(|name| name.eq_ignore_ascii_case(b"winmail.dat"));
     matches!(
         content_type.value.as_str(),
         "application/ms-tnef" | "application/vnd.ms-tnef"
-    ) || named(content_type.parameter("name"))
-        || named(disposition.and_then(|disposition| disposition.parameter("filename")))
+    ) || file_name::names(content_type, disposition)
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case("winmail.dat"))
 }
 
 /// Reads one TNEF stream: `feed` in pieces, then `finish`.
@@ -46,6 +49,8 @@ enum State {
     /// Data that is MAPI properties.
     Properties(Box<Properties>),
     Checksum,
+    /// Behind the last attribute: line ends that transports leave behind, zeros that writers fill up with.
+    Filler,
     /// No attribute begins here.
     Stopped,
 }
@@ -57,6 +62,7 @@ const ATTACHMENT: u8 = 2;
 /// MS-OXTNEF, section 2.1.3.1: the lower half of an identifier. The upper half repeats the type, and some writers leave
 /// it out.
 mod attribute {
+    pub(super) const MESSAGE_CLASS: u16 = 0x8008;
     pub(super) const BODY: u16 = 0x800c;
     pub(super) const ATTACHMENT_DATA: u16 = 0x800f;
     pub(super) const ATTACHMENT_TITLE: u16 = 0x8010;
@@ -92,6 +98,8 @@ impl Reader {
                 State::Signature => self.gather(6, input, found),
                 State::Head => self.gather(9, input, found),
                 State::Checksum => self.gather(2, input, found),
+                State::Filler if input.iter().copied().all(is_filler) => return,
+                State::Filler => return self.stop(),
                 State::Stopped => return,
                 State::Data | State::Properties(_) => self.data(input, found),
             };
@@ -103,9 +111,8 @@ impl Reader {
 
     /// The end of the stream.
     pub fn finish(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
-        // Transports leave a line end behind, writers fill up with zeros.
-        let filler = self.field.iter().all(|byte| matches!(byte, 0 | b'\r' | b'\n'));
-        self.damaged |= !matches!(self.state, State::Head) || !filler;
+        let filler = self.field.iter().copied().all(is_filler);
+        self.damaged |= !matches!(self.state, State::Head | State::Filler) || !filler;
         if matches!(self.state, State::Data | State::Properties(_)) {
             self.data_ends(found);
         }
@@ -129,6 +136,7 @@ impl Reader {
                     self.damaged |= number(&field) != u32::from(self.sum);
                     self.state = State::Head;
                 }
+                _ if field.iter().copied().all(is_filler) => self.state = State::Filler,
                 _ => self.attribute(&field, found),
             }
         }
@@ -157,7 +165,8 @@ impl Reader {
             attribute::BODY => Purpose::PLAIN,
             attribute::ATTACHMENT_DATA => Purpose::File,
             attribute::ATTACHMENT_TITLE => Purpose::Name { rank: 1, wide: false },
-            attribute::CODE_PAGE => Purpose::CodePage,
+            attribute::MESSAGE_CLASS => Purpose::MessageClass,
+            attribute::CODE_PAGE => Purpose::CodePage(Kind::Stream),
             attribute::ATTACHMENT_BEGINS => {
                 self.value.next_attachment(found);
                 Purpose::Passed
@@ -195,8 +204,13 @@ impl Reader {
             State::Properties(properties) => self.damaged |= !properties.finish(&mut self.value, found),
             _ => self.value.end(found),
         }
+        self.value.tell_charsets(found);
         self.state = State::Checksum;
     }
+}
+
+fn is_filler(byte: u8) -> bool {
+    matches!(byte, 0 | b'\r' | b'\n')
 }
 
 /// The first bytes as a number, at most four of them, the lowest first.

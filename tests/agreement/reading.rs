@@ -167,7 +167,7 @@ impl Visitor for Tree {
         match found {
             Enclosed::Begin(_) => files.push(Vec::new()),
             Enclosed::Data(bytes) => files.last_mut().unwrap().extend(bytes),
-            Enclosed::Name(_) | Enclosed::End | Enclosed::Finding(_) => {}
+            Enclosed::Name(_) | Enclosed::End | Enclosed::Charset { .. } | Enclosed::Finding(_) => {}
         }
     }
 

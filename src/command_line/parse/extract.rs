@@ -101,7 +101,7 @@ impl Visitor for Extraction {
                 let file = self.enclosed.take();
                 self.finish(file);
             }
-            Enclosed::Data(_) | Enclosed::Name(_) | Enclosed::Finding(_) => {}
+            Enclosed::Data(_) | Enclosed::Name(_) | Enclosed::Charset { .. } | Enclosed::Finding(_) => {}
         }
     }
 

@@ -39,6 +39,9 @@ fn report(envelope: &str, original: &str) -> String {
 /// A signed S/MIME object around `Content-Type: text/html\n\nhi`.
 const SIGNED: &str = "MEAGCSqGSIb3DQEHAqAzMDECAQExADAqBgkqhkiG9w0BBwGgHQQbQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwKCmhp";
 
+/// The same around `<a/>`.
+const SIGNED_FILE: &str = "MCkGCSqGSIb3DQEHAqAcMBoCAQExADATBgkqhkiG9w0BBwGgBgQEPGEvPg==";
+
 fn rows() -> Vec<Row> {
     [declared(), structure(), texts(), journals_and_limits()].concat()
 }
@@ -86,7 +89,7 @@ fn declared() -> Vec<Row> {
 #[rustfmt::skip]
 fn structure() -> Vec<Row> {
     let smime = |object: &str| {
-        let header = "▼Content-Type: application/pkcs7-mime; name=a.p7m\nContent-Transfer-Encoding: base64";
+        let header = "▼Content-Type: application/pkcs7-mime; name=smime.p7m\nContent-Transfer-Encoding: base64";
         part(&format!("{header}\n\n{object}"))
     };
     let base64 = |text: &str| part(&format!("▼Content-Transfer-Encoding: base64\n\n{text}"));
@@ -118,6 +121,7 @@ fn structure() -> Vec<Row> {
         (EmbeddedEncoding, "high", "2", 2, part("▼X: 1\n\nbegin 644 a\n#0V%T\n`\nend\nbegin 644 b\n#0V%T\n`\nend")),
         (Smime, "info", "2", 1, smime(SIGNED)),
         (SmimeUnread, "high", "2", 1, smime("AAAA")),
+        (SmimeAmbiguous, "high", "2", 1, smime(SIGNED_FILE)),
         (Tnef, "info", "2", 1, part("▼Content-Type: application/ms-tnef\n\nx")),
         (TnefUnread, "high", "2", 1, part("▼Content-Type: application/ms-tnef\n\nx")),
         (Encrypted, "medium", "2", 1, part("X: 1\n▼Content-Type: multipart/encrypted; boundary=c\n\n--c\n\nx\n--c--")),
@@ -143,6 +147,8 @@ fn texts() -> Vec<Row> {
         (EightBitInSevenBit, "info", "2", 2, part("X: 1\n\ncaf▼\u{e9}\u{e9}")),
         (MixedLineEnds, "medium", "2", 2, part("X: 1\n\na▼\r\nb\r\nc")),
         (LongLine, "info", "2", 1, part(&format!("X: 1\n\nx\n▼{}\nx", "a".repeat(limits::LINE + 1)))),
+        (CharsetEbcdic, "high", "2", 1, field("Content-Type: text/plain; charset=cp037")),
+        (CharsetByteOrder, "high", "2", 1, part("▼Content-Type: text/plain; charset=utf-16le\n\n\u{fe}\u{ff}\0x")),
         (CharsetUnknown, "medium", "2", 1, field("Content-Type: text/plain; charset=x-none")),
         (CharsetStateful, "info", "2", 1, field("Content-Type: text/plain; charset=iso-2022-jp")),
         (ReplacementCharacters, "info", "2", 1, part("▼X: 1\nContent-Type: text/plain; charset=utf-8\n\n\u{ff}")),

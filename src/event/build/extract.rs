@@ -5,7 +5,7 @@ use std::mem;
 use super::anomalies::Anomalies;
 use super::bounds::Budget;
 use super::filename::FileName;
-use super::leaf::Leaf;
+use super::leaf::{Leaf, cut, flag_of_charset, flags_of_text};
 use crate::event::{Headers, Part};
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
@@ -17,6 +17,20 @@ use crate::mime::encoded_word;
 pub(super) struct Files {
     whole: Vec<Part>,
     under_way: Option<Leaf>,
+    /// What the file under way says, if it is a body whose charset is told behind it.
+    undecoded: Option<Undecoded>,
+    /// The same of files that are whole.
+    waiting: Vec<Undecoded>,
+}
+
+/// The beginning of a body whose charset is not known yet.
+struct Undecoded {
+    media_type: &'static str,
+    bytes: Vec<u8>,
+    /// Whether there was more than there is room for.
+    cut: bool,
+    /// Its place among the files.
+    position: usize,
 }
 
 impl Files {
@@ -35,10 +49,15 @@ impl Files {
             Enclosed::Begin(_) if self.whole.len() >= room => anomalies.add(Flag::LimitParts, &[], offset),
             Enclosed::Begin(body) => {
                 let (headers, decoder) = body_headers(body);
-                let text = decoder.is_some();
                 let mut file = Leaf::new(headers, path, offset, decoder, true, budget);
-                if text {
+                if let Body::Text { media_type, charset } = body {
                     file.set_body();
+                    self.undecoded = charset.is_none().then(|| Undecoded {
+                        media_type,
+                        bytes: Vec::new(),
+                        cut: false,
+                        position: self.whole.len(),
+                    });
                 }
                 self.under_way = Some(file);
             }
@@ -60,10 +79,25 @@ impl Files {
                 if let Some(file) = &mut self.under_way {
                     file.body(bytes, budget);
                 }
+                if let Some(undecoded) = &mut self.undecoded {
+                    let others: usize = self.waiting.iter().map(|other| other.bytes.len()).sum();
+                    undecoded.add(bytes, budget.text(true).saturating_sub(others));
+                }
             }
             Enclosed::End => {
                 if let Some(file) = self.under_way.take() {
                     self.whole.push(file.finish(budget, anomalies));
+                }
+                self.waiting.extend(self.undecoded.take());
+            }
+            Enclosed::Charset { media_type, charset } => {
+                for body in self.waiting.extract_if(.., |body| body.media_type == media_type) {
+                    let Some(part) = self.whole.get_mut(body.position) else {
+                        continue;
+                    };
+                    for flag in body.decode(charset, part, budget) {
+                        anomalies.add(flag, path, offset);
+                    }
                 }
             }
             Enclosed::Finding(_) => {}
@@ -82,7 +116,33 @@ fn body_headers(body: Body<'_>) -> (Headers, Option<TextDecoder>) {
         Body::File => (Headers::default(), None),
         Body::Text { media_type, charset } => (
             Headers::from_iter([("content-type", media_type)]),
-            Some(TextDecoder::new(Some(charset.as_bytes()))),
+            charset.map(|charset| TextDecoder::new(Some(charset.as_bytes()))),
         ),
+    }
+}
+
+impl Undecoded {
+    /// The body goes on; bytes are kept while there are at most `most`.
+    fn add(&mut self, bytes: &[u8], most: usize) {
+        let room = most.saturating_sub(self.bytes.len());
+        self.bytes.extend(bytes.iter().take(room));
+        self.cut |= bytes.len() > room;
+    }
+
+    /// Gives `part` its text; what is to be said of that.
+    fn decode(self, charset: &str, part: &mut Part, budget: &mut Budget) -> Vec<Flag> {
+        let mut decoder = TextDecoder::new(Some(charset.as_bytes()));
+        let mut text = String::new();
+        decoder.feed(&self.bytes, &mut text);
+        decoder.finish(&mut text);
+        let too_long = self.cut || text.len() > budget.text(true);
+        if too_long {
+            cut(&mut text, budget.text(true));
+        }
+        budget.take(Some(&text), true, None);
+        part.body_text = Some(text);
+        part.truncated |= too_long;
+        let said = flag_of_charset(&decoder).into_iter().chain(flags_of_text(&decoder));
+        said.chain(too_long.then_some(Flag::LimitBody)).collect()
     }
 }

@@ -1,9 +1,9 @@
 //! What a file name in a mail becomes in an event: nothing that a receiver could take for a path, nothing that shows
 //! another extension than the one that counts.
 
-use crate::hidden::is_hidden;
 use crate::limits;
 use crate::mime::Entity;
+use crate::mime::file_name::{clean, is_invisible};
 
 /// A part's file name.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,39 +51,9 @@ impl FileName {
     }
 }
 
-/// RFC 2183, section 2.3: only the last component counts, on any system: separators of Unix and Windows, a drive letter.
-/// What does not show is removed, so that `exe.<right-to-left override>txt` cannot pass for what it is not. Windows drops
-/// dots and spaces at the end, so they hide an extension there.
-fn clean(raw: &str) -> String {
-    let shown: String = raw.chars().filter(|character| !is_invisible(*character)).collect();
-    let components = shown.rsplit(['/', '\\']).map(bare);
-    components
-        .into_iter()
-        .find(|component| !component.is_empty())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// A component without a drive letter, and without what Windows would drop.
-fn bare(component: &str) -> &str {
-    let mut name = component.trim_start();
-    // `c:d:name` would be a path again without its first letter.
-    while let [letter, b':', ..] = name.as_bytes()
-        && letter.is_ascii_alphabetic()
-    {
-        name = name.get(2..).unwrap_or_default().trim_start();
-    }
-    name.trim_end_matches(|character: char| character == '.' || character.is_whitespace())
-}
-
 /// Unicode's `Bidi_Control`. In a name even the marks of direction move a dot.
 fn is_bidi_control(character: char) -> bool {
     matches!(character, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
-/// What a reader does not see; the joiners stay, which are letters' business in Persian and Hindi.
-fn is_invisible(character: char) -> bool {
-    is_hidden(character) && !matches!(character, '\u{200c}' | '\u{200d}')
 }
 
 /// Whatever a mail calls a file: no path, nothing that does not show, not too long, and clean the second time.

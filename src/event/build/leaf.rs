@@ -6,7 +6,7 @@ use super::filename::FileName;
 use super::hashes::Hasher;
 use crate::event::{Headers, Part};
 use crate::mime::anomaly::Flag;
-use crate::mime::charset::TextDecoder;
+use crate::mime::charset::{Charset, TextDecoder};
 
 pub(super) struct Leaf {
     part: Part,
@@ -111,8 +111,8 @@ impl Leaf {
 
     pub(super) fn finish(mut self, budget: &mut Budget, anomalies: &mut Anomalies) -> Part {
         self.text(budget, TextDecoder::finish);
-        if self.decoder.as_ref().is_some_and(TextDecoder::replaced) {
-            anomalies.add(Flag::ReplacementCharacters, &self.path, self.offset);
+        for flag in self.decoder.iter().flat_map(flags_of_text) {
+            anomalies.add(flag, &self.path, self.offset);
         }
         if self.text_cut {
             let flag = if self.is_body { Flag::LimitBody } else { Flag::LimitText };
@@ -132,8 +132,24 @@ impl Leaf {
     }
 }
 
+/// What is to be said of a text's charset.
+pub(super) fn flag_of_charset(decoder: &TextDecoder) -> Option<Flag> {
+    match decoder.charset() {
+        _ if !decoder.known() => Some(Flag::CharsetUnknown),
+        Charset::Ebcdic => Some(Flag::CharsetEbcdic),
+        charset => charset.is_stateful().then_some(Flag::CharsetStateful),
+    }
+}
+
+/// What is to be said of a text at its end.
+pub(super) fn flags_of_text(decoder: &TextDecoder) -> impl Iterator<Item = Flag> + use<> {
+    let replaced = decoder.replaced().then_some(Flag::ReplacementCharacters);
+    let doubtful = decoder.doubtful().then_some(Flag::CharsetByteOrder);
+    replaced.into_iter().chain(doubtful)
+}
+
 /// Shortens `text` to at most `room` bytes, on a character.
-fn cut(text: &mut String, room: usize) {
+pub(super) fn cut(text: &mut String, room: usize) {
     let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.truncate(end);
 }

@@ -616,3 +616,11 @@ fn a_name_that_turns_the_direction_of_text_is_flagged_once_for_each_field_wherev
         assert_eq!(found.map_or(0, |found| found.count), count, "{field}");
     }
 }
+
+#[test]
+fn html_in_tnef_is_in_the_code_page_that_comes_behind_it() {
+    let mail = "Content-Type: application/ms-tnef\nContent-Transfer-Encoding: base64\n\neJ8+IgEAAQaQCAAEAAAAAAABAAEAAQeQBgAIAAAA5AQAAAAAAADoAAEDkAYALAAAAAIAAAACARMQAQAAABIAAAA8cD5ow7ZmbGljaCDOqTwvcD4AAAMA3j/p/QAAwgo=\n";
+    let event = build(mail);
+    assert_eq!(event.message.parts[1].body_text.as_deref(), Some("<p>höflich Ω</p>"));
+    assert_eq!(flags(&event), ["tnef"]);
+}

@@ -72,23 +72,33 @@ fn bare_label(label: &[u8]) -> Option<String> {
 fn alias(label: &str) -> Option<Charset> {
     let name = label.replace('_', "-");
     let encoding = match name.strip_prefix("x-").unwrap_or(&name) {
-        "utf8" | "utf-8" | "utf8mb3" | "utf8mb4" | "utf-8n" | "uft-8" | "utf-8-mac" | "unicode-2-0-utf-8" => UTF_8,
+        "utf8" | "utf-8" | "utf8mb3" | "utf8mb4" | "utf-8n" | "uft-8" | "utf-8-mac" | "unicode-2-0-utf-8" | "u8"
+        | "utf-8-sig" => UTF_8,
         "latin-1" | "iso8859" | "iso-8859" | "iso-latin-1" | "ansi" | "western" => WINDOWS_1252,
         "iso-2022-jp-1" | "iso-2022-jp-2" | "iso-2022-jp-3" | "iso-2022-jp-ms" | "jis" => {
             return Some(Charset::Shifting(Shifting::Iso2022Jp));
         }
         "iso-2022-kr" | "csiso2022kr" => return Some(Charset::Shifting(Shifting::Iso2022Kr)),
         "hz-gb-2312" | "hz-gb2312" | "hz" => return Some(Charset::Shifting(Shifting::Hz)),
-        "utf-7" | "utf7" | "csutf7" | "unicode-1-1-utf-7" | "csunicode11utf7" | "unicode-2-0-utf-7" => {
+        "utf-7" | "utf7" | "csutf7" | "unicode-1-1-utf-7" | "csunicode11utf7" | "unicode-2-0-utf-7" | "u7" => {
             return Some(Charset::Utf7);
         }
         // The WHATWG takes these for little-endian; RFC 2781 lets the byte order mark decide.
-        "utf-16" | "utf16" | "ucs-2" | "unicode" | "csunicode" | "csutf16" | "iso-10646-ucs-2" => {
+        "utf-16" | "utf16" | "ucs-2" | "unicode" | "csunicode" | "csutf16" | "iso-10646-ucs-2" | "u16" => {
             return Some(Charset::Utf16);
         }
-        "utf-32" | "utf32" | "ucs-4" | "csucs4" | "iso-10646-ucs-4" => return Some(Charset::Utf32(None)),
-        "utf-32le" | "utf32le" | "ucs-4le" => return Some(Charset::Utf32(Some(true))),
-        "utf-32be" | "utf32be" | "ucs-4be" => return Some(Charset::Utf32(Some(false))),
+        "utf-32" | "utf32" | "ucs-4" | "csucs4" | "csutf32" | "iso-10646-ucs-4" | "u32" => {
+            return Some(Charset::Utf32(None));
+        }
+        "utf-32le" | "utf32le" | "utf-32-le" | "utf-32le-bom" | "csutf32le" | "ucs-4le" | "ucs-4-internal" => {
+            return Some(Charset::Utf32(Some(true)));
+        }
+        "utf-32be" | "utf32be" | "utf-32-be" | "utf-32be-bom" | "csutf32be" | "ucs-4be" => {
+            return Some(Charset::Utf32(Some(false)));
+        }
+        "ibm-thai" | "csibmthai" => return Some(Charset::Ebcdic),
+        // IANA registers 40 names, Java and Microsoft have others.
+        _ if name.contains("ebcdic") => return Some(Charset::Ebcdic),
         "eucjp" | "eucjp-ms" | "eucjp-win" => EUC_JP,
         "shiftjis" | "sjis-win" | "mskanji" => SHIFT_JIS,
         "euc-cn" | "euccn" | "cn-gb" | "gb" | "eucgb2312-cn" | "gb2312-charset" => GBK,
@@ -98,25 +108,39 @@ fn alias(label: &str) -> Option<Charset> {
         "koi8r" => KOI8_R,
         "koi8u" => KOI8_U,
         "mac-roman" | "macroman" => MACINTOSH,
-        "utf-16le" | "utf16le" | "ucs-2le" => UTF_16LE,
-        "utf-16be" | "utf16be" | "ucs-2be" => UTF_16BE,
+        "utf-16le"
+        | "utf16le"
+        | "utf-16-le"
+        | "utf-16le-bom"
+        | "csutf16le"
+        | "ucs-2le"
+        | "ucs-2-internal"
+        | "unicodelittle"
+        | "unicodelittleunmarked" => UTF_16LE,
+        "utf-16be" | "utf16be" | "utf-16-be" | "utf-16be-bom" | "csutf16be" | "ucs-2be" | "unicodebig"
+        | "unicodebigunmarked" => UTF_16BE,
         _ => return None,
     };
     Some(Charset::Table(encoding))
 }
 
-/// `cp1252`, `win-1251`, `ms932`, `windows-65001`: Microsoft's numbers under the names mail gives them.
+/// `cp1252`, `win-1251`, `ms932`, `windows-65001`, `IBM01140`, `037`: Microsoft's and IBM's numbers under the names mail gives
+/// them.
 fn code_page(label: &str) -> Option<Charset> {
     let digits = label.find(|character: char| character.is_ascii_digit())?;
     let (family, number) = label.split_at_checked(digits)?;
     let family = family.trim_end_matches(['-', '_']).trim_start_matches("x-");
     if !matches!(
         family,
-        "cp" | "win" | "windows" | "ms" | "ibm" | "codepage" | "csibm" | "cspc" | "dos"
+        "" | "cp" | "ccsid" | "win" | "windows" | "ms" | "ibm" | "codepage" | "csibm" | "cspc" | "dos"
     ) {
         return None;
     }
-    let name: &[u8] = match number.parse::<u16>().ok()? {
+    let number = number.parse::<u16>().ok()?;
+    if EBCDIC.contains(&number) {
+        return Some(Charset::Ebcdic);
+    }
+    let name: &[u8] = match number {
         437 => return Some(Charset::Dos(dos::CODE_PAGE_437)),
         850 => return Some(Charset::Dos(dos::CODE_PAGE_850)),
         852 => return Some(Charset::Dos(dos::CODE_PAGE_852)),
@@ -157,3 +181,12 @@ fn code_page(label: &str) -> Option<Charset> {
     };
     Encoding::for_label(name).map(Charset::Table)
 }
+
+/// The numbers of EBCDIC in IANA's registry, in Java, in Python and in Windows.
+const EBCDIC: &[u16] = &[
+    37, 38, 39, 256, 273, 274, 275, 277, 278, 280, 281, 284, 285, 290, 297, 300, 420, 423, 424, 500, 803, 833, 834,
+    835, 836, 837, 838, 870, 871, 875, 880, 905, 918, 924, 930, 931, 933, 935, 937, 939, 1025, 1026, 1027, 1047, 1069,
+    1097, 1112, 1122, 1123, 1130, 1132, 1140, 1141, 1142, 1143, 1144, 1145, 1146, 1147, 1148, 1149, 1153, 1154, 1155,
+    1156, 1157, 1158, 1160, 1164, 1364, 1371, 1388, 1390, 1399, 16684, 20273, 20277, 20278, 20280, 20284, 20285, 20290,
+    20297, 20420, 20423, 20424, 20833, 20838, 20871, 20880, 20905, 20924, 21025,
+];

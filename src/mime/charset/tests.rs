@@ -73,6 +73,28 @@ fn labels_are_read_as_mail_writes_them() {
         ("IBM437", Some(Charset::Dos(dos::CODE_PAGE_437))),
         ("koi8-r", table(KOI8_R)),
         ("cp20866", table(KOI8_R)),
+        ("utf-16-le", table(UTF_16LE)),
+        ("utf_16_be", table(UTF_16BE)),
+        ("x-utf-16le-bom", table(UTF_16LE)),
+        ("UnicodeLittleUnmarked", table(UTF_16LE)),
+        ("UnicodeBigUnmarked", table(UTF_16BE)),
+        ("utf_32_le", Some(Charset::Utf32(Some(true)))),
+        ("X-UTF-32BE-BOM", Some(Charset::Utf32(Some(false)))),
+        ("U7", Some(Charset::Utf7)),
+        ("u8", table(UTF_8)),
+        ("u16", Some(Charset::Utf16)),
+        ("u32", Some(Charset::Utf32(None))),
+        ("utf_8_sig", table(UTF_8)),
+        ("IBM037", Some(Charset::Ebcdic)),
+        ("cp037", Some(Charset::Ebcdic)),
+        ("037", Some(Charset::Ebcdic)),
+        ("IBM-1047", Some(Charset::Ebcdic)),
+        ("CCSID01140", Some(Charset::Ebcdic)),
+        ("csIBM500", Some(Charset::Ebcdic)),
+        ("x-IBM930", Some(Charset::Ebcdic)),
+        ("ebcdic-cp-us", Some(Charset::Ebcdic)),
+        ("csEBCDICATDE", Some(Charset::Ebcdic)),
+        ("IBM-Thai", Some(Charset::Ebcdic)),
         ("us-ascii", Some(Charset::Guess)),
         ("ANSI_X3.4-1968", Some(Charset::Guess)),
         ("x-unknown", None),
@@ -170,6 +192,114 @@ fn text_is_decoded_and_what_means_nothing_is_counted() {
     }
 }
 
+/// A text, and whether readers take it in different byte orders.
+fn decode_doubtful(label: Option<&str>, text: &[u8]) -> (String, bool) {
+    let mut decoder = TextDecoder::new(label.map(str::as_bytes));
+    let mut output = String::new();
+    for piece in text.chunks(50) {
+        decoder.feed(piece, &mut output);
+    }
+    decoder.finish(&mut output);
+    let doubtful = decoder.doubtful();
+    decoder.feed(b"", &mut output);
+    decoder.finish(&mut output);
+    assert_eq!(decoder.doubtful(), doubtful, "another text does not change it");
+    (output, doubtful)
+}
+
+#[test]
+fn utf_16_whose_mark_and_label_disagree_is_doubtful() {
+    for (label, text, expected, doubtful) in [
+        ("utf-16le", &b"\xFF\xFEh\0"[..], "h", false),
+        ("utf-16be", b"\xFE\xFF\0h", "h", false),
+        ("utf-16le", b"h\0", "h", false),
+        ("utf-16be", b"h\0", "\u{6800}", false),
+        ("utf-16le", b"\xFE\xFF\0h", "h", true),
+        ("utf-16be", b"\xFF\xFEh\0", "h", true),
+        ("utf-16le", b"\xEF\xBB\xBFh", "h", true),
+        ("utf-16", b"\xEF\xBB\xBFh", "h", true),
+        ("utf-16", b"\xFE\xFF\0h", "h", false),
+        ("utf-16", b"\xFF\xFEh\0", "h", false),
+    ] {
+        let expected = (expected.to_owned(), doubtful);
+        assert_eq!(decode_doubtful(Some(label), text), expected, "{label} {text:?}");
+    }
+}
+
+#[test]
+fn utf_16_without_a_mark_is_doubtful_where_its_zeros_do_not_tell_to_the_end() {
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+    let prefix = "\u{100}".repeat(33);
+    for (text, doubtful) in [
+        (little("Hello, this is ordinary text of more than a line"), false),
+        (big("Hello, this is ordinary text of more than a line"), false),
+        (
+            little("\u{3000}今日は、一つ\r\n\u{3000}今日は晴れ。\r\nA long line of English\r\n"),
+            false,
+        ),
+        (
+            little(&format!("{prefix}and then the text, all of it in the other order")),
+            true,
+        ),
+        (
+            big(&format!("{prefix}and then the text, all of it in the other order")),
+            true,
+        ),
+        ([little(&"a".repeat(50)), big(&"a".repeat(20))].concat(), true),
+        (big("中文"), true),
+        (b"ASCII, not UTF-16 ".to_vec(), true),
+        (Vec::new(), false),
+    ] {
+        assert_eq!(
+            decode_doubtful(Some("utf-16"), &text).1,
+            doubtful,
+            "{}",
+            text.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn a_mark_of_utf_16_counts_before_any_other_label_and_is_doubtful() {
+    for label in [
+        None,
+        Some("utf-8"),
+        Some("us-ascii"),
+        Some("iso-2022-jp"),
+        Some("utf-7"),
+        Some("cp037"),
+    ] {
+        assert_eq!(
+            decode_doubtful(label, b"\xFF\xFEh\0i\0"),
+            ("hi".to_owned(), true),
+            "{label:?}"
+        );
+        assert_eq!(
+            decode_doubtful(label, b"\xFE\xFF\0h\0i"),
+            ("hi".to_owned(), true),
+            "{label:?}"
+        );
+        assert_eq!(decode_doubtful(label, b"h"), ("h".to_owned(), false), "{label:?}");
+    }
+    let mut word = TextDecoder::of(Charset::Table(WINDOWS_1252));
+    let mut output = String::new();
+    word.feed(b"\xFF\xFE", &mut output);
+    word.finish(&mut output);
+    assert_eq!(
+        (output.as_str(), word.doubtful()),
+        ("ÿþ", false),
+        "header text has none"
+    );
+}
+
+#[test]
+fn nul_under_a_label_that_means_nothing_is_doubtful() {
+    assert!(decode_doubtful(Some("x-utf-16-other"), b"h\0").1);
+    assert!(!decode_doubtful(Some("x-utf-16-other"), b"h").1);
+    assert!(!decode_doubtful(None, b"h\0").1);
+}
+
 #[test]
 fn microsofts_numbers_are_charsets_that_have_names() {
     for (number, name) in [
@@ -220,7 +350,10 @@ fn microsofts_numbers_are_charsets_that_have_names() {
 
 #[test]
 fn however_text_is_cut_it_reads_the_same() {
-    let texts: [(&str, &[u8]); 14] = [
+    let texts: [(&str, &[u8]); 17] = [
+        ("", b"\xFF\xFEa\0\xE9\0"),
+        ("gbk", b"\xFE\xFF\0a\x4E\x2D"),
+        ("utf-16le", b"\xFE\xFF\0a\x4E\x2D\0"),
         ("", "a\u{E9}\u{20AC}\u{1F600}".as_bytes()),
         ("", b"a\xC3\xA9\xE2\x82\xAC then \xE2\x82 and \xC3\xA9\xF0\x9F"),
         ("utf-8", b"\xEF\xBB\xBFa\xC3\xA9\xF0\x9F\x98\x80\xF0\x9F\xE2\x82"),

@@ -306,7 +306,8 @@ fn utf_16_without_a_byte_order_mark_is_read_by_its_zero_bytes() {
         ("=?utf-16?B?AGYAaQBsAGUALgB0AHgAdA==?=", "file.txt", &[]),
         ("=?utf-16?B?/v8AZgBpAGwAZQ==?=", "file", &[]),
         ("=?utf-16le?B?ZgBpAGwAZQA=?=", "file", &[]),
-        ("=?utf-16?B?Ti1lhw==?=", "中文", &[]),
+        ("=?utf-16?B?Ti1lhw==?=", "中文", &[Note::ByteOrder]),
+        ("=?utf-16le?B?/v8AZgBpAGwAZQ==?=", "file", &[Note::ByteOrder]),
     ]);
 }
 
@@ -327,4 +328,12 @@ fn what_turns_the_direction_of_text_is_noted_and_marks_of_direction_are_not() {
     for value in ["שלום\u{200F}!", "\u{200E}x", "=?utf-8?B?4oCP?=", "\u{2022} \u{2028}"] {
         assert!(!turns(value), "{value:?}");
     }
+}
+
+#[test]
+fn ebcdic_is_noted_and_left_as_it_is() {
+    check(&[
+        ("=?ibm037?Q?a?=", "a", &[Note::Ebcdic]),
+        ("=?EBCDIC-CP-US?B?hQ==?=", "…", &[Note::Ebcdic]),
+    ]);
 }

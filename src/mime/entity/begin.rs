@@ -8,7 +8,7 @@ use crate::mime::anomaly::Flag;
 use crate::mime::boundary::first_line_of;
 use crate::mime::declared::{Declared, Nature, Place};
 use crate::mime::header::{Fields, Outline, end_of_field, end_of_fields, examine};
-use crate::mime::layer::{Content, Layer, LineEnd, Multipart, Open, Source, State, Watch};
+use crate::mime::layer::{Content, Layer, LineEnd, Multipart, Open, Signed, Source, State, Watch};
 use crate::mime::near_miss::NearMiss;
 use crate::mime::opening::Opening;
 use crate::mime::parameter::{Note, Parameterized};
@@ -123,7 +123,10 @@ impl<V: Visitor> Machine<V> {
             typed,
             ..
         } = declared;
-        let content = self.content_of(level, layer, nature, &content_type, encoding);
+        let mut content = self.content_of(level, layer, nature, &content_type, encoding);
+        if let Content::Cms(_, signed) = &mut content {
+            signed.name = pkcs7::bare_name(&content_type, disposition.as_ref());
+        }
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
         let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
@@ -186,6 +189,15 @@ impl<V: Visitor> Machine<V> {
         if undivided {
             self.begin_undivided(layer, if root { Fields::NONE } else { fields }, &content_type, encoding);
         }
+    }
+
+    /// What an S/MIME object encloses is a file: it becomes the only entity of its layer.
+    pub(super) fn begin_file(&mut self, level: usize, layer: &mut Layer, name: Option<&str>) {
+        let numbered = self.number(layer);
+        layer
+            .survey
+            .begin(Rules::default(), self.path.len(), layer.header_offset, true);
+        self.begin(level, layer, false, numbered, Fields::NONE, Declared::file(name));
     }
 
     /// A multipart without a boundary: until its parts are told apart by guessing, its content is one leaf.
@@ -268,11 +280,15 @@ impl<V: Visitor> Machine<V> {
                 let quoted = !content_type.notes().contains(&Note::UnquotedBoundary);
                 Content::Multipart(Multipart::new(boundary, quoted, digest, decoder))
             }
-            (Nature::Cms, _) => Content::Cms(
-                Decoder::new(encoding),
-                Box::new(pkcs7::Reader::new(layer.source != Source::Inflated)),
-                self.begun,
-            ),
+            (Nature::Cms, _) => {
+                let signed = Signed {
+                    reader: pkcs7::Reader::new(layer.source != Source::Inflated),
+                    depth: self.begun,
+                    name: None,
+                    beginning: Some(Vec::new()),
+                };
+                Content::Cms(Decoder::new(encoding), Box::new(signed))
+            }
             (_, Some(decoder)) => Content::Encoded(decoder, Kind::Message),
             (_, None) => Content::Message,
         }

@@ -7,7 +7,8 @@ use super::Machine;
 use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::boundary::Delimiter;
-use crate::mime::layer::{Content, Layer, LineEnd, Open, Source, State, Watch};
+use crate::mime::layer::{Content, Layer, LineEnd, Open, Signed, Source, State, Watch};
+use crate::mime::pkcs7::content::{Nature, nature};
 use crate::mime::transfer::Decoder;
 use crate::mime::{Kind, Visitor};
 
@@ -217,8 +218,7 @@ impl<V: Visitor> Machine<V> {
         }
     }
 
-    /// Decoded bytes of an S/MIME object, and the octets in them that it encloses: the first ones begin the layer of their
-    /// entity.
+    /// Decoded bytes of an S/MIME object, and the octets in them that it encloses.
     pub(super) fn signed(
         &mut self,
         level: usize,
@@ -227,28 +227,51 @@ impl<V: Visitor> Machine<V> {
         octets: &mut Vec<u8>,
         source: Source,
     ) {
-        let Content::Cms(_, reader, depth) = &mut open.content else {
+        let Content::Cms(_, signed) = &mut open.content else {
             return;
         };
-        self.visitor.cms(*depth, decoded);
-        let below = level.saturating_add(1);
-        let step = if reader.inflates() {
+        self.visitor.cms(signed.depth, decoded);
+        let step = if signed.reader.inflates() {
             limits::INFLATE_STEP
         } else {
             limits::DECODE_STEP
         };
         for piece in decoded.chunks(step) {
             octets.clear();
-            reader.feed(piece, octets);
-            if octets.is_empty() {
-                continue;
+            signed.reader.feed(piece, octets);
+            if let Some(beginning) = &mut signed.beginning {
+                beginning.extend_from_slice(octets);
+                if beginning.len() >= limits::SIGNED_BEGINNING {
+                    self.signed_begins(level, signed, open.offset, source);
+                }
+            } else if !octets.is_empty() {
+                self.feed_layer(level.saturating_add(1), octets);
             }
-            if self.layers.len() == below {
-                let source = if reader.inflates() { Source::Inflated } else { source };
-                self.layers.push(Layer::enclosed(open.offset, source));
-            }
-            self.feed_layer(below, octets);
         }
+    }
+
+    /// The first octets that an S/MIME object encloses are there: they begin the layer of an entity, or of a file.
+    pub(super) fn signed_begins(&mut self, level: usize, signed: &mut Signed, offset: u64, source: Source) {
+        let Some(beginning) = signed.beginning.take().filter(|beginning| !beginning.is_empty()) else {
+            return;
+        };
+        let below = level.saturating_add(1);
+        let source = if signed.reader.inflates() {
+            Source::Inflated
+        } else {
+            source
+        };
+        let looked_at = beginning.get(..limits::SIGNED_BEGINNING).unwrap_or(&beginning);
+        let (nature, ambiguous) = nature(signed.name.as_deref(), looked_at);
+        if ambiguous {
+            self.find(Flag::SmimeAmbiguous, offset);
+        }
+        let mut layer = Layer::enclosed(offset, source);
+        if nature == Nature::File {
+            self.begin_file(below, &mut layer, signed.name.as_deref());
+        }
+        self.layers.push(layer);
+        self.feed_layer(below, &beginning);
     }
 
     /// Some readers pass over blank lines before a header; then what looks like a body is one.

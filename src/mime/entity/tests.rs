@@ -354,6 +354,61 @@ fn a_signed_object_is_descended_and_its_parts_numbered() {
 }
 
 #[test]
+fn a_signed_file_is_one_whatever_its_lines_are_like() {
+    let read = |name: &str, object: &str| {
+        let header =
+            format!("Content-Type: application/pkcs7-mime; name={name}\nContent-Transfer-Encoding: base64\n\n");
+        read(format!("{header}{object}\n").as_bytes())
+    };
+    let begin = r#"begin Cms root=true [1] "application/pkcs7-mime" ["Content-Type", "Content-Transfer-Encoding"]"#;
+    let file = r#"begin Leaf root=false [1, 1] "application/octet-stream" []"#;
+    let smime = "Finding { flag: Smime, path: [1], offset: 0, count: 1 }";
+    // "<a>\r\n--b\r\n"
+    let object = "MC8GCSqGSIb3DQEHAqAiMCACAQExADAZBgkqhkiG9w0BBwGgDAQKPGE+DQotLWINCg==";
+    assert_eq!(
+        read("invoice.xml.p7m", object),
+        [begin, file, "end <a>\\r\\n--b\\r\\n", smime, "end "]
+    );
+    let ambiguous = "Finding { flag: SmimeAmbiguous, path: [1], offset: 0, count: 1 }";
+    assert_eq!(
+        read("smime.p7m", object),
+        [begin, ambiguous, file, "end <a>\\r\\n--b\\r\\n", smime, "end "]
+    );
+    // "Content-Type: text/plain\n\nhi"
+    assert_eq!(
+        read(
+            "note.eml.p7m",
+            "MEEGCSqGSIb3DQEHAqA0MDICAQExADArBgkqhkiG9w0BBwGgHgQcQ29udGVudC1UeXBlOiB0ZXh0L3BsYWluCgpoaQ=="
+        ),
+        [
+            begin,
+            ambiguous,
+            file,
+            "end Content-Type: text/plain\\n\\nhi",
+            smime,
+            "end "
+        ]
+    );
+    // The same kind of object around "PK".
+    assert_eq!(
+        read(
+            "a.zip.p7m.p7m",
+            "ME4GCSqGSIb3DQEHAqBBMD8CAQExADA4BgkqhkiG9w0BBwGgKwQpMCcGCSqGSIb3DQEHAqAaMBgCAQExADARBgkqhkiG9w0BBwGgBAQCUEs="
+        ),
+        [
+            begin,
+            r#"begin Cms root=false [1, 1] "application/octet-stream" []"#,
+            r#"begin Leaf root=false [1, 1, 1] "application/octet-stream" []"#,
+            "end PK",
+            "Finding { flag: Smime, path: [1, 1], offset: 0, count: 1 }",
+            "end ",
+            smime,
+            "end ",
+        ]
+    );
+}
+
+#[test]
 fn what_only_calls_itself_smime_has_no_entity_in_it() {
     let calls = read(b"Content-Type: application/x-pkcs7-mime\n\nPK\x03\x04\n");
     assert_eq!(

@@ -140,8 +140,15 @@ impl Parameter {
         clean &= name != "boundary" || self.plain.is_some();
         clean &= !self.assembled.as_deref().is_some_and(Assembled::has_encoded_word);
         let charset = self.assembled.as_deref().and_then(Assembled::charset);
-        if charset.and_then(Charset::from_label).is_some_and(Charset::is_stateful) {
+        let charset = charset.and_then(Charset::from_label);
+        if charset.is_some_and(Charset::is_stateful) {
             notes.insert(Note::StatefulCharset);
+        }
+        if charset == Some(Charset::Ebcdic) {
+            notes.insert(Note::Ebcdic);
+        }
+        if self.assembled.as_deref().is_some_and(Assembled::is_doubtful) {
+            notes.insert(Note::ByteOrder);
         }
         if !clean {
             notes.insert(Note::Rfc2231);
@@ -200,14 +207,26 @@ impl Assembled {
     }
 
     fn text(&self, raw_charset: Option<&[u8]>) -> String {
-        let Some(charset) = &self.charset else {
-            return header_text(&self.bytes, raw_charset);
-        };
+        match &self.charset {
+            Some(charset) => self.decode(charset).0,
+            None => header_text(&self.bytes, raw_charset),
+        }
+    }
+
+    /// Whether readers take it in different byte orders.
+    fn is_doubtful(&self) -> bool {
+        let wide = self
+            .charset()
+            .filter(|label| Charset::from_label(label).is_some_and(Charset::is_wide));
+        wide.is_some_and(|charset| self.decode(charset).1.doubtful())
+    }
+
+    fn decode(&self, charset: &[u8]) -> (String, TextDecoder) {
         let mut decoder = TextDecoder::of(Charset::from_label(charset).unwrap_or(Charset::Guess));
         let mut text = String::with_capacity(self.bytes.len());
         decoder.feed(&self.bytes, &mut text);
         decoder.finish(&mut text);
-        text
+        (text, decoder)
     }
 }
 

@@ -93,6 +93,38 @@ fn plain_data_is_content_too() {
 }
 
 #[test]
+fn content_that_is_no_octet_string_is_unread() {
+    for octets in [
+        element(0x0c, b"hidden"),
+        [element(4, b"shown"), element(0x0c, b"hidden")].concat(),
+        element(0x24, &element(0x0c, b"hidden")),
+    ] {
+        assert_eq!(read(&signed(element, &octets)).1, Outcome::Unread);
+    }
+}
+
+#[test]
+fn only_filler_may_follow_an_object() {
+    for (write, signatures) in [(element as Write, 2), (open_ended, 10)] {
+        let object = signed(write, &element(4, b"hello"));
+        for filler in [&b""[..], b"\0", b"\r\n", &[0; 1000]] {
+            assert_eq!(read(&[&object, filler].concat()), enclosed("hello"));
+        }
+        for behind in [&b"\0\0x"[..], &object] {
+            let expected = ("hello".to_owned(), Outcome::Unread);
+            assert_eq!(read(&[&object, behind].concat()), expected);
+        }
+        let mut damaged = object.clone();
+        let signatures = damaged.len() - signatures;
+        assert_eq!(damaged[signatures], 0x31);
+        damaged[signatures + 1] = 0x89;
+        assert_eq!(read(&damaged), enclosed("hello"), "damaged in what follows");
+        let after_content = object.windows(5).position(|window| window == b"hello").unwrap() + 9;
+        assert_eq!(read(&object[..after_content]), enclosed("hello"), "cut in what follows");
+    }
+}
+
+#[test]
 fn a_signature_without_content_encloses_nothing() {
     let identifier = |last: u8| element(6, &[PKCS_7, &[last]].concat());
     let data = [element(2, &[1]), element(0x31, b""), element(0x30, &identifier(1))].concat();
@@ -174,6 +206,14 @@ fn types_and_names_of_smime() {
         ("application/pkcs7-signature", None, true),
         ("application/octet-stream; name=smime.p7s", None, true),
         ("application/octet-stream; name=smime.p7z", None, true),
+        ("application/octet-stream; name=smime.p7c", None, true),
+        (
+            "application/octet-stream; name=\"=?utf-8?B?c21pbWUucDdt?=\"",
+            None,
+            true,
+        ),
+        ("application/octet-stream; name=\"smime.p7m .\"", None, true),
+        ("application/octet-stream; name*=utf-8''smime%2Ep7m", None, true),
         ("application/pgp-signature; name=signature.asc", None, false),
         ("application/octet-stream; name=p7m", None, false),
     ] {

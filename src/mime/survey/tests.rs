@@ -124,6 +124,9 @@ fn what_is_looked_for_depends_on_what_is_declared() {
         ("text/plain; charset=utf-32", "binary", Nul::Anywhere),
         ("text/plain; charset=ucs-2", "quoted-printable", Nul::Anywhere),
         ("text/plain; charset=cp1200", "base64", Nul::Anywhere),
+        ("text/plain; charset=utf_16_le", "base64", Nul::Anywhere),
+        ("text/plain; charset=x-utf-16-other", "base64", Nul::NotInDecoded),
+        ("text/plain; charset=unicode-1-1-utf-7", "base64", Nul::NotInDecoded),
     ] {
         assert_eq!(rules(content_type, name).nul, nul, "{content_type} {name}");
     }

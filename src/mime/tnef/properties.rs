@@ -1,6 +1,7 @@
 //! MAPI properties in a TNEF attribute (MS-OXTNEF, section 2.1.3.4): a count, then each with its type, its identifier, its
 //! name if it has one, and its values.
 
+use super::code_page::Kind;
 use super::number;
 use super::value::{Purpose, Value};
 use crate::mime::embedded::Enclosed;
@@ -249,17 +250,24 @@ impl Properties {
     fn purpose(&self) -> Purpose {
         let wide = self.data_type == UNICODE;
         let string = wide || self.data_type == STRING_8;
+        let terminator = match self.data_type {
+            UNICODE => 2,
+            STRING_8 => 1,
+            _ => 0,
+        };
         match (self.owner, self.identifier) {
+            (Owner::Message, 0x001a) if string => Purpose::MessageClass,
             (Owner::Message, 0x1000) if string => Purpose::Text {
                 media_type: "text/plain",
-                wide,
+                terminator,
             },
             (Owner::Message, 0x1013) if string || self.data_type == BINARY => Purpose::Text {
                 media_type: "text/html",
-                wide,
+                terminator,
             },
             (Owner::Message, 0x1009) if self.data_type == BINARY => Purpose::CompressedRtf,
-            (Owner::Message, 0x3fde | 0x3ffd) if !self.is_variable() => Purpose::CodePage,
+            (Owner::Message, 0x3fde) if !self.is_variable() => Purpose::CodePage(Kind::Internet),
+            (Owner::Message, 0x3ffd) if !self.is_variable() => Purpose::CodePage(Kind::Message),
             (Owner::Attachment, 0x3707) if string => Purpose::Name { rank: 3, wide },
             (Owner::Attachment, 0x3704) if string => Purpose::Name { rank: 2, wide },
             (Owner::Attachment, 0x3001) if string => Purpose::Name { rank: 0, wide },

@@ -108,20 +108,117 @@ fn bodies_plain_html_and_rtf_without_their_nul() {
             ]),
         ),
     ]));
-    let text = |kind: &str, charset: &str| format!("Text {{ media_type: \"text/{kind}\", charset: \"{charset}\" }}");
     assert_eq!(
         told,
         [
-            &text("plain", "cp1251"),
+            &text("plain", None),
             "end plain",
-            &text("html", "cp1251"),
+            "text/plain in cp1251",
+            &text("html", None),
             "end <p>",
-            &text("plain", "utf-16le"),
+            &text("plain", Some("utf-16le")),
             "end w\\x00",
-            &text("rtf", "cp1251"),
+            &text("rtf", None),
             "end {rtf}",
+            "text/html in cp1251",
+            "text/rtf in cp1251",
         ]
     );
+}
+
+fn text(kind: &str, charset: Option<&str>) -> String {
+    format!("Text {{ media_type: \"text/{kind}\", charset: {charset:?} }}")
+}
+
+const OEM_CODE_PAGE: u32 = 0x0006_9007;
+
+fn number(number: u32) -> Vec<u8> {
+    number.to_le_bytes().to_vec()
+}
+
+/// What is said of charsets, and of damage, in a mail of plain text and HTML in one byte a character.
+fn charsets(before: Option<u32>, list: &[(u32, u32)], behind: Option<u32>) -> Vec<String> {
+    let oem = |page: Option<u32>| page.map(|page| attribute(1, OEM_CODE_PAGE, &number(page)));
+    let mut all = vec![(0x1000_001e, variable(b"p\0")), (0x1013_0102, variable(b"h"))];
+    all.extend(list.iter().map(|(tag, page)| (*tag, number(*page))));
+    all.sort_by_key(|(tag, _)| *tag);
+    let set = attribute(1, MESSAGE_PROPERTIES, &properties(&all));
+    let attributes: Vec<_> = oem(before).into_iter().chain([set]).chain(oem(behind)).collect();
+    let mut told = read(&stream(&attributes));
+    told.retain(|told| told.contains(" in ") || told == "tnef_unread");
+    told
+}
+
+#[test]
+fn bodies_are_in_the_code_page_of_their_property_set_wherever_it_stands() {
+    const MESSAGE: u32 = 0x3ffd_0003;
+    const INTERNET: u32 = 0x3fde_0003;
+    let in_charsets = |plain: &str, html: &str| vec![format!("text/plain in {plain}"), format!("text/html in {html}")];
+    for (before, list, expected) in [
+        (None, &[][..], in_charsets("cp1252", "cp1252")),
+        (Some(1251), &[], in_charsets("cp1251", "cp1251")),
+        (Some(1252), &[(INTERNET, 65001)], in_charsets("cp1252", "utf-8")),
+        (
+            Some(1251),
+            &[(MESSAGE, 932), (INTERNET, 1200)],
+            in_charsets("cp932", "utf-16le"),
+        ),
+        (None, &[(INTERNET, 65000)], in_charsets("cp65000", "cp65000")),
+    ] {
+        assert_eq!(charsets(before, list, None), expected);
+    }
+    let unread = |charsets: Vec<String>| [charsets, vec!["tnef_unread".to_owned()]].concat();
+    let used = unread(in_charsets("cp1252", "cp1252"));
+    assert_eq!(charsets(None, &[], Some(1251)), used, "too late");
+    assert_eq!(charsets(None, &[], Some(1252)).len(), 2, "late, and the same");
+    let twice = charsets(None, &[(INTERNET, 65001), (INTERNET, 65000)], None);
+    assert_eq!(twice, unread(in_charsets("cp65000", "cp65000")));
+}
+
+#[test]
+fn compressed_rtf_stays_ascii_and_binary_html_has_no_nul_behind_it() {
+    let rtf = b"\x11\0\0\0\x05\0\0\0MELA\0\0\0\0{rtf}";
+    let told = read(&stream(&[
+        attribute(1, OEM_CODE_PAGE, &number(65000)),
+        attribute(
+            1,
+            MESSAGE_PROPERTIES,
+            &properties(&[
+                (0x1009_0102, variable(rtf)),
+                (0x1013_0102, variable(b"h\0")),
+                (0x1013_001e, variable(b"h\0")),
+            ]),
+        ),
+    ]));
+    assert_eq!(
+        told,
+        [
+            &text("rtf", None),
+            "end {rtf}",
+            &text("html", None),
+            "end h\\x00",
+            &text("html", None),
+            "end h",
+            "text/rtf in us-ascii",
+            "text/html in cp65000",
+        ]
+    );
+}
+
+#[test]
+fn a_mail_of_an_smime_class_hides_what_it_signs() {
+    for (class, smime) in [
+        ("IPM.Note.SMIME", true),
+        ("ipm.note.smime.multipartsigned", true),
+        ("IPM.Note", false),
+        ("IPM.Microsoft Mail.Note", false),
+    ] {
+        let narrow = attribute(1, 0x0007_8008, format!("{class}\0").as_bytes());
+        let wide = properties(&[(0x001a_001f, variable(&utf16(class)))]);
+        for told in [narrow, attribute(1, MESSAGE_PROPERTIES, &wide)].map(|class| read(&stream(&[class]))) {
+            assert_eq!(told == ["smime_unread"], smime, "{class} {told:?}");
+        }
+    }
 }
 
 #[test]
@@ -205,7 +302,13 @@ fn what_is_damaged_gives_what_there_is_and_says_so() {
     ]);
     let expected = ["File", "name a", "end data"];
     assert_eq!(read(&whole), expected);
-    assert_eq!(read(&[&whole[..], b"\r\n\0"].concat()), expected, "filler");
+    for filler in [&b"\r\n\0"[..], &[0; 9], &[0; 1000], b"\0\0\0\0\0\0\0\0\0\0\r\n"] {
+        assert_eq!(read(&[&whole[..], filler].concat()), expected, "filler");
+    }
+    assert_eq!(
+        read(&[&whole[..], &[0; 20], &whole].concat()),
+        ["File", "name a", "end data", "tnef_unread"]
+    );
     let mut wrong_sum = whole.clone();
     *wrong_sum.last_mut().unwrap() ^= 1;
     assert_eq!(read(&wrong_sum), ["File", "name a", "end data", "tnef_unread"]);
@@ -249,5 +352,18 @@ fn types_and_names_of_tnef() {
         None
     ));
     assert!(announced(&parse("application/octet-stream"), Some(&disposition)));
+    for written in [
+        "\"=?us-ascii?Q?winmail.dat?=\"",
+        "\"winmail.dat \"",
+        "\"WINMAIL.DAT.\"",
+        "\"./winmail.dat\"",
+        "\"C:\\\\winmail.dat\"",
+        "\"winmail.dat\u{200b}\"",
+        "other; filename*=utf-8''win%6Dail.dat",
+        "winmail.dat; filename*=utf-8''other",
+    ] {
+        let disposition = parse(&format!("attachment; filename={written}"));
+        assert!(announced(&parse("a/b"), Some(&disposition)), "{written}");
+    }
     assert!(!announced(&parse("application/octet-stream; name=mail.dat"), None));
 }

@@ -1,6 +1,7 @@
 //! What becomes of the values in a TNEF stream: files, bodies, names.
 
 use super::Reader;
+use super::code_page::{CodePages, Kind};
 use crate::limits;
 use crate::mime::anomaly::Flag;
 use crate::mime::charset::TextDecoder;
@@ -11,8 +12,10 @@ use crate::mime::embedded::{Body, Enclosed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Passed,
-    /// A number: what strings of one byte a character are written in.
-    CodePage,
+    /// What kind of mail this is.
+    MessageClass,
+    /// A number: what text is written in that is not UTF-16.
+    CodePage(Kind),
     /// The attachment's name; the highest rank counts.
     Name {
         rank: u8,
@@ -22,18 +25,20 @@ pub(super) enum Purpose {
     File,
     /// The same behind the GUID of an interface; a mail, if it is `IMessage`'s.
     Object,
-    /// A body, with a NUL at its end.
+    /// A body, with a NUL of so many bytes at its end: of two, if it is UTF-16.
     Text {
         media_type: &'static str,
-        wide: bool,
+        terminator: usize,
     },
     CompressedRtf,
 }
 
+const WIDE: usize = 2;
+
 impl Purpose {
     pub(super) const PLAIN: Purpose = Purpose::Text {
         media_type: "text/plain",
-        wide: false,
+        terminator: 1,
     };
 }
 
@@ -50,7 +55,9 @@ pub(super) struct Value {
     rtf: Option<Box<Decompressor>>,
     /// A mail in the attachment.
     inner: Option<Box<Reader>>,
-    code_page: u32,
+    code_pages: CodePages,
+    /// The types of bodies that wait for their charset.
+    waiting: Vec<&'static str>,
     depth: usize,
     pub(super) damaged: bool,
 }
@@ -74,7 +81,8 @@ impl Value {
             open: Open::Nothing,
             rtf: None,
             inner: None,
-            code_page: 1252,
+            code_pages: CodePages::default(),
+            waiting: Vec::new(),
             depth,
             damaged: false,
         }
@@ -92,7 +100,8 @@ impl Value {
 
     pub(super) fn bytes(&mut self, bytes: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
         match self.purpose {
-            Purpose::CodePage => self.hold(bytes, 4),
+            Purpose::CodePage(_) => self.hold(bytes, 4),
+            Purpose::MessageClass => self.hold(bytes, limits::TNEF_CLASS),
             Purpose::Name { .. } => self.hold(bytes, limits::TNEF_NAME),
             Purpose::File if !bytes.is_empty() => match &mut self.inner {
                 Some(inner) => inner.feed(bytes, found),
@@ -100,17 +109,19 @@ impl Value {
             },
             Purpose::File | Purpose::Passed => {}
             Purpose::Object => self.object(bytes, found),
-            Purpose::Text { media_type, wide } => self.text(bytes, media_type, wide, found),
+            Purpose::Text { media_type, terminator } => self.text(bytes, media_type, terminator, found),
             Purpose::CompressedRtf => self.compressed(bytes, found),
         }
     }
 
     pub(super) fn end(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
         match self.purpose {
-            Purpose::CodePage if self.held.len() == 4 => self.code_page = super::number(&self.held),
+            Purpose::CodePage(kind) if self.held.len() == 4 => {
+                self.damaged |= !self.code_pages.say(kind, super::number(&self.held));
+            }
+            Purpose::MessageClass if is_smime(&self.held) => found(Enclosed::Finding(Flag::SmimeUnread)),
             Purpose::Name { rank, wide } => self.name_ends(rank, wide),
-            Purpose::Text { wide, .. } => {
-                let terminator = if wide { 2 } else { 1 };
+            Purpose::Text { terminator, .. } => {
                 if self.held.len() < terminator && self.open == Open::Body {
                     found(Enclosed::Data(&self.held));
                 }
@@ -131,6 +142,17 @@ impl Value {
         }
         self.purpose = Purpose::Passed;
         self.held.clear();
+    }
+
+    /// An attribute is over, and with it all that says what the bodies in it are written in.
+    pub(super) fn tell_charsets(&mut self, found: &mut dyn FnMut(Enclosed<'_>)) {
+        for media_type in std::mem::take(&mut self.waiting) {
+            let charset = self.code_pages.charset(media_type);
+            found(Enclosed::Charset {
+                media_type,
+                charset: &charset,
+            });
+        }
     }
 
     /// Another attachment begins.
@@ -168,7 +190,11 @@ impl Value {
     }
 
     fn name_ends(&mut self, rank: u8, wide: bool) {
-        let charset = if wide { "utf-16le".to_owned() } else { self.charset() };
+        let charset = if wide {
+            "utf-16le".to_owned()
+        } else {
+            self.code_pages.charset_of_strings()
+        };
         let mut decoder = TextDecoder::new(Some(charset.as_bytes()));
         let mut name = String::new();
         decoder.feed(&self.held, &mut name);
@@ -176,15 +202,6 @@ impl Value {
         let name = name.trim_end_matches('\0');
         if !name.is_empty() && self.name.as_ref().is_none_or(|(known, _)| *known <= rank) {
             self.name = Some((rank, name.to_owned()));
-        }
-    }
-
-    /// As a label.
-    fn charset(&self) -> String {
-        match self.code_page {
-            1200 => "utf-16le".to_owned(),
-            65001 => "utf-8".to_owned(),
-            page => format!("cp{page}"),
         }
     }
 
@@ -210,18 +227,17 @@ impl Value {
     }
 
     /// A body begins with its first byte that is no NUL at the end.
-    fn text(&mut self, bytes: &[u8], media_type: &'static str, wide: bool, found: &mut dyn FnMut(Enclosed<'_>)) {
-        let most = if wide { 2 } else { 1 };
+    fn text(&mut self, bytes: &[u8], media_type: &'static str, terminator: usize, found: &mut dyn FnMut(Enclosed<'_>)) {
         let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
         let solid = bytes.len().saturating_sub(zeros);
         let zeros_before = self.held.len();
         let (content, excess) = if solid > 0 {
-            (solid, zeros.saturating_sub(most))
+            (solid, zeros.saturating_sub(terminator))
         } else {
-            (0, zeros_before.saturating_add(zeros).saturating_sub(most))
+            (0, zeros_before.saturating_add(zeros).saturating_sub(terminator))
         };
         if content > 0 {
-            self.body_begins(media_type, wide, found);
+            self.body_begins(media_type, terminator == WIDE, found);
             found(Enclosed::Data(&self.held));
             self.held.clear();
             found(Enclosed::Data(bytes.get(..content).unwrap_or_default()));
@@ -229,7 +245,7 @@ impl Value {
         self.held
             .resize(self.held.len().saturating_add(zeros).saturating_sub(excess), 0);
         if excess > 0 {
-            self.body_begins(media_type, wide, found);
+            self.body_begins(media_type, terminator == WIDE, found);
             for zeros in vec![0; excess].chunks(limits::DECODE_STEP) {
                 found(Enclosed::Data(zeros));
             }
@@ -242,11 +258,11 @@ impl Value {
         }
         self.close(found);
         self.open = Open::Body;
-        let charset = if wide { "utf-16le".to_owned() } else { self.charset() };
-        found(Enclosed::Begin(Body::Text {
-            media_type,
-            charset: &charset,
-        }));
+        if !wide && !self.waiting.contains(&media_type) {
+            self.waiting.push(media_type);
+        }
+        let charset = wide.then_some("utf-16le");
+        found(Enclosed::Begin(Body::Text { media_type, charset }));
     }
 
     fn compressed(&mut self, bytes: &[u8], found: &mut dyn FnMut(Enclosed<'_>)) {
@@ -262,4 +278,14 @@ impl Value {
         }
         self.rtf = Some(rtf);
     }
+}
+
+/// `IPM.Note.SMIME`, `IPM.Note.SMIME.MultipartSigned`, in one byte a character or two: an S/MIME object is attached, which
+/// Outlook opens as the mail itself (MS-OXOSMIME, section 2.1).
+fn is_smime(class: &[u8]) -> bool {
+    let known = b"IPM.Note.SMIME";
+    let written: Vec<u8> = class.iter().copied().filter(|byte| *byte != 0).collect();
+    written
+        .get(..known.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(known))
 }
