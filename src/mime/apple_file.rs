@@ -1,7 +1,8 @@
 //! Whether an `application/applefile` (RFC 1740) has a data fork. In a multipart/appledouble that is another part; else it is
 //! a file in the file, which Exchange takes out and other readers do not know.
 
-/// Looks at the header: magic, version, filler and the number of entries, then for each its id, offset and length.
+/// Looks at the header: 24 bytes that say nothing of the content, the number of entries, then for each its id, offset and
+/// length.
 #[derive(Debug, Default)]
 pub(super) struct AppleFile {
     /// What has come of the header's beginning or of an entry.

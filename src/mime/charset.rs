@@ -108,6 +108,7 @@ pub struct TextDecoder {
     charset: Charset,
     machine: Machine,
     mark: Mark,
+    labelled: bool,
     known: bool,
     replaced: bool,
     doubtful: bool,
@@ -154,6 +155,7 @@ impl TextDecoder {
             Mark::Sought(Vec::new())
         };
         TextDecoder {
+            labelled: label.is_some(),
             known: charset != Some(None),
             mark,
             ..decoder
@@ -166,6 +168,7 @@ impl TextDecoder {
             charset,
             machine: charset.machine(),
             mark: Mark::NotSought,
+            labelled: true,
             known: true,
             replaced: false,
             doubtful: false,
@@ -198,7 +201,7 @@ impl TextDecoder {
         };
         if matches!(*beginning, [0xFF, 0xFE] | [0xFE, 0xFF]) {
             self.machine = Charset::Utf16.machine();
-            self.doubtful = true;
+            self.doubtful = self.labelled;
         }
         self.decode(&beginning, output);
     }

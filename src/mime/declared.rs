@@ -134,12 +134,16 @@ impl Declared {
             repeated,
         }
     }
-}
 
-impl Declared {
-    /// Of bytes that no header describes, but perhaps a name.
-    pub(super) fn file(name: Option<&str>) -> Declared {
-        let mut value = b"application/octet-stream".to_vec();
+    /// Of bytes that no header describes, but perhaps a name, and how they begin: what can be read is text.
+    pub(super) fn file(name: Option<&str>, beginning: &[u8]) -> Declared {
+        let is_utf8 = str::from_utf8(beginning).map_or_else(|error| error.error_len().is_none(), |_| true);
+        let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        let mut value = if is_utf8 && !beginning.iter().any(is_control) {
+            b"text/plain".to_vec()
+        } else {
+            b"application/octet-stream".to_vec()
+        };
         if let Some(name) = name {
             value.extend_from_slice(b"; name*=utf-8''");
             value.extend(name.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()));

@@ -17,7 +17,7 @@ pub struct Extractor<V> {
     /// Of the leaf under way.
     path: Vec<u32>,
     offset: u64,
-    /// The path of the last multipart/encrypted: all below is.
+    /// The path of the last multipart/encrypted that is in no other: all below is.
     encrypted: Option<Vec<u32>>,
 }
 
@@ -134,11 +134,14 @@ impl<V: Visitor> Visitor for Extractor<V> {
     fn begin(&mut self, entity: &Entity<'_>) {
         self.visitor.begin(entity);
         let media_type = entity.content_type.value.as_str();
-        if media_type == "multipart/encrypted" {
+        let mut armored = self
+            .encrypted
+            .as_ref()
+            .is_some_and(|path| entity.path.starts_with(path));
+        if !armored && media_type == "multipart/encrypted" {
             self.encrypted = Some(entity.path.to_vec());
+            armored = true;
         }
-        let encrypted = self.encrypted.as_ref();
-        let armored = encrypted.is_some_and(|path| entity.path.starts_with(path));
         self.search = if entity.kind != Kind::Leaf {
             None
         } else if tnef::announced(entity.content_type, entity.disposition) {
@@ -274,6 +277,10 @@ mod tests {
         };
         assert!(flags(mail("y0NiCGV2aWw").as_bytes()).contains(&Flag::EmbeddedEncoding));
         assert!(!flags(mail("0ukBCGV2aWw").as_bytes()).contains(&Flag::EmbeddedEncoding));
+        // Another one in it ends nothing.
+        let inner = "--b\r\nContent-Type: multipart/encrypted; boundary=c\r\n\r\n--c\r\n\r\n--c--\r\n--b\r\nContent-Type: application/o";
+        let nested = mail("y0NiCGV2aWw").replace("--b\r\nContent-Type: application/o", inner);
+        assert!(flags(nested.as_bytes()).contains(&Flag::EmbeddedEncoding));
     }
 
     #[test]
@@ -303,6 +310,8 @@ mod tests {
             ("text/rfc822-headers", "\r\nA: 1\r\n\r\nx", false),
             ("text/rfc822-headers", "A: 1\r\nContent-Type: a/b\r\n\r\n \r\n", false),
             ("message/global-headers", "Content-Type: a/b\r\rx", true),
+            ("message/global-headers", "A: 1\n \nxyz\n\nq\n", false),
+            ("message/global-headers", "A: 1\r\rxyz\n\nq\n", false),
             ("message/external-body", fields, false),
         ] {
             let mail = format!("Content-Type: {media_type}\r\n\r\n{content}");

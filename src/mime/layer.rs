@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::mem;
 
 use super::Kind;
-use super::boundary::{Delimiter, innermost};
+use super::boundary::{Delimiter, delimiter, innermost};
 use super::embedded::{Enclosed, Scanner};
 use super::header::split_line;
 use super::near_miss::{self, NearMiss};
@@ -200,7 +200,7 @@ pub(super) struct Multipart {
     pub(super) boundary: Vec<u8>,
     /// Whether it is looked for where it does not belong.
     sought: bool,
-    /// Where it ends for readers that take no more of a boundary without quotes; looked for likewise.
+    /// Where it ends for readers that take no more of a boundary without quotes.
     short: Option<usize>,
     /// As guessed, when no part was found by the declared one.
     pub(super) guessed: Option<Vec<u8>>,
@@ -231,11 +231,15 @@ impl Multipart {
         }
     }
 
-    /// What is looked for where it does not belong.
-    fn sought(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        let declared = self.sought.then_some(self.boundary.as_slice());
+    /// Whether a line is its own to readers that compare otherwise: PHP's mailparse in any letter case and whatever stands
+    /// behind, c-client up to where a boundary without quotes ends.
+    fn is_taken_for(&self, line: &[u8]) -> bool {
+        let any_case = |line: &[u8]| {
+            let beginning = line.get(..self.boundary.len());
+            self.sought && beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(&self.boundary))
+        };
         let short = self.short.and_then(|end| self.boundary.get(..end));
-        declared.into_iter().chain(short)
+        line.strip_prefix(b"--").is_some_and(any_case) || short.is_some_and(|short| delimiter(line, short).is_some())
     }
 
     fn boundaries(&self) -> impl Iterator<Item = &[u8]> {
@@ -319,10 +323,8 @@ impl Layer {
     /// LF. On the way, looks for boundaries of all open multiparts where they do not belong.
     pub(super) fn next_dashes(&mut self, content: &[u8]) -> Option<usize> {
         let mut near = mem::take(&mut self.near);
-        let found = near.look(
-            &self.multiparts().flat_map(|(_, multipart)| multipart.sought()),
-            content,
-        );
+        let sought = self.multiparts().filter(|(_, multipart)| multipart.sought);
+        let found = near.look(&sought.map(|(_, multipart)| multipart.boundary.as_slice()), content);
         self.near = near;
         found
     }
@@ -330,6 +332,9 @@ impl Layer {
     /// The same in a line that is no boundary line, whole or as far as it was read.
     pub(super) fn look_at_line(&mut self, line: &[u8]) {
         self.near.line_end();
+        if self.multiparts().any(|(_, multipart)| multipart.is_taken_for(line)) {
+            self.near.note();
+        }
         self.next_dashes(line);
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Behind {
     /// Whether the fields describe content, once that is known.
     described: Option<bool>,
     line: Line,
+    /// There is something behind the fields.
+    seen: bool,
     /// The last byte was CR, which ends a line with LF or alone.
     cr: bool,
 }
@@ -80,7 +82,8 @@ enum Line {
 }
 
 impl Behind {
-    /// The content goes on with `bytes`: whether there is something by now.
+    /// The content goes on with `bytes`: whether it is such by now. The two looks at it end at other bytes, so neither answers
+    /// for both.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
         self.described = self.described.or_else(|| self.opening.feed(bytes));
         if self.described == Some(false) {
@@ -93,11 +96,14 @@ impl Behind {
                 (Line::Field, b'\r' | b'\n') => Line::Next,
                 (Line::Next, b'\r' | b'\n') => Line::Behind,
                 (line, b'\r' | b'\n' | b' ' | b'\t') => line,
-                (Line::Behind, _) => return true,
+                (Line::Behind, _) => {
+                    self.seen = true;
+                    Line::Behind
+                }
                 (Line::Before | Line::Field | Line::Next, _) => Line::Field,
             };
         }
-        false
+        self.seen && self.described == Some(true)
     }
 }
 

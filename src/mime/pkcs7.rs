@@ -12,6 +12,7 @@ use super::anomaly::Flag;
 use super::cuts::cuts;
 use super::file_name;
 use super::parameter::Parameterized;
+use super::tnef::is_filler;
 use crate::limits;
 use inflating::Inflating;
 
@@ -38,7 +39,8 @@ pub(super) fn bare_name(content_type: &Parameterized, disposition: Option<&Param
 /// What stands before the extension that makes a file an S/MIME object.
 fn stem(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
-    let known = ["p7m", "p7s", "p7z", "p7c"];
+    // Not `p7c`, which the RFC names as well: certificates alone are no mail.
+    let known = ["p7m", "p7s", "p7z"];
     known
         .iter()
         .any(|known| extension.eq_ignore_ascii_case(known))
@@ -191,7 +193,7 @@ impl Reader {
             self.close();
         }
         // Another object would be hidden there. Zeros fill up, line ends are left behind.
-        self.odd |= self.state == State::Behind && !input.iter().all(|byte| matches!(byte, 0 | b'\r' | b'\n'));
+        self.odd |= self.state == State::Behind && !input.iter().copied().all(is_filler);
     }
 
     /// The end of the object. Damage behind the content is the business of who verifies it.

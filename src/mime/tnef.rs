@@ -209,7 +209,8 @@ impl Reader {
     }
 }
 
-fn is_filler(byte: u8) -> bool {
+/// What writers and transports leave behind an object.
+pub(super) fn is_filler(byte: u8) -> bool {
     matches!(byte, 0 | b'\r' | b'\n')
 }
 

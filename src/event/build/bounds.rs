@@ -70,6 +70,11 @@ impl Budget {
         self.body_text.min(left)
     }
 
+    /// The same of a body, beside others that may take so many.
+    pub(super) fn text_beside(&self, others: usize) -> usize {
+        self.body_text.min(self.text.saturating_sub(others))
+    }
+
     /// A part is over.
     pub(super) fn take(&mut self, text: Option<&str>, body: bool, content: Option<&[u8]>) {
         let length = text.map_or(0, str::len);

@@ -81,7 +81,8 @@ impl Files {
                 }
                 if let Some(undecoded) = &mut self.undecoded {
                     let others: usize = self.waiting.iter().map(|other| other.bytes.len()).sum();
-                    undecoded.add(bytes, budget.text(true).saturating_sub(others));
+                    // In UTF-16, text takes twice the room.
+                    undecoded.add(bytes, budget.text_beside(others).saturating_mul(2));
                 }
             }
             Enclosed::End => {
@@ -134,7 +135,9 @@ impl Undecoded {
         let mut decoder = TextDecoder::new(Some(charset.as_bytes()));
         let mut text = String::new();
         decoder.feed(&self.bytes, &mut text);
-        decoder.finish(&mut text);
+        if !self.cut {
+            decoder.finish(&mut text);
+        }
         let too_long = self.cut || text.len() > budget.text(true);
         if too_long {
             cut(&mut text, budget.text(true));
@@ -144,5 +147,58 @@ impl Undecoded {
         part.truncated |= too_long;
         let said = flag_of_charset(&decoder).into_iter().chain(flags_of_text(&decoder));
         said.chain(too_long.then_some(Flag::LimitBody)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Anomalies, Budget, Files};
+    use crate::event::build::Settings;
+    use crate::event::build::bounds::Bounds;
+    use crate::event::build::leaf::Leaf;
+    use crate::event::{Headers, Part};
+    use crate::limits;
+    use crate::mime::embedded::{Body, Enclosed};
+
+    /// The texts of the bodies of a TNEF stream, in UTF-8, and the flags.
+    fn bodies(bodies: &[&[u8]]) -> (Vec<Part>, Vec<String>) {
+        let mut budget = Budget::new(&Settings::default(), &Bounds::default());
+        let mut anomalies = Anomalies::default();
+        let leaf = Leaf::new(Headers::default(), &[1], 0, None, true, &budget);
+        let mut files = Files::default();
+        let mut take = |found| files.take(found, &leaf, 9, None, &mut budget, &mut anomalies);
+        let media_type = "text/html";
+        for body in bodies {
+            take(Enclosed::Begin(Body::Text {
+                media_type,
+                charset: None,
+            }));
+            body.chunks(1000).for_each(|piece| take(Enclosed::Data(piece)));
+            take(Enclosed::End);
+        }
+        take(Enclosed::Charset {
+            media_type,
+            charset: "utf-8",
+        });
+        let flags = anomalies.list().into_iter().map(|anomaly| anomaly.flag).collect();
+        (files.finish(), flags)
+    }
+
+    #[test]
+    fn bodies_that_wait_for_their_charset_leave_each_other_room() {
+        let body = vec![b'x'; limits::BODY_TEXT];
+        let (parts, flags) = bodies(&[&body, &body]);
+        let lengths = parts.iter().map(|part| part.body_text.as_ref().unwrap().len());
+        assert!(lengths.eq([limits::BODY_TEXT; 2]));
+        assert_eq!(flags, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_body_that_is_cut_within_a_character_is_cut_and_nothing_else() {
+        let body = "a".to_owned() + &"\u{e9}".repeat(limits::BODY_TEXT * 2);
+        let (parts, flags) = bodies(&[body.as_bytes()]);
+        let text = parts[0].body_text.as_deref().unwrap();
+        assert!(body.starts_with(text) && text.len() + 2 > limits::BODY_TEXT);
+        assert_eq!(flags, ["limit_body"]);
     }
 }

@@ -261,7 +261,7 @@ fn utf_16_without_a_mark_is_doubtful_where_its_zeros_do_not_tell_to_the_end() {
 }
 
 #[test]
-fn a_mark_of_utf_16_counts_before_any_other_label_and_is_doubtful() {
+fn a_mark_of_utf_16_counts_before_any_other_label_which_makes_it_doubtful() {
     for label in [
         None,
         Some("utf-8"),
@@ -270,16 +270,9 @@ fn a_mark_of_utf_16_counts_before_any_other_label_and_is_doubtful() {
         Some("utf-7"),
         Some("cp037"),
     ] {
-        assert_eq!(
-            decode_doubtful(label, b"\xFF\xFEh\0i\0"),
-            ("hi".to_owned(), true),
-            "{label:?}"
-        );
-        assert_eq!(
-            decode_doubtful(label, b"\xFE\xFF\0h\0i"),
-            ("hi".to_owned(), true),
-            "{label:?}"
-        );
+        let expected = ("hi".to_owned(), label.is_some());
+        assert_eq!(decode_doubtful(label, b"\xFF\xFEh\0i\0"), expected, "{label:?}");
+        assert_eq!(decode_doubtful(label, b"\xFE\xFF\0h\0i"), expected, "{label:?}");
         assert_eq!(decode_doubtful(label, b"h"), ("h".to_owned(), false), "{label:?}");
     }
     let mut word = TextDecoder::of(Charset::Table(WINDOWS_1252));

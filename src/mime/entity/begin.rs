@@ -192,12 +192,19 @@ impl<V: Visitor> Machine<V> {
     }
 
     /// What an S/MIME object encloses is a file: it becomes the only entity of its layer.
-    pub(super) fn begin_file(&mut self, level: usize, layer: &mut Layer, name: Option<&str>) {
+    pub(super) fn begin_file(&mut self, level: usize, layer: &mut Layer, name: Option<&str>, beginning: &[u8]) {
         let numbered = self.number(layer);
         layer
             .survey
             .begin(Rules::default(), self.path.len(), layer.header_offset, true);
-        self.begin(level, layer, false, numbered, Fields::NONE, Declared::file(name));
+        self.begin(
+            level,
+            layer,
+            false,
+            numbered,
+            Fields::NONE,
+            Declared::file(name, beginning),
+        );
     }
 
     /// A multipart without a boundary: until its parts are told apart by guessing, its content is one leaf.

@@ -268,7 +268,7 @@ impl<V: Visitor> Machine<V> {
         }
         let mut layer = Layer::enclosed(offset, source);
         if nature == Nature::File {
-            self.begin_file(below, &mut layer, signed.name.as_deref());
+            self.begin_file(below, &mut layer, signed.name.as_deref(), looked_at);
         }
         self.layers.push(layer);
         self.feed_layer(below, &beginning);

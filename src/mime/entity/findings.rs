@@ -16,7 +16,7 @@ impl<V: Visitor> Machine<V> {
             .multiparts()
             .filter(|(_, outer)| !inner.is_empty() && !outer.boundary.is_empty())
         {
-            if outer.boundary.eq_ignore_ascii_case(inner) {
+            if outer.boundary == inner {
                 self.find(Flag::BoundaryReused, offset);
             } else if outer.boundary.starts_with(inner) || inner.starts_with(&outer.boundary) {
                 self.find(Flag::BoundaryPrefix, offset);

@@ -361,7 +361,7 @@ fn a_signed_file_is_one_whatever_its_lines_are_like() {
         read(format!("{header}{object}\n").as_bytes())
     };
     let begin = r#"begin Cms root=true [1] "application/pkcs7-mime" ["Content-Type", "Content-Transfer-Encoding"]"#;
-    let file = r#"begin Leaf root=false [1, 1] "application/octet-stream" []"#;
+    let file = r#"begin Leaf root=false [1, 1] "text/plain" []"#;
     let smime = "Finding { flag: Smime, path: [1], offset: 0, count: 1 }";
     // "<a>\r\n--b\r\n"
     let object = "MC8GCSqGSIb3DQEHAqAiMCACAQExADAZBgkqhkiG9w0BBwGgDAQKPGE+DQotLWINCg==";
@@ -372,7 +372,15 @@ fn a_signed_file_is_one_whatever_its_lines_are_like() {
     let ambiguous = "Finding { flag: SmimeAmbiguous, path: [1], offset: 0, count: 1 }";
     assert_eq!(
         read("smime.p7m", object),
-        [begin, ambiguous, file, "end <a>\\r\\n--b\\r\\n", smime, "end "]
+        [
+            begin,
+            ambiguous,
+            "Finding { flag: HeaderNoSeparator, path: [1, 1], offset: 0, count: 1 }",
+            file,
+            "end <a>\\r\\n--b\\r\\n",
+            smime,
+            "end ",
+        ]
     );
     // "Content-Type: text/plain\n\nhi"
     assert_eq!(
@@ -398,7 +406,7 @@ fn a_signed_file_is_one_whatever_its_lines_are_like() {
         [
             begin,
             r#"begin Cms root=false [1, 1] "application/octet-stream" []"#,
-            r#"begin Leaf root=false [1, 1, 1] "application/octet-stream" []"#,
+            r#"begin Leaf root=false [1, 1, 1] "text/plain" []"#,
             "end PK",
             "Finding { flag: Smime, path: [1, 1], offset: 0, count: 1 }",
             "end ",
@@ -406,6 +414,32 @@ fn a_signed_file_is_one_whatever_its_lines_are_like() {
             "end ",
         ]
     );
+}
+
+#[test]
+fn a_line_that_some_readers_take_for_a_boundary_is_noticed() {
+    for (boundary, line, expected) in [
+        ("aBc", "--AbC", true),
+        ("aBc", "--ABCD", true),
+        ("aBc", "text --ABC", false),
+        ("aBc", "-----ABC", false),
+        ("----=_1", "------", true),
+        ("----=_1", "--------", true),
+        ("----=_1", "----------", false),
+        ("\"----=_1\"", "------", false),
+        ("a/b", "--a \t", true),
+        ("a/b", "--a--", true),
+        ("a/b", "--ax", false),
+        ("\"a/b\"", "--a", false),
+    ] {
+        let name = boundary.trim_matches('"');
+        let calls = read(
+            format!("Content-Type: multipart/mixed; boundary={boundary}\n\n--{name}\n\n{line}\n--{name}--\n")
+                .as_bytes(),
+        );
+        let found = calls.iter().any(|call| call.contains("BoundaryNearMiss"));
+        assert_eq!(found, expected, "{boundary} {line} {calls:?}");
+    }
 }
 
 #[test]

@@ -14,15 +14,11 @@ pub(in crate::mime) enum Nature {
 
 /// What content is that begins with `beginning`, by the object's name without its extension; and whether readers differ.
 pub(in crate::mime) fn nature(stem: Option<&str>, beginning: &[u8]) -> (Nature, bool) {
-    let described = Opening::default().feed(beginning) == Some(true);
-    let stem = stem.filter(|stem| !stem.eq_ignore_ascii_case("smime"));
-    let names_a_file = stem.is_some_and(|stem| stem.contains('.'));
-    if names_a_file {
-        (Nature::File, described)
-    } else if described || begins_like_header(beginning) {
-        (Nature::Entity, false)
-    } else {
-        (Nature::File, stem.is_none())
+    let is_header = begins_like_header(beginning) || Opening::default().feed(beginning) == Some(true);
+    match stem.filter(|stem| !stem.eq_ignore_ascii_case("smime")) {
+        Some(stem) if stem.contains('.') => (Nature::File, is_header),
+        Some(_) if !is_header => (Nature::File, false),
+        _ => (Nature::Entity, !is_header),
     }
 }
 
@@ -45,7 +41,7 @@ mod tests {
     #[test]
     fn a_name_with_an_extension_of_its_own_or_content_without_a_header_makes_a_file() {
         let (entity, file) = ((Nature::Entity, false), (Nature::File, false));
-        let (named, both) = ((Nature::File, false), (Nature::File, true));
+        let (named, both, text) = ((Nature::File, false), (Nature::File, true), (Nature::Entity, true));
         for (stem, beginning, expected) in [
             (Some("smime"), "Content-Type: text/plain\r\n\r\nhi", entity),
             (Some("Smime"), "Subject: x\r\nContent-Type: text/html\r\n\r\nhi", entity),
@@ -61,16 +57,17 @@ mod tests {
             (Some("contract"), "no colon", file),
             (Some("contract"), ": no name", file),
             (Some("invoice.xml"), "<a/>\n", named),
-            (Some("page.html"), "\n<a>\n", named),
-            (Some("run.js"), "var: 1\n\nrun()\n", named),
+            (Some("page.html"), "<a>\n\n", named),
+            (Some("smime.v1"), "\npay\n", both),
+            (Some("run.js"), "var: 1\n\nrun()\n", both),
             (Some("run.js"), "Content-Type: text/plain\n\nhi\n", both),
             (
                 Some("run.js"),
                 "MIME-Version: 1.0\nContent-Type: text/plain\n\nhi\n",
                 both,
             ),
-            (Some("smime"), "text without a header", both),
-            (None, "%PDF-1.7\n", both),
+            (Some("smime"), "text without a header", text),
+            (None, "X/Y: 1\nSubject: z\n\nhi", text),
         ] {
             assert_eq!(nature(stem, beginning.as_bytes()), expected, "{stem:?} {beginning:?}");
         }

@@ -206,7 +206,7 @@ fn types_and_names_of_smime() {
         ("application/pkcs7-signature", None, true),
         ("application/octet-stream; name=smime.p7s", None, true),
         ("application/octet-stream; name=smime.p7z", None, true),
-        ("application/octet-stream; name=smime.p7c", None, true),
+        ("application/octet-stream; name=smime.p7c", None, false),
         (
             "application/octet-stream; name=\"=?utf-8?B?c21pbWUucDdt?=\"",
             None,

@@ -37,8 +37,9 @@ impl CodePages {
             Kind::Internet => &mut self.internet,
         };
         let agrees = |before: Option<u32>, now: u32| before.is_none_or(|before| before == now);
+        // Strings are in that of HTML only for want of another.
         agrees(slot.replace(page), page)
-            && agrees(self.used_for_strings, self.strings())
+            && (kind == Kind::Internet || agrees(self.used_for_strings, self.strings()))
             && agrees(self.used_for_html, self.html())
     }
 
