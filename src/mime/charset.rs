@@ -108,7 +108,6 @@ pub struct TextDecoder {
     charset: Charset,
     machine: Machine,
     mark: Mark,
-    labelled: bool,
     known: bool,
     replaced: bool,
     doubtful: bool,
@@ -155,7 +154,6 @@ impl TextDecoder {
             Mark::Sought(Vec::new())
         };
         TextDecoder {
-            labelled: label.is_some(),
             known: charset != Some(None),
             mark,
             ..decoder
@@ -168,7 +166,6 @@ impl TextDecoder {
             charset,
             machine: charset.machine(),
             mark: Mark::NotSought,
-            labelled: true,
             known: true,
             replaced: false,
             doubtful: false,
@@ -201,7 +198,8 @@ impl TextDecoder {
         };
         if matches!(*beginning, [0xFF, 0xFE] | [0xFE, 0xFF]) {
             self.machine = Charset::Utf16.machine();
-            self.doubtful = self.labelled;
+            // Without a label there is nothing that it contradicts.
+            self.doubtful = !self.known || self.charset != Charset::Guess;
         }
         self.decode(&beginning, output);
     }

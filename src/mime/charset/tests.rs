@@ -270,7 +270,8 @@ fn a_mark_of_utf_16_counts_before_any_other_label_which_makes_it_doubtful() {
         Some("utf-7"),
         Some("cp037"),
     ] {
-        let expected = ("hi".to_owned(), label.is_some());
+        // What is called us-ascii may be anything, as what is called nothing.
+        let expected = ("hi".to_owned(), label.is_some_and(|label| label != "us-ascii"));
         assert_eq!(decode_doubtful(label, b"\xFF\xFEh\0i\0"), expected, "{label:?}");
         assert_eq!(decode_doubtful(label, b"\xFE\xFF\0h\0i"), expected, "{label:?}");
         assert_eq!(decode_doubtful(label, b"h"), ("h".to_owned(), false), "{label:?}");
