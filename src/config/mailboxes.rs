@@ -11,12 +11,6 @@ use crate::limits;
 pub(super) fn wanted(section: &Section<'_>) -> Result<Vec<Wanted>, Finding> {
     let name = section.text("inbox_name")?;
     let entries = section.texts("inbox_names")?;
-    if entries.is_empty() && section.is_list("inbox_names") {
-        return Err(section.fault(
-            "inbox_names",
-            "names no mailbox; leave it away for inbox_name, or INBOX",
-        ));
-    }
     match name {
         Some(_) if !entries.is_empty() => {
             Err(section.fault("inbox_names", "inbox_name is set as well; move it into inbox_names"))

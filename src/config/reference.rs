@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::nearest::nearest;
 use crate::limits;
 
 const SCHEMES: [&str; 3] = ["env", "file", "credential"];
@@ -17,9 +16,6 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) fn resolve(text: &str, environment: Environment<'_>) -> Result<String, String> {
     // YAML's block scalars end with one, as files do.
     let text = without_line_end(text);
-    if text.starts_with("${") && text.ends_with('}') {
-        return Err("${…} is not expanded; write env://NAME".to_owned());
-    }
     let Some((scheme, name)) = text.split_once("://") else {
         return Ok(text.to_owned());
     };
@@ -34,11 +30,15 @@ pub(crate) fn resolve(text: &str, environment: Environment<'_>) -> Result<String
                 "{text}: only LimaCharlie's cloud can read its hive; use env://NAME, file:///path or credential://NAME"
             ));
         }
-        // It may be a password all the same, and is not repeated.
-        _ => match nearest(scheme, SCHEMES) {
-            Some(near) => return Err(format!("no such kind of reference; did you mean `{near}://`?")),
-            None => return Ok(text.to_owned()),
-        },
+        // It may be a password all the same, and is not repeated. What only resembles a reference may well be one.
+        _ => {
+            let scheme = scheme.to_ascii_lowercase();
+            let scheme = if scheme == "credentials" { "credential" } else { &scheme };
+            match SCHEMES.iter().find(|known| **known == scheme) {
+                Some(known) => return Err(format!("no such kind of reference; did you mean `{known}://`?")),
+                None => return Ok(text.to_owned()),
+            }
+        }
     };
     if value.is_empty() {
         return Err(format!("{text}: is empty"));
@@ -48,16 +48,17 @@ pub(crate) fn resolve(text: &str, environment: Environment<'_>) -> Result<String
 
 /// The path that `text` is or refers to. The path of a file is never what is in the file: that may be a private key.
 pub(crate) fn resolve_path(text: &str, environment: Environment<'_>) -> Result<PathBuf, String> {
-    if text.starts_with(['~', '$']) {
-        // It would become a folder called `~`.
-        return Err("write the whole path; ~ and $VARIABLE are not expanded".to_owned());
-    }
     let path = match without_line_end(text).split_once("://") {
         Some(("file", path)) if path.starts_with('/') => PathBuf::from(path),
         Some(("credential", name)) => credential(name, environment).map_err(|error| format!("{text}: {error}"))?,
         _ => PathBuf::from(resolve(text, environment)?),
     };
-    if path.as_os_str().as_encoded_bytes().iter().any(u8::is_ascii_control) {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if matches!(bytes.first(), Some(b'~' | b'$')) {
+        // It would become a folder called `~`.
+        return Err("write the whole path; ~ and $VARIABLE are not expanded".to_owned());
+    }
+    if bytes.iter().any(u8::is_ascii_control) {
         return Err("is no path: it has a line end, or another control character".to_owned());
     }
     Ok(path)

@@ -332,12 +332,6 @@ impl<'a> Section<'a> {
         self.get(key).is_some_and(|node| !node.is_empty())
     }
 
-    /// Whether a list stands under `key`, be it an empty one.
-    pub fn is_list(&self, key: &str) -> bool {
-        self.get(key)
-            .is_some_and(|node| matches!(node.content, Content::Sequence(_)))
-    }
-
     /// The text under `key`, its reference resolved. As in the original, empty text is not set.
     pub fn text(&self, key: &str) -> Result<Option<String>, Finding> {
         match self.scalar(key) {
@@ -354,11 +348,12 @@ impl<'a> Section<'a> {
             return Ok(Vec::new());
         };
         let scalars = items.iter().filter_map(|item| match &item.content {
-            Content::Scalar(text) if !text.expose().is_empty() => Some(text.expose()),
+            Content::Scalar(text) => Some(text.expose()),
             _ => None,
         });
         scalars
             .map(|text| reference::resolve(text, self.environment).map_err(|reason| self.fault(key, &reason)))
+            .filter(|text| !text.as_ref().is_ok_and(String::is_empty))
             .collect()
     }
 
@@ -389,7 +384,7 @@ impl<'a> Section<'a> {
         match self.scalar(key) {
             None | Some("") => Ok(None),
             Some(text) => reference::resolve_path(text, self.environment)
-                .map(Some)
+                .map(|path| Some(path).filter(|path| !path.as_os_str().is_empty()))
                 .map_err(|reason| self.fault(key, &reason)),
         }
     }

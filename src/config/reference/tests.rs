@@ -36,6 +36,10 @@ fn what_is_no_reference_is_itself() {
         "env:NAME",
         "https://x/y",
         "${SET} and more",
+        "${SET}",
+        "end://x",
+        "fire://9sd8f7",
+        "flie:///x",
         "x env://SET",
     ] {
         assert_eq!(resolve(text, &environment).as_deref(), Ok(text));
@@ -47,8 +51,8 @@ fn a_mistyped_reference_is_no_password() {
     for (text, expected) in [
         ("credentials://hunter2", "did you mean `credential://`?"),
         ("ENV://hunter2", "did you mean `env://`?"),
-        ("flie:///hunter2", "did you mean `file://`?"),
-        ("${hunter2}", "write env://NAME"),
+        ("File:///hunter2", "did you mean `file://`?"),
+        ("Credentials://hunter2", "did you mean `credential://`?"),
     ] {
         let error = resolve(text, &environment).unwrap_err();
         assert!(error.ends_with(expected) && !error.contains("hunter2"), "{error}");
@@ -72,6 +76,7 @@ fn the_path_of_a_file_is_not_what_is_in_it() {
     let environment = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
         "CA" => Some("/etc/ca.pem".to_owned()),
+        "UNEXPANDED" => Some("~/hunter2".to_owned()),
         "KEY" => Some("-----BEGIN PRIVATE KEY-----\nhunter2".to_owned()),
         _ => None,
     };
@@ -81,8 +86,10 @@ fn the_path_of_a_file_is_not_what_is_in_it() {
     assert_eq!(resolve_path("env://CA", &environment), Ok(PathBuf::from("/etc/ca.pem")));
     for text in [
         "env://KEY",
+        "env://UNEXPANDED",
         "~/ca.pem",
         "$HOME/ca.pem",
+        "${HOME}",
         "file://ca.pem",
         "credential://a/b",
         "a\nb",

@@ -38,10 +38,22 @@ fn inbox_name_is_a_name_whatever_it_holds() {
             [name(verbatim)]
         );
     }
-    assert_eq!(adapter(&with(&["inbox_names:"])).mailboxes, [name("INBOX")]);
-    for none in ["inbox_names: []", "inbox_names: ['']"] {
-        let error = refused(&with(&[none]));
-        assert!(error.contains("imap.inbox_names: names no mailbox"), "{error}");
+}
+
+#[test]
+fn a_list_that_names_no_mailbox_says_as_much_as_its_absence() {
+    for none in [
+        "inbox_names:",
+        "inbox_names: []",
+        "inbox_names: ['']",
+        "inbox_names: [\"\\n\"]",
+    ] {
+        assert_eq!(adapter(&with(&[none])).mailboxes, [name("INBOX")], "{none}");
+        assert_eq!(
+            adapter(&with(&["inbox_name: A", none])).mailboxes,
+            [name("A")],
+            "{none}"
+        );
     }
 }
 

@@ -344,6 +344,8 @@ fn the_state_lives_where_systemd_or_xdg_says() {
     let text = with(&[]);
     assert_eq!(state_dir(&[systemd, xdg, home], &text), Ok("/var/lib/a".to_owned()));
     assert_eq!(state_dir(&[xdg, home], &text), Ok("/xdg/mailtap".to_owned()));
+    let line_end = with(&[r#"state_dir: "\n""#]);
+    assert_eq!(state_dir(&[xdg, home], &line_end), Ok("/xdg/mailtap".to_owned()));
     assert_eq!(
         state_dir(&[("XDG_STATE_HOME", "relative"), home], &text),
         Ok("/home/x/.local/state/mailtap".to_owned())
