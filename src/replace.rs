@@ -5,8 +5,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Makes the folder of such files where it is missing, for its owner only: whoever may open the lock may hold it.
+/// Makes the folder of such files where it is missing, for its owner only: whoever may open the lock may hold it. Those above
+/// it may hold what is for others as well.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("")))?;
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -28,4 +30,28 @@ pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::make_folder;
+
+    #[test]
+    fn only_the_folder_itself_is_for_its_owner_only() {
+        let root = std::env::temp_dir().join(format!("mailtap-replace-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("usual")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        make_folder(&root.join("above/state")).unwrap();
+        assert_eq!(mode(&root.join("above/state")), 0o700);
+        assert_eq!(mode(&root.join("above")), mode(&root.join("usual")));
+        fs::set_permissions(root.join("above/state"), fs::Permissions::from_mode(0o750)).unwrap();
+        make_folder(&root.join("above/state")).unwrap();
+        assert_eq!(mode(&root.join("above/state")), 0o750, "it stays as it is");
+        fs::remove_dir_all(root).unwrap();
+    }
 }
