@@ -9,9 +9,10 @@ use std::time::Duration;
 use super::configuration::load_file;
 use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::dead_letter::{DeadLetters, Letter, Reader};
+use crate::config::{self, Adapter};
+use crate::dead_letter::{Letter, Reader};
 use crate::event::EventId;
-use crate::sink::{Batch, DeliveryError, Fate, Sink};
+use crate::sink::{Batch, DeliveryError, Fate, Sink, stdout};
 use crate::supervisor::{Supervisor, random};
 use crate::{backoff, limits, log};
 
@@ -23,6 +24,12 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         ));
     };
     let loaded = load_file(Path::new(configuration))?;
+    let is_stdout = |adapter: &Adapter| adapter.receiver == config::Receiver::Stdout;
+    if loaded.adapters.iter().any(is_stdout) && stdout::is_null() {
+        return Err(Failure::Usage(
+            "client_options.dest_url is stdout: and standard output is /dev/null, or closed".to_owned(),
+        ));
+    }
     let supervisor = Supervisor::prepare(loaded.adapters).map_err(Failure::Usage)?;
     let name = Path::new(file).display().to_string();
     let opened = File::open(file).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;
@@ -33,20 +40,22 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         receiver: None,
         batch: Batch::default(),
         lines: Vec::new(),
+        letters: 0,
         acknowledged: 0,
-        left: 0,
     };
-    let outcome = replay.all(&mut Reader::new(BufReader::new(opened)));
+    let mut reader = Reader::new(BufReader::new(opened));
+    let outcome = replay.all(&mut reader);
     if let Some(mut receiver) = replay.receiver.take() {
         receiver.sink.close();
     }
-    let acknowledged = replay.acknowledged;
-    let mut left = replay.left;
     if outcome.is_err() {
-        // With what is behind.
-        let lines = DeadLetters::new(file.into()).lines().unwrap_or_default();
-        left = lines.saturating_sub(acknowledged).max(left);
+        // With what is behind. The file may be a pipe, which cannot be read twice.
+        while let Ok(Some(_)) = reader.next_letter() {
+            replay.letters = replay.letters.saturating_add(1);
+        }
     }
+    let acknowledged = replay.acknowledged;
+    let left = replay.letters.saturating_sub(acknowledged);
     log::info("replayed", &[("acknowledged", &acknowledged), ("left", &left)]);
     outcome?;
     if left > 0 { Err(Failure::Told) } else { Ok(()) }
@@ -62,9 +71,9 @@ struct Replay {
     batch: Batch,
     /// Which line each event of the batch is.
     lines: Vec<u64>,
+    /// Lines that were read, but for empty ones.
+    letters: u64,
     acknowledged: u64,
-    /// Lines of which nothing was acknowledged, each told.
-    left: u64,
 }
 
 /// The receiver of one mailbox's events.
@@ -78,6 +87,7 @@ impl Replay {
     fn all(&mut self, reader: &mut Reader<BufReader<File>>) -> Result<(), Failure> {
         let unreadable = |file: &str, error| Failure::Run(format!("{file}: {error}"));
         while let Some((line, letter)) = reader.next_letter().map_err(|error| unreadable(&self.file, error))? {
+            self.letters = self.letters.saturating_add(1);
             match letter {
                 Ok(letter) => self.add(line, letter)?,
                 Err(unread) => self.leave(line, &unread.to_string()),
@@ -221,8 +231,7 @@ impl Replay {
     }
 
     /// Nothing of this line was acknowledged.
-    fn leave(&mut self, line: u64, reason: &str) {
-        self.left = self.left.saturating_add(1);
+    fn leave(&self, line: u64, reason: &str) {
         complain(&format!("{}:{line}: {reason}", self.file));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use crate::support::cloud::Cloud;
 use crate::support::cloud::frames::Payload;
@@ -65,16 +66,22 @@ fn what_a_webhook_refused_is_sent_again_until_it_is_acknowledged() {
 #[test]
 fn what_is_left_is_told_where_the_receiver_takes_nothing_at_all() {
     let (stage, _, file) = refused();
-    let lines = fs::read_to_string(&file).unwrap().repeat(3);
-    let file = stage.folder.write("letters", lines);
+    let lines = format!("{}\n", fs::read_to_string(&file).unwrap()).repeat(3);
+    let file = stage.folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
     stage.receiver.misbehave(Fault::Status {
         code: 401,
         retry_after: None,
+    });
+    let writes = thread::spawn({
+        let file = file.clone();
+        move || fs::write(file, lines)
     });
     let output = replay(&stage.folder.path().join("mailtap.yaml"), &file);
     let told = said(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("acknowledged=0 left=3"), "{told}");
+    writes.join().unwrap().unwrap();
 }
 
 #[test]
@@ -97,6 +104,19 @@ fn lines_without_an_event_or_torn_are_told_and_the_others_are_sent() {
     assert!(
         told.contains("letters:3: torn by a crash") && told.contains("acknowledged=2 left=2"),
         "{told}"
+    );
+    let mut nowhere = Command::new(env!("CARGO_BIN_EXE_mailtap"));
+    let nowhere = nowhere
+        .arg("replay")
+        .arg(&configuration)
+        .arg(&file)
+        .stdout(Stdio::null());
+    let nowhere = nowhere.stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2), "{}", said(&nowhere));
+    assert!(
+        said(&nowhere).contains("standard output is /dev/null"),
+        "{}",
+        said(&nowhere)
     );
     let event = event.strip_suffix('}').unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{event}\n{event}\n"));
