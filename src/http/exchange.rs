@@ -3,6 +3,7 @@
 //! Redirects are never followed: what a receiver's configuration says is where mail goes.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,11 @@ pub struct Exchange {
 /// Clean connections between two requests. Those who write to the same receiver share them: each would hold its own for
 /// nothing most of the time.
 #[derive(Default)]
-pub struct Kept(Mutex<Vec<Idle>>);
+pub struct Kept {
+    idle: Mutex<Vec<Idle>>,
+    /// That something is odd about the receiver's answers.
+    told: AtomicBool,
+}
 
 /// A clean connection between two requests.
 struct Idle {
@@ -119,6 +124,11 @@ impl Exchange {
         Heard::Response(response)
     }
 
+    /// Whether what is odd about the receiver's answers is told now: once by all who share its connections.
+    pub fn is_to_tell(&self) -> bool {
+        !self.kept.told.swap(true, Ordering::Relaxed)
+    }
+
     /// Closes connections that are too old to be used again.
     pub fn close_old(&self, clock: &dyn Clock) {
         let now = clock.now();
@@ -204,7 +214,7 @@ impl Awaited {
 
 impl Kept {
     fn with<R>(&self, work: impl FnOnce(&mut Vec<Idle>) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -40,8 +40,6 @@ pub struct Webhook {
     awaited: Option<Awaited>,
     /// Events at the front of the queue that was given last.
     acknowledged: usize,
-    /// That it acknowledges with pages.
-    page_told: bool,
 }
 
 /// What a request carries: the number of its first event, and how many they are.
@@ -63,7 +61,6 @@ impl Webhook {
             last: None,
             awaited: None,
             acknowledged: 0,
-            page_told: false,
         })
     }
 
@@ -320,15 +317,15 @@ impl Webhook {
         }
     }
 
-    /// Logins and firewalls answer so, whatever they are sent.
-    fn tell_page(&mut self, response: &Response) {
-        let is_page = |value: &[u8]| {
+    /// Logins and firewalls answer so, whatever they are sent. Many programs call `ok` HTML that is none.
+    fn tell_page(&self, response: &Response) {
+        let is_html = |value: &[u8]| {
             value
                 .get(..9)
                 .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
         };
-        if !self.page_told && response.fields("content-type").any(is_page) {
-            self.page_told = true;
+        let is_page = response.fields("content-type").any(is_html) && response.body.trim_ascii().starts_with(b"<");
+        if is_page && self.exchange.is_to_tell() {
             log::warn(
                 "the receiver acknowledges with a page for people: check that client_options.dest_url is the receiver",
                 &[("receiver", self.prepared.request.endpoint())],

@@ -382,18 +382,27 @@ fn standard_output_that_takes_nothing_acknowledges_nothing_and_a_torn_line_spoil
 
 #[test]
 fn a_receiver_that_acknowledges_with_a_page_for_people_is_told_once() {
-    let stage = Stage::new();
-    stage.deliver(3);
-    stage.receiver.misbehave(ReceiverFault::Status {
-        code: 200,
-        retry_after: Some("0\r\nContent-Type: text/HTML; charset=utf-8"),
-    });
-    let output = mailtap(&stage, &["imap", "--once"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert_eq!(
-        said(&output).matches("client_options.dest_url").count(),
-        1,
-        "{}",
-        said(&output)
-    );
+    for (answer, told) in [
+        // What the receiver says behind it is in the body as well.
+        (
+            "0\r\nContent-Type: text/HTML; charset=utf-8\r\nContent-Length: 39\r\n\r\n <html>",
+            1,
+        ),
+        ("0\r\nContent-Type: text/html; charset=utf-8", 0),
+        ("0\r\nContent-Type: text/plain\r\nContent-Length: 39\r\n\r\n <html>", 0),
+    ] {
+        let mut stage = Stage::new();
+        stage.configuration.inbox_names = vec!["INBOX".to_owned(), "J".to_owned()];
+        stage.server.create("J", "");
+        stage.server.deliver_to("J", &crate::mail(1));
+        stage.deliver(3);
+        stage.receiver.misbehave(ReceiverFault::Status {
+            code: 200,
+            retry_after: Some(answer),
+        });
+        let output = mailtap(&stage, &["imap", "--once"]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert_eq!(said.matches("client_options.dest_url").count(), told, "{said}");
+    }
 }
