@@ -11,6 +11,9 @@ use super::{Batch, DeliveryError, Sink};
 use crate::dead_letter::is_torn;
 use crate::hidden::escaped_json;
 
+/// It is open for reading only, which no wait mends.
+const EBADF: i32 = 9;
+
 /// Standard output, whose errors show: std's own takes a descriptor that cannot be written to for one that took everything.
 pub fn descriptor() -> io::Result<File> {
     io::stdout().as_fd().try_clone_to_owned().map(File::from)
@@ -118,10 +121,13 @@ impl<W: Write + Send> Sink for Stdout<W> {
             ErrorKind::BrokenPipe => DeliveryError::Configuration {
                 reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
             },
-            _ => DeliveryError::Retry {
-                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
-                after: None,
-            },
+            _ => {
+                let reason = format!("client_options.dest_url is stdout: and standard output fails: {error}");
+                match error.raw_os_error() {
+                    Some(EBADF) => DeliveryError::Configuration { reason },
+                    _ => DeliveryError::Retry { reason, after: None },
+                }
+            }
         })
     }
 }

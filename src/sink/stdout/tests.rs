@@ -1,4 +1,4 @@
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
@@ -133,6 +133,15 @@ fn a_reader_that_has_ended_is_a_matter_of_configuration() {
         Err(DeliveryError::Configuration { reason }) => assert!(reason.contains("standard output"), "{reason}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn standard_output_that_is_open_for_reading_only_is_a_matter_of_configuration() {
+    let outcome = Stdout::behind(false, File::open("/dev/null").expect("opened"), false).deliver(&batch(&["{}"]));
+    assert!(
+        matches!(outcome, Err(DeliveryError::Configuration { .. })),
+        "{outcome:?}"
+    );
 }
 
 #[test]
