@@ -121,13 +121,13 @@ impl<W: Write + Send> Sink for Stdout<W> {
             ErrorKind::BrokenPipe => DeliveryError::Configuration {
                 reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
             },
-            _ => {
-                let reason = format!("client_options.dest_url is stdout: and standard output fails: {error}");
-                match error.raw_os_error() {
-                    Some(EBADF) => DeliveryError::Configuration { reason },
-                    _ => DeliveryError::Retry { reason, after: None },
-                }
-            }
+            _ if error.raw_os_error() == Some(EBADF) => DeliveryError::Configuration {
+                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
+            },
+            _ => DeliveryError::Retry {
+                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
+                after: None,
+            },
         })
     }
 }
