@@ -65,7 +65,7 @@ fn what_a_webhook_refused_is_sent_again_until_it_is_acknowledged() {
 
 #[test]
 fn what_is_left_is_told_where_the_receiver_takes_nothing_at_all() {
-    let (stage, _, file) = refused();
+    let (mut stage, _, file) = refused();
     let lines = format!("{}\n", fs::read_to_string(&file).unwrap()).repeat(3);
     let file = stage.folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
@@ -77,7 +77,10 @@ fn what_is_left_is_told_where_the_receiver_takes_nothing_at_all() {
         let file = file.clone();
         move || fs::write(file, lines)
     });
-    let output = replay(&stage.folder.path().join("mailtap.yaml"), &file);
+    // The first batch is not the whole file.
+    stage.configuration.more_options.push("batch_events: 1".to_owned());
+    let single = stage.configuration.yaml();
+    let output = replay(&stage.folder.write("single.yaml", single), &file);
     let told = said(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("acknowledged=0 left=3"), "{told}");
