@@ -40,6 +40,8 @@ fn delivered_mails_are_seen_and_a_restart_repeats_nothing() {
         ends_well(collector);
         assert_eq!(commands(&stage, "EXAMINE"), Vec::<String>::new());
 
+        // The server may see the end of the first session late.
+        stage.server.wait_until("nobody in IDLE", |record| record.idling == 0);
         stage.server.forget_record();
         let collector = stage.start();
         stage.wait_for_idle();
