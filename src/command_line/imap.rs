@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal as _};
 
 use super::Failure;
 use super::configuration::{self, environment};
-use crate::config::Receiver;
 use crate::log;
 use crate::mailbox::Until;
 use crate::sink::stdout;
@@ -23,10 +22,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         }
     }
     let loaded = configuration::load("imap", &others)?;
-    let delivers = loaded
-        .adapters
-        .iter()
-        .any(|adapter| adapter.receiver == Receiver::Stdout);
+    let delivers = loaded.delivers_to_stdout();
     manner.shows_progress = shows_progress(delivers || manner.dry_run);
     if delivers && !manner.dry_run && stdout::is_null() {
         log::warn(

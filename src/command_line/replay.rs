@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::configuration::load_file;
 use super::{Failure, complain};
 use crate::clock::{Clock, Stop, SystemClock};
-use crate::config::{self, Adapter};
 use crate::dead_letter::{Letter, Reader};
 use crate::event::EventId;
 use crate::sink::{Batch, DeliveryError, Fate, Sink, stdout};
@@ -24,8 +23,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<(), Failure> {
         ));
     };
     let loaded = load_file(Path::new(configuration))?;
-    let is_stdout = |adapter: &Adapter| adapter.receiver == config::Receiver::Stdout;
-    if loaded.adapters.iter().any(is_stdout) && stdout::is_null() {
+    if loaded.delivers_to_stdout() && stdout::is_null() {
         return Err(Failure::Usage(
             "client_options.dest_url is stdout: and standard output is /dev/null, or closed".to_owned(),
         ));

@@ -152,6 +152,13 @@ pub struct Loaded {
     pub notices: Vec<String>,
 }
 
+impl Loaded {
+    /// Whether events of one of them go to standard output.
+    pub fn delivers_to_stdout(&self) -> bool {
+        self.adapters.iter().any(|adapter| adapter.receiver == Receiver::Stdout)
+    }
+}
+
 /// Why a configuration cannot be run: one line with the file, the position and the setting, and never its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(String);

@@ -190,12 +190,11 @@ impl TextDecoder {
 
     /// The first bytes are there: do they say that this is UTF-16?
     fn begin(&mut self, output: &mut String) {
-        if matches!(self.mark, Mark::NotSought) {
-            return;
-        }
-        let Mark::Sought(beginning) = mem::replace(&mut self.mark, Mark::Passed) else {
+        let Mark::Sought(beginning) = &mut self.mark else {
             return;
         };
+        let beginning = mem::take(beginning);
+        self.mark = Mark::Passed;
         if matches!(*beginning, [0xFF, 0xFE] | [0xFE, 0xFF]) {
             self.machine = Charset::Utf16.machine();
             // Without a label there is nothing that it contradicts.
@@ -340,8 +339,8 @@ pub fn fuzz(data: &[u8]) {
         assert_eq!(decode_in_pieces(label, &pieces), whole, "{} pieces", pieces.len());
     }
     let marked = text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF");
-    if let Some(Charset::Table(encoding)) = Charset::from_label(label) {
-        let at_once = if marked || encoding == UTF_16LE || encoding == UTF_16BE {
+    if let Some(charset @ Charset::Table(encoding)) = Charset::from_label(label) {
+        let at_once = if marked || charset.is_wide() {
             encoding.decode(text).0
         } else {
             encoding.decode_with_bom_removal(text).0

@@ -38,13 +38,9 @@ pub(super) fn bare_name(content_type: &Parameterized, disposition: Option<&Param
 
 /// What stands before the extension that makes a file an S/MIME object.
 fn stem(name: &str) -> Option<&str> {
-    let (stem, extension) = name.rsplit_once('.')?;
     // Not `p7c`, which the RFC names as well: certificates alone are no mail.
-    let known = ["p7m", "p7s", "p7z"];
-    known
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
-        .then_some(stem)
+    let known = file_name::has_extension(name, &["p7m", "p7s", "p7z"]);
+    name.rsplit_once('.').filter(|_| known).map(|(stem, _)| stem)
 }
 
 /// What an entity's own type says of signatures and encryption (RFC 1847, RFC 3156, RFC 8551).

@@ -117,17 +117,18 @@ impl<W: Write + Send> Sink for Stdout<W> {
         } else {
             shown.as_bytes()
         };
-        lines.write(bytes).map_err(|error| match error.kind() {
-            ErrorKind::BrokenPipe => DeliveryError::Configuration {
-                reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
-            },
-            _ if error.raw_os_error() == Some(EBADF) => DeliveryError::Configuration {
-                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
-            },
-            _ => DeliveryError::Retry {
-                reason: format!("client_options.dest_url is stdout: and standard output fails: {error}"),
-                after: None,
-            },
+        lines.write(bytes).map_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                return DeliveryError::Configuration {
+                    reason: "client_options.dest_url is stdout: and what read standard output has ended".to_owned(),
+                };
+            }
+            let reason = format!("client_options.dest_url is stdout: and standard output fails: {error}");
+            if error.raw_os_error() == Some(EBADF) {
+                DeliveryError::Configuration { reason }
+            } else {
+                DeliveryError::Retry { reason, after: None }
+            }
         })
     }
 }

@@ -123,10 +123,7 @@ impl<V: Visitor> Machine<V> {
             typed,
             ..
         } = declared;
-        let mut content = self.content_of(level, layer, nature, &content_type, encoding);
-        if let Content::Cms(_, signed) = &mut content {
-            signed.name = pkcs7::bare_name(&content_type, disposition.as_ref());
-        }
+        let content = self.content_of(level, layer, nature, &content_type, disposition.as_ref(), encoding);
         let kind = content.kind();
         // A mail's own single body is part 1 of that mail (RFC 3501, 6.4.5).
         let lone = root && matches!(kind, Kind::Leaf | Kind::Cms);
@@ -259,6 +256,7 @@ impl<V: Visitor> Machine<V> {
         layer: &Layer,
         nature: Nature,
         content_type: &Parameterized,
+        disposition: Option<&Parameterized>,
         encoding: Encoding,
     ) -> Content {
         let offset = layer.header_offset;
@@ -291,7 +289,7 @@ impl<V: Visitor> Machine<V> {
                 let signed = Signed {
                     reader: pkcs7::Reader::new(layer.source != Source::Inflated),
                     depth: self.begun,
-                    name: None,
+                    name: pkcs7::bare_name(content_type, disposition),
                     beginning: Some(Vec::new()),
                 };
                 Content::Cms(Decoder::new(encoding), Box::new(signed))
