@@ -1,16 +1,17 @@
 //! The mailboxes of one account, where the server says which there are: asked at the start, then every hour.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::Failures;
+use crate::backoff::{self, Failures};
 use crate::clock::Clock;
 use crate::imap::session::SessionError;
 use crate::imap::session::list_mailboxes::Listing;
 use crate::imap::wanted::Wanted;
 use crate::mailbox::failure::{Failure, Remedy, is_grave, remedy};
 use crate::mailbox::{Credentials, Login, Until, insists, whole_seconds};
-use crate::metrics::{Concern, Counters, Doing, Moment, Vitals};
+use crate::metrics::{Concern, Counter, Counters, Doing, Moment, Vitals};
 use crate::net::Dial;
 use crate::turns::{Turn, Turns};
 use crate::{imap, limits, log};
@@ -52,6 +53,24 @@ impl Account {
     /// Tells `there_are` the mailboxes of each listing, until the program is asked to stop. Gives whether it was told of any
     /// listing.
     pub fn follow(&self, mut there_are: impl FnMut(&Listing) -> Adjusted) -> bool {
+        let mut panics: u32 = 0;
+        loop {
+            // Nothing of a listing outlives it, so nothing half-changed is seen again.
+            let work = AssertUnwindSafe(|| self.follow_listings(&mut there_are));
+            if let Ok(listed) = panic::catch_unwind(work) {
+                return listed;
+            }
+            let delay = backoff::NETWORK.delay(panics, (self.random)());
+            panics = panics.saturating_add(1);
+            self.tell_defect(panics);
+            if self.clock.stopping() || !insists(self.until, panics, backoff::NETWORK) {
+                return false;
+            }
+            self.clock.wait(delay);
+        }
+    }
+
+    fn follow_listings(&self, there_are: &mut impl FnMut(&Listing) -> Adjusted) -> bool {
         let mut failures = Failures::default();
         let mut attempt: u32 = 0;
         let mut listed = false;
@@ -140,6 +159,20 @@ impl Account {
             clock: &self.clock,
             random: self.random,
         }
+    }
+
+    fn tell_defect(&self, times: u32) {
+        let what = "a defect of mailtap ended the listing of this account; it begins again";
+        self.counters.count(Counter::Defects);
+        self.note(|vitals, now| vitals.failed(Concern::Watching, what.to_owned(), true, now));
+        log::error(
+            what,
+            &[
+                ("server", &self.imap.endpoint),
+                ("username", &self.imap.username),
+                ("times", &times),
+            ],
+        );
     }
 
     fn give_up(&self, failure: &Failure) {

@@ -13,7 +13,7 @@ pub struct Backoff {
     pub most: Duration,
 }
 
-/// A server or the network is away (imap.md's *network* class).
+/// A server or the network is away.
 pub const NETWORK: Backoff = Backoff {
     first: Duration::from_secs(2),
     most: Duration::from_secs(300),

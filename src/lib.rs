@@ -1,8 +1,8 @@
 //! mailtap watches IMAP mailboxes and delivers every mail as one JSON event to LimaCharlie or any HTTPS receiver.
 //!
 //! **In**: an IMAP server, which is hostile until proven otherwise, and mail, which is hostile. **Out**: events whose shape
-//! is LimaCharlie's own ([`event`]). **Refused**: to write to a mailbox unasked, to drop a mail in silence, to hold a mail in
-//! memory, to send a password in clear text unasked, to follow a redirect.
+//! is LimaCharlie's own ([`event`]). **Refused**: to write to a mailbox unasked, to drop a mail in silence, to hold in memory
+//! a mail that does not go out as it is, to send a password in clear text unasked, to follow a redirect.
 //!
 //! ```text
 //!            one thread a mailbox, one straight line; back-pressure is the call stack

@@ -468,8 +468,8 @@ pub const AMONG: u32 = 64;
 pub const SUSPECTS: usize = 1000;
 /// Sessions that end at the same mail. Reached: it is asked for after all others, alone.
 pub const STUMBLES: u32 = 3;
-/// The same, the sessions that ended at it alone included. Reached: the mail is reported as a gap and passed over, if the server
-/// gives another one in the same session.
+/// The same, with the sessions that ended at it alone, behind another mail. Reached: the mail is reported as a gap and passed
+/// over, if the server gives another one in the same session.
 pub const STUMBLES_MOST: u32 = 6;
 /// After a session that ended at a mail that was asked for alone: what is wrong with it may pass.
 pub const STUMBLE_PAUSE: Duration = Duration::from_secs(60);

@@ -225,6 +225,7 @@ fn text(line: &mut String, time: Option<&str>, level: Level, what: &str, fields:
 
 /// Keys whose values are numbers, whatever the mailbox is called that another key names.
 const NUMBERS: [&str; 20] = [
+    "acknowledged",
     "batch_bytes",
     "behind",
     "bytes",
@@ -233,11 +234,10 @@ const NUMBERS: [&str; 20] = [
     "events",
     "first_uid",
     "in_seconds",
-    "left_of_listing",
     "mails",
     "mails_per_minute",
     "next_uid",
-    "replayed",
+    "not_stored",
     "seconds_left",
     "times",
     "uid",

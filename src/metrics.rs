@@ -29,7 +29,8 @@ pub enum Counter {
     Stubs,
     /// Gaps: mails that were expunged before they were fetched.
     Expunged,
-    /// Gaps: mails that the server refused to give in several sessions; the dead-letter file has a line about each.
+    /// Gaps: mails that the server refused to give, or at which every session ended; the dead-letter file has a line about
+    /// each.
     Refused,
     /// Gaps: mails taken for delivered after UIDVALIDITY changed, because of their INTERNALDATE.
     Presumed,
@@ -95,7 +96,7 @@ impl Counter {
             ),
             Counter::DeadLettered => (
                 "mailtap_dead_lettered_mails_total",
-                "Mails that went to the dead-letter file.",
+                "Mails in the dead-letter file because the receiver refused their event, or the program ended whenever it read them.",
             ),
             Counter::Stubs => (
                 "mailtap_stubs_total",
@@ -107,7 +108,7 @@ impl Counter {
             ),
             Counter::Refused => (
                 "mailtap_refused_mails_total",
-                "Gaps: mails that the IMAP server refused to give in several sessions.",
+                "Gaps: mails that the IMAP server refused to give, or at which every session ended; each has a line in the dead-letter file.",
             ),
             Counter::Presumed => (
                 "mailtap_presumed_mails_total",

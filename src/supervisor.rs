@@ -156,7 +156,7 @@ impl Supervisor {
     /// process at once. With [`Until::CaughtUp`] it returns by itself. The error tells why it could not begin.
     pub fn run(self, manner: Manner) -> Result<Outcome, String> {
         signals::listen(&self.stop, None).map_err(|error| format!("cannot listen to signals: {error}"))?;
-        // What is done once has an exit code, and may be done beside the mailtap that has the port of `healthcheck`.
+        // Nobody listens on the port of `healthcheck` here: a mailtap that watches may have it.
         let mut progress = manner.shows_progress.then(|| ProgressLine::new(io::stderr()));
         let registry = Arc::clone(&self.common.registry);
         let outcome = self.begin(manner)?.wait(&mut |now| {

@@ -250,7 +250,7 @@ it is kept in state_dir, readable by its owner only.
   ca_file              certificate authorities to trust beside the public ones, for the cloud
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one. That of the configuration has no effect
   proxy.url, …         proxy to the cloud, with the keys that the configuration's proxies have
-  state_dir            where the last good configuration is kept; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+  state_dir            for the last good configuration; default $STATE_DIRECTORY, else $XDG_STATE_HOME/mailtap (~/.local/state/mailtap)
 ",
         flags: &[],
         exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments, 130 or 143 ended at once by a \
@@ -267,7 +267,7 @@ it is kept in state_dir, readable by its owner only.
 Prints a script by which SHELL (bash, zsh or fish) completes mailtap's commands, flags, and the keys of arguments.
 ",
         flags: &[],
-        exit_codes: "0 fine, 2 no such shell.",
+        exit_codes: "0 fine, 1 nothing could be written, 2 no such shell.",
         examples: &[
             "mailtap completions bash > ~/.local/share/bash-completion/completions/mailtap",
             "mailtap completions zsh > ~/.zfunc/_mailtap    # with fpath+=~/.zfunc before compinit",
@@ -284,7 +284,7 @@ Prints a script by which SHELL (bash, zsh or fish) completes mailtap's commands,
 Prints the man page, with all that the help tells.
 ",
         flags: &[],
-        exit_codes: "0 fine, 2 wrong arguments.",
+        exit_codes: "0 fine, 1 nothing could be written, 2 wrong arguments.",
         examples: &[
             "mailtap man | man -l -",
             "mailtap man > ~/.local/share/man/man1/mailtap.1",
@@ -309,7 +309,7 @@ Prints the man page, with all that the help tells.
 Tells what a command does, with its flags and examples; without COMMAND, which there are.
 ",
         flags: &[],
-        exit_codes: "0 fine, 2 no such command.",
+        exit_codes: "0 fine, 1 nothing could be written, 2 no such command.",
         examples: &["mailtap help imap", "mailtap imap --help"],
         run: help::run,
     },
@@ -350,7 +350,7 @@ More under imap:
   auth                 the only login tried: scram-sha-256-plus, scram-sha-256, plain, login, oauthbearer, xoauth2
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
-  state_dir            where checkpoints and dead letters live; default $STATE_DIRECTORY, else ~/.local/state/mailtap
+  state_dir            for checkpoints and dead letters; default $STATE_DIRECTORY, else $XDG_STATE_HOME/mailtap (~/.local/state/mailtap)
   shutdown_timeout     how long acknowledgements are awaited when it is stopped; default 30s
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one, as 0.0.0.0:8080
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver

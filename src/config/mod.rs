@@ -60,11 +60,11 @@ pub struct Adapter {
     pub from_zero: bool,
     /// `after_delivery`: what is done on the server with a mail that was delivered; `keep` is nothing.
     pub after_delivery: Option<Action>,
-    /// `ca_file`: certificate authorities trusted beside the public ones, for the IMAP server and the receiver.
+    /// `ca_file`: certificate authorities trusted beside the public ones, for every server that is connected to.
     pub ca_file: Option<PathBuf>,
     /// `tls_pin_sha256`: the keys of which the IMAP server must hold one, instead of a certificate that can be checked.
     pub tls_pins: Vec<Pin>,
-    /// `proxy`: the way to the IMAP server.
+    /// `proxy`: the way to the IMAP server and to the token endpoint.
     pub proxy: Option<net::proxy::Settings>,
     /// `client_options.proxy`: the way to the receiver.
     pub receiver_proxy: Option<net::proxy::Settings>,

@@ -3,8 +3,8 @@
 //! ```text
 //! stream → framing → reader ← response ← fetch_items ← lexer        bytes in: lines, bodies, events
 //!                      ↓
-//!                    session (start_tls, log_in, compress, select, list, fetch, watch, store)
-//!                      ↓      → command, uid, pace, idle_cycle, mailbox_name, auth, action
+//!                    session (start_tls, log_in, compress, select, list, list_mailboxes, count, fetch, watch, store)
+//!                      ↓      → command, uid, pace, mailbox_name, auth, action
 //!                    stream
 //! ```
 //! Read `session.rs` first: it is the conversation, top to bottom. Then `reader.rs`, which promises that no mail can pass for

@@ -191,6 +191,11 @@ impl Recent {
         self.0.push_back(known);
     }
 
+    /// UIDs from `end` on will be those of other mails.
+    pub fn go_back(&mut self, end: u64) {
+        self.0.retain(|known| u64::from(known.uid) < end);
+    }
+
     /// Compares with the mails that have these UIDs `now`. One that is not there any more says nothing; one that differs
     /// says that UIDs have another meaning.
     pub fn compare(&self, now: &[Known]) -> Sameness {

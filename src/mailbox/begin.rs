@@ -34,6 +34,8 @@ impl Life {
                     self.rescan.clone_from(&memory.rescan);
                     self.resume_due(&memory.due);
                     self.remembered = Some(memory.clone());
+                    // Should this session end before it is open, the next one must know which UIDs these are.
+                    self.uid_validity = memory.position.uid_validity;
                     before = Some(memory);
                 }
             }
@@ -59,8 +61,7 @@ impl Life {
                 memory.position.uid_validity = uid_validity;
                 memory.position.next_uid = memory.position.next_uid.min(same_below);
                 // What was listed above is listed anew.
-                let _ = self.frontier.go_back(same_below);
-                self.due.go_back(same_below);
+                let _ = self.go_back(same_below);
                 given = given.min(same_below);
             }
         }
@@ -75,8 +76,7 @@ impl Life {
         match resumed {
             Resume::GoOn(_) => {}
             Resume::GoBack(end) => {
-                self.due.go_back(end);
-                for uid in self.frontier.go_back(end) {
+                for uid in self.go_back(end) {
                     self.count(Counter::Expunged);
                     self.gap(
                         Level::Warn,
@@ -114,12 +114,25 @@ impl Life {
         Ok(())
     }
 
+    /// UIDs from `end` on will be those of other mails: nothing is known of them. Gives back what was open there.
+    fn go_back(&mut self, end: u64) -> Vec<u32> {
+        let stays = |uid: u32| u64::from(uid) < end;
+        self.stumbles.retain(|uid, _| stays(*uid));
+        self.refusals.retain(|uid, _| stays(*uid));
+        self.unkept.retain(|uid, _| stays(*uid));
+        self.witness = self.witness.filter(|witness| stays(witness.uid));
+        self.recent.go_back(end);
+        self.due.go_back(end);
+        self.frontier.go_back(end)
+    }
+
     fn start_over(&mut self, next_uid: u64) {
         self.frontier = Frontier::new(next_uid, &[]);
         self.recent = Recent::default();
         self.rescan = None;
         self.stumbles.clear();
         self.refusals.clear();
+        self.unkept.clear();
         self.witness = None;
     }
 

@@ -36,7 +36,9 @@ impl Life {
         let found = self.read_end(session)? || self.frontier.end() > before;
         for listed in last {
             let stumbles = self.stumbles.get(&listed.uid).copied().unwrap_or_default();
-            if stumbles >= limits::STUMBLES_MOST && self.gives_mails(session)? {
+            // Another mail first: only behind one that came does the end of a session say something of this one.
+            let others_come = stumbles >= limits::STUMBLES && self.gives_mails(session)?;
+            if others_come && stumbles >= limits::STUMBLES_MOST {
                 self.give_up_stumbling(listed.uid)?;
             } else {
                 self.transfer(session, &[listed], Urgency::Live)?;

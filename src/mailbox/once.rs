@@ -4,8 +4,8 @@
 use std::fmt::Display;
 
 use super::Life;
-use super::failure::Failure;
-use crate::backoff::{self, Backoff};
+use super::failure::{Failure, is_grave};
+use crate::backoff::Backoff;
 use crate::limits;
 use crate::log::Level;
 
@@ -22,8 +22,7 @@ pub enum Until {
 /// Whether to try again what failed `times` times in a row. What only an operator can mend is not worth a second try while
 /// somebody waits for the end.
 pub(crate) fn insists(until: Until, times: u32, backoff: Backoff) -> bool {
-    let is_a_setting = backoff == backoff::CONFIGURATION || backoff == backoff::AUTHENTICATION;
-    until == Until::Stopped || !is_a_setting && times < limits::ONCE_ATTEMPTS
+    until == Until::Stopped || !is_grave(backoff) && times < limits::ONCE_ATTEMPTS
 }
 
 impl Life {

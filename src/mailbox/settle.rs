@@ -31,20 +31,24 @@ impl Life {
         {
             return failure;
         }
+        let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
         let underway = std::mem::take(&mut self.underway);
         let alone = underway.len() == 1;
         let stumbled = underway.into_iter().find(|uid| self.frontier.is_open(*uid));
         if let Some(uid) = stumbled {
             let times = self.stumbles.entry(uid).or_default();
             self.stuck_at = stumbled.filter(|_| alone && *times >= limits::STUMBLES);
-            *times = times.saturating_add(1);
+            // Where no other mail came, or the server asked for less, the end was not this mail's fault: an hour without the
+            // server's storage must not cost a mail that it gives as soon as it is back.
+            if *times < limits::STUMBLES || self.came && !throttled {
+                *times = times.saturating_add(1);
+            }
             // The server gave the mail, and it was our disk that had no room: it is asked for last, but not passed over. What
             // becomes of it has its own bound, `SPOOL_ATTEMPTS`.
             if matches!(failure, Failure::Spool(_)) {
                 *times = (*times).min(limits::STUMBLES);
             }
         }
-        let throttled = matches!(failure, Failure::Session(SessionError::Throttled { .. }));
         if throttled {
             self.count(Counter::Throttled);
         }

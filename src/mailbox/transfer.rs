@@ -179,7 +179,7 @@ impl Life {
     }
 
     /// Mails that the server would not give in this session are asked for in later ones, then passed over, loudly; but
-    /// only while it gives others, or an hour without its storage would cost all the mail of that hour.
+    /// only what it refuses behind a mail that came, or an hour without its storage would cost all the mail of that hour.
     pub(super) fn pass_over(&mut self, session: &mut Session) -> Result<(), Failure> {
         let refused = std::mem::take(&mut self.refused);
         let (due, mut refused): (BTreeMap<u32, String>, BTreeMap<u32, String>) =
@@ -190,7 +190,16 @@ impl Life {
         if due.is_empty() || !self.gives_mails(session)? {
             refused.extend(due);
         } else {
-            for (uid, text) in due {
+            // It may have come back behind their refusals: each is asked for once more.
+            for uid in due.keys() {
+                let size = self.frontier.size(*uid).unwrap_or(0);
+                self.transfer(session, &[Listed { uid: *uid, size }], Urgency::Live)?;
+            }
+            for (uid, text) in std::mem::take(&mut self.refused) {
+                if !due.contains_key(&uid) {
+                    refused.insert(uid, text);
+                    continue;
+                }
                 let reason = "the server refuses this mail; it is passed over";
                 self.count(Counter::Refused);
                 self.gap(Level::Error, reason, uid, &text);

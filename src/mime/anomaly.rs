@@ -141,7 +141,7 @@ flags! {
     JournalOtherLine "journal_other_line" High "a line of a journal report that is none of its fields, or a field that comes twice"
     JournalUnknownField "journal_unknown_field" Medium "a field of a journal report that nobody documents"
     JournalNested "journal_nested" Medium "a journal report inside a journal report; the outer one is unwrapped"
-    LimitHeader "limit_header" High "a header block longer than the limit; its first bytes were read"
+    LimitHeader "limit_header" High "a header block, the headers of all parts, a field's parameters or a file name longer than the limit; of a name the end was kept, of the rest the beginning"
     LimitDepth "limit_depth" High "nested deeper than the limit; the rest was read as one leaf"
     LimitParts "limit_parts" High "more parts than the limit; the others are not described"
     LimitBody "limit_body" High "a body longer than the limit: readers show more of it than the event has; the rest is hashed only"

@@ -318,7 +318,7 @@ pub enum DeliveryError {
         /// The receiver's `Retry-After`, clamped.
         after: Option<Duration>,
     },
-    /// 401, 403, 404, 407, 410, 3xx: a setting is wrong; probe slowly and say which.
+    /// Every status but 2xx, 400, 408, 413, 415, 422, 425, 429 and 5xx: a setting is wrong; probe slowly and say which.
     Configuration {
         /// What the receiver said and which setting to look at, for the log.
         reason: String,

@@ -1,5 +1,6 @@
 //! The threads of one account's mailboxes: which run, which begin, which are to end.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::first_listing::FirstListings;
 use super::{Program, Watch};
 use crate::account::Adjusted;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Stop, SystemClock};
 use crate::imap::action::Action;
 use crate::imap::mailbox_name::MailboxName;
 use crate::imap::session::list_mailboxes::{Found, Listing};
@@ -39,6 +40,8 @@ enum Begun {
     Later,
     /// Another section watches it.
     Taken,
+    /// The section that watched it was asked to stop, and its thread has not ended yet.
+    Ending,
 }
 
 struct Running {
@@ -75,7 +78,7 @@ impl Threads {
         let watch = Arc::clone(&self.watch);
         for name in watch.adapter.mailboxes.iter().filter_map(Wanted::name) {
             // No other section has this name, or the configuration would be refused.
-            if self.start(name, Kind::Named)? == Begun::Taken {
+            if self.start(name, Kind::Named)? != Begun::Runs {
                 return Err(io::Error::other(format!("the last one of {name} has not ended yet")));
             }
         }
@@ -111,8 +114,9 @@ impl Threads {
             let ends = running.lifetime.over.load(Ordering::Relaxed);
             return Ok(if ends { Begun::Later } else { Begun::Runs });
         }
-        let Some(claim) = Claim::on(&self.program, &self.watch, name) else {
-            return Ok(Begun::Taken);
+        let claim = match Claim::on(&self.program, &self.watch, name) {
+            Ok(claim) => claim,
+            Err(holder) => return Ok(if holder.asked() { Begun::Ending } else { Begun::Taken }),
         };
         let lifetime = Arc::new(Lifetime::new(Arc::clone(&self.program.clock)));
         let (watch, program, ended) = (Arc::clone(&self.watch), Arc::clone(&self.program), self.ended.clone());
@@ -183,6 +187,10 @@ impl Threads {
                 Ok(Begun::Runs) => {}
                 Ok(Begun::Later) => comes_back = true,
                 Ok(Begun::Taken) => unwatched.push(format!("{name}: another section of the configuration watches it")),
+                Ok(Begun::Ending) => {
+                    soon = true;
+                    unwatched.push(format!("{name}: the one that watched it before has not ended yet"));
+                }
                 Err(error) => {
                     soon = true;
                     unwatched.push(format!("{name}: cannot start a thread: {error}"));
@@ -247,17 +255,22 @@ struct Claim {
     key: (String, String),
 }
 
-/// Accounts and mailboxes that are watched.
-pub(super) type Claims = Mutex<BTreeSet<(String, String)>>;
+/// Accounts and mailboxes that are watched, and what asks whoever does to stop.
+pub(super) type Claims = Mutex<BTreeMap<(String, String), Arc<Stop>>>;
 
 impl Claim {
-    fn on(program: &Arc<Program>, watch: &Watch, name: &MailboxName) -> Option<Claim> {
+    /// The error is what asks the one that has it to stop.
+    fn on(program: &Arc<Program>, watch: &Watch, name: &MailboxName) -> Result<Claim, Arc<Stop>> {
         let key = (watch.adapter.imap.account(), name.as_str().to_owned());
         let mut claims = program.common.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.insert(key.clone()).then(|| Claim {
-            program: Arc::clone(program),
-            key,
-        })
+        match claims.entry(key.clone()) {
+            Entry::Occupied(holder) => Err(Arc::clone(holder.get())),
+            Entry::Vacant(free) => {
+                free.insert(Arc::clone(&program.stop));
+                let program = Arc::clone(program);
+                Ok(Claim { program, key })
+            }
+        }
     }
 }
 
@@ -316,9 +329,11 @@ mod tests {
     use std::sync::mpsc;
     use std::sync::{Arc, atomic::Ordering};
 
-    use super::Threads;
+    use super::{Claim, Threads};
     use crate::account::Adjusted;
+    use crate::clock::Stop;
     use crate::config;
+    use crate::imap::mailbox_name::MailboxName;
     use crate::imap::session::list_mailboxes::Listing;
     use crate::mailbox::Until;
     use crate::supervisor::{Manner, Program, Supervisor, Tally};
@@ -419,6 +434,36 @@ mod tests {
             assert_eq!(running(&others), ["d"]);
         }
         assert_eq!(others.adjust(&listing(&["d"])), Adjusted::default());
+        ends(vec![threads, others], &end);
+    }
+
+    #[test]
+    fn what_a_section_that_ends_still_watches_is_asked_for_again_soon() {
+        let (mut threads, end) = threads();
+        threads.adjust(&listing(&["a"]));
+        // Its thread waits for a receiver, say, for longer than the configuration's change did.
+        let held = Claim::on(&threads.program, &threads.watch, &MailboxName::new("b"))
+            .ok()
+            .unwrap();
+        let program = Program {
+            stop: Stop::new(),
+            clock: Arc::clone(&threads.program.clock),
+            common: Arc::clone(&threads.program.common),
+            until: Until::Stopped,
+            tally: Tally::default(),
+        };
+        let (watch, ended) = (Arc::clone(&threads.watch), threads.ended.clone());
+        let mut others = Threads::new(watch, Arc::new(program), ended);
+        threads.program.stop.ask();
+        let Adjusted { soon, unwatched, .. } = others.adjust(&listing(&["b"]));
+        let unwatched = unwatched.unwrap();
+        assert!(
+            soon && unwatched.starts_with("b: the one that watched it before"),
+            "{unwatched}"
+        );
+        drop(held);
+        assert_eq!(others.adjust(&listing(&["b"])), Adjusted::default());
+        others.program.stop.ask();
         ends(vec![threads, others], &end);
     }
 

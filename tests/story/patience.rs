@@ -293,6 +293,76 @@ fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
 }
 
 #[test]
+fn a_mail_at_which_sessions_end_while_the_server_gives_no_mail_is_not_passed_over() {
+    let mut watch = Watch::new(3);
+    watch.begin_well();
+    watch.wait_for_events(3);
+    watch.wait_for_idle();
+    watch.server.misbehave(Fault::EndsAfter { bodies: 0 });
+    watch.server.cut_connections();
+    watch.glass.waiting();
+    watch.server.deliver(&crate::mail(4));
+    for _ in 0..limits::STUMBLES_MOST + 2 {
+        watch.glass.turn();
+        watch.glass.waiting();
+    }
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(4);
+    assert_eq!(letters(&watch).len(), 0);
+}
+
+#[test]
+fn mails_refused_until_the_server_has_its_mails_again_are_not_passed_over() {
+    let mut watch = Watch::new(3);
+    watch.begin_well();
+    watch.wait_for_events(3);
+    watch.wait_for_idle();
+    watch.server.misbehave(Fault::NoBodies);
+    watch.server.deliver(&crate::mail(4));
+    watch.server.deliver(&crate::mail(5));
+    for _ in 1..limits::REFUSALS {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    // In this session its storage comes back behind the two: the next that it gives is a mail of before.
+    watch.glass.waiting();
+    watch.server.heal();
+    for _ in 0..2 {
+        watch.server.misbehave(Fault::NoBodiesOnce);
+    }
+    watch.glass.turn();
+    watch.wait_for_events(5);
+    assert_eq!((letters(&watch).len(), watch.counted(Counter::Refused)), (0, 0));
+}
+
+#[test]
+fn a_mail_that_gets_the_uid_of_one_that_was_doubted_is_not_doubted() {
+    let mut watch = Watch::new(3);
+    watch.begin_well();
+    watch.wait_for_events(3);
+    watch.wait_for_idle();
+    watch.server.misbehave(Fault::EndsAt { uid: 4 });
+    watch.server.deliver(&crate::mail(4));
+    for _ in 1..limits::STUMBLES_MOST {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.glass.waiting();
+    // A backup is restored.
+    watch.server.expunge(4);
+    watch.server.skip_uids_to(4);
+    watch.glass.turn();
+    watch.wait_for_idle();
+    watch.server.deliver(&crate::mail(5));
+    watch.glass.waiting();
+    watch.server.heal();
+    watch.glass.turn();
+    watch.wait_for_events(4);
+    assert_eq!(letters(&watch).len(), 0);
+}
+
+#[test]
 fn matrix_14_news_without_end_of_nothing_new_make_no_loop_spin() {
     let mut watch = Watch::new(2);
     watch.server.misbehave(Fault::EndlessNews);

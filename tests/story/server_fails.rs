@@ -168,6 +168,28 @@ fn matrix_14_uidnext_that_is_wrong_and_low_repeats_nothing() {
 }
 
 #[test]
+fn matrix_14_a_session_that_ends_while_the_mailbox_is_opened_changes_no_uidvalidity() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(10);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    ends_well(collector);
+    stage.server.misbehave(ServerFault::UidNextIs(2));
+    stage.server.misbehave(ServerFault::ByeOn("UID FETCH"));
+    let collector = stage.start();
+    stage.wait_for_idle();
+    uids.extend(stage.deliver(1));
+    stage.wait_for_exactly(&uids);
+    let lines = collector.lines();
+    ends_well(collector);
+    assert!(stage.server.record().faults_struck > 0, "the first session ended");
+    assert!(
+        !lines.iter().any(|line| line.contains("UIDVALIDITY changed")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn matrix_14_an_expunged_mail_is_a_gap_and_the_others_come() {
     let stage = Stage::new();
     let uids = stage.deliver(10);

@@ -18,7 +18,7 @@ use mailtap::imap::resume::Memory;
 use mailtap::imap::wanted::Wanted;
 use mailtap::limits;
 use mailtap::mailbox::{Credentials, Mailbox, Until};
-use mailtap::metrics::{Concern, Counters, Doing};
+use mailtap::metrics::{Concern, Counter, Counters, Doing};
 use mailtap::net::dial::TcpDialer;
 use mailtap::net::tls::{Protocol, Trust};
 use mailtap::net::{Endpoint, Security};
@@ -520,6 +520,50 @@ fn matrix_17_one_mailbox_of_many_is_broken_for_an_hour_and_the_others_go_on() {
     assert!((2..=3).contains(&record.most_logged_in), "{}", record.most_logged_in);
 }
 
+fn listed_account(server: &ImapServer, clock: &Arc<dyn Clock>, stop: &Arc<Stop>, counters: &Arc<Counters>) -> Account {
+    Account {
+        credentials: credentials(),
+        imap: account(server),
+        wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
+        dial: dialer(clock, stop),
+        turns: Turns::new(1),
+        counters: Arc::clone(counters),
+        clock: Arc::clone(clock),
+        until: Until::Stopped,
+        random: || 0,
+    }
+}
+
+#[test]
+fn a_defect_while_an_account_is_listed_is_told_and_the_next_listing_comes() {
+    let server = ImapServer::start();
+    let glass = Sandglass::new();
+    let clock = Arc::clone(&glass) as Arc<dyn Clock>;
+    let stop = Stop::new();
+    let counters: Arc<Counters> = Arc::default();
+    let account = listed_account(&server, &clock, &stop, &counters);
+    let thread = thread::spawn(move || {
+        let mut listings = 0;
+        let listed = account.follow(|_| {
+            listings += 1;
+            if listings == 1 {
+                std::panic::resume_unwind(Box::new("a defect"));
+            }
+            Adjusted::default()
+        });
+        (listed, listings)
+    });
+    assert!(glass.waiting() <= Duration::from_secs(4), "it begins again soon");
+    let trouble = counters.vitals().troubles.remove(&Concern::Watching).unwrap();
+    assert!(trouble.grave && trouble.reason.contains("defect"), "{trouble:?}");
+    assert_eq!(counters.get(Counter::Defects), 1);
+    glass.turn();
+    assert_eq!(glass.waiting(), limits::RELIST);
+    assert!(counters.vitals().troubles.is_empty());
+    glass.stop();
+    assert_eq!(thread.join().unwrap(), (true, 2));
+}
+
 #[test]
 fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     let server = ImapServer::start();
@@ -529,17 +573,7 @@ fn mailboxes_are_listed_again_every_hour_and_sooner_when_one_is_missed() {
     let listings: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
     let missed = Arc::new(AtomicBool::new(false));
     let counters: Arc<Counters> = Arc::default();
-    let account = Account {
-        credentials: credentials(),
-        imap: account(&server),
-        wanted: vec![Wanted::read("INBOX").unwrap(), Wanted::read("J*").unwrap()],
-        dial: dialer(&clock, &stop),
-        turns: Turns::new(1),
-        counters: Arc::clone(&counters),
-        clock,
-        until: Until::Stopped,
-        random: || 0,
-    };
+    let account = listed_account(&server, &clock, &stop, &counters);
     let thread = thread::spawn({
         let (listings, missed) = (Arc::clone(&listings), Arc::clone(&missed));
         move || {

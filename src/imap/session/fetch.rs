@@ -276,10 +276,11 @@ impl<'s> Fetch<'s> {
         let mut set = UidSet::new();
         self.unproven.retain(|uid| !set.push(*uid, limits::IMAP_SET_LENGTH));
         let asked = set.uids().to_vec();
-        let mut found = BTreeSet::new();
+        let (mut found, mut answered) = (BTreeSet::new(), false);
         let patience = Patience::new(Phase::Command, limits::IMAP_SLOW_COMMAND);
         let condition = self.session.run(&Command::Search(set), patience, |response| {
             if let Response::Search(uids) = response {
+                answered = true;
                 found.extend(uids.into_iter().filter(|uid| asked.binary_search(uid).is_ok()));
             }
         })?;
@@ -289,6 +290,14 @@ impl<'s> Fetch<'s> {
             }
             for uid in asked {
                 self.refuse(uid, condition.to_string());
+            }
+            return Ok(());
+        }
+        // RFC 3501 section 6.4.4 requires the untagged response, also for none; an OK alone proves nothing.
+        if !answered {
+            for uid in asked {
+                let text = "the server neither sends the mail nor says whether it has it";
+                self.refuse(uid, text.to_owned());
             }
             return Ok(());
         }

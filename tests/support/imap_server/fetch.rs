@@ -37,6 +37,8 @@ impl Session<'_> {
                 Fault::NoOnListing if !bodies => Some(()),
                 _ => None,
             });
+            let refused =
+                refused.or_else(|| state.strike(true, |fault| (bodies && *fault == Fault::NoBodiesOnce).then_some(())));
             if refused.is_some() {
                 return Some(Err(()));
             }

@@ -131,6 +131,8 @@ pub enum Fault {
     NoOnListing,
     /// Every FETCH of bodies fails: the mails are stored elsewhere, and that is away.
     NoBodies,
+    /// Once: a FETCH of bodies fails.
+    NoBodiesOnce,
     /// Each answer begins with another number of mails, one of them false.
     EndlessNews,
     /// Every session ends at this mail, after the first byte of its body.
