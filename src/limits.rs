@@ -381,6 +381,8 @@ pub const EVENT_HEADERS: usize = 512 * 1024;
 /// Bytes of `content` of one mail, all parts together, whatever `max_body_size` says. Reached: `truncated`. Until they end, an
 /// S/MIME object, the part in it and the file in that may each be so large.
 pub const EVENT_CONTENT: usize = 8 * 1024 * 1024;
+/// Characters behind the last dot of a Content-Description that is taken for a file's name. Reached: it is a sentence.
+pub const DESCRIBED_EXTENSION: usize = 8;
 /// Bytes of `filename` and of `filename_raw`; file systems take 255 characters. Reached: the end is kept, flag
 /// `limit_header`.
 pub const FILE_NAME: usize = 1024;

@@ -250,7 +250,7 @@ it is kept in state_dir, readable by its owner only.
   ca_file              certificate authorities to trust beside the public ones, for the cloud
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one. That of the configuration has no effect
   proxy.url, …         proxy to the cloud, with the keys that the configuration's proxies have
-  state_dir            for the last good configuration; default $STATE_DIRECTORY, else $XDG_STATE_HOME/mailtap (~/.local/state/mailtap)
+  state_dir            last good configuration; $STATE_DIRECTORY, $XDG_STATE_HOME/mailtap or ~/.local/state/mailtap
 ",
         flags: &[],
         exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments, 130 or 143 ended at once by a \
@@ -350,7 +350,7 @@ More under imap:
   auth                 the only login tried: scram-sha-256-plus, scram-sha-256, plain, login, oauthbearer, xoauth2
   oauth.provider       google or microsoft: access tokens instead of a password; README tells the other keys
   ca_file              certificate authorities to trust beside the public ones, PEM
-  state_dir            for checkpoints and dead letters; default $STATE_DIRECTORY, else $XDG_STATE_HOME/mailtap (~/.local/state/mailtap)
+  state_dir            checkpoints, dead letters; $STATE_DIRECTORY, $XDG_STATE_HOME/mailtap or ~/.local/state/mailtap
   shutdown_timeout     how long acknowledgements are awaited when it is stopped; default 30s
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one, as 0.0.0.0:8080
   is_insecure          clear text instead of TLS, port 143; allows an http:// receiver

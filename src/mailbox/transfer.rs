@@ -230,7 +230,12 @@ impl Life {
         if self.came {
             return Ok(true);
         }
-        if let Some(witness) = self.witness.take().or_else(|| self.last_delivered()) {
+        // One that is open came and could not be kept: it is in doubt itself.
+        let witness = self
+            .witness
+            .take()
+            .filter(|witness| !self.frontier.is_open(witness.uid));
+        if let Some(witness) = witness.or_else(|| self.last_delivered()) {
             let mut fetch = session.fetch(&[witness], self.pace);
             while let Some(arrival) = fetch.next()? {
                 if let Arrival::Message(body) = arrival

@@ -97,10 +97,27 @@ impl Declared {
             disposition.as_ref().and_then(|value| value.text("filename", charset)),
             content_type.text("name", charset),
         ];
-        if let [Some(filename), Some(name)] = &names
-            && filename != name
+        // Thunderbird asks Content-Disposition for `name` first where a mail is nothing but an attachment.
+        let third = disposition.as_ref().and_then(|value| value.text("name", charset));
+        let mut said = names.iter().flatten().chain(&third);
+        if let Some(first) = said.next()
+            && said.any(|other| other != first)
         {
             flags.push((Flag::ConflictFilename, disposition_at));
+        }
+        let find = |called: &[&str]| {
+            let mut fields = fields.into_iter();
+            fields.find(|field| called.iter().any(|name| field.is(name)) && !field.value.trim_ascii().is_empty())
+        };
+        // By these it knows what kind of file a part is, where there is no other name.
+        if names.iter().all(Option::is_none)
+            && let Some(field) = find(&["content-name", "x-sun-data-name"])
+        {
+            flags.push((Flag::ConflictFilename, field.at));
+        }
+        // What is there it opens instead of the part.
+        if let Some(field) = find(&["x-mozilla-external-attachment-url"]) {
+            flags.push((Flag::ExternalBody, field.at));
         }
         let (encoding, data) = encoding(encodings, fields, &mut flags);
         let nature = nature(&content_type, disposition.as_ref(), &mut |flag| {
@@ -112,12 +129,10 @@ impl Declared {
         };
         match &nature {
             Nature::Multipart(_) if names.iter().any(Option::is_some) => flags.push((Flag::MultipartNamed, type_at)),
-            // Thunderbird goes by the name where nothing else says more, and shows the mail. What is encoded is only offered to
-            // be opened, as any file is.
+            // Thunderbird goes by the name where nothing else says more, and shows the mail. What is in base64 is only offered
+            // to be opened, as any file is.
             Nature::Leaf
-                if (content_type.value == "application/octet-stream" || !typed)
-                    && encoding == Encoding::Identity
-                    && is_mail() =>
+                if (is_of_no_type(&content_type.value) || !typed) && encoding != Encoding::Base64 && is_mail() =>
             {
                 flags.push((Flag::MessageOther, type_at));
             }
@@ -161,6 +176,14 @@ impl Declared {
             repeated: Vec::new(),
         }
     }
+}
+
+/// What mail programs write where they know no type.
+pub(super) fn is_of_no_type(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/octet-stream" | "application/x-unknown-content-type"
+    )
 }
 
 /// `name='a.txt'`: quotes for some readers, part of the value by RFC 2045.
@@ -349,12 +372,17 @@ fn nature(content_type: &Parameterized, disposition: Option<&Parameterized>, fou
 
 /// Longer than the 70 characters of RFC 2046, or like a closing line, or with what readers treat differently although the
 /// RFC allows it within quotes. Not for what a program puts into every mail where that hurts no reader: parentheses of Sun's
-/// server. nmh's spaces are flagged, for some readers end there.
+/// server, the space of Domino's (`=_mixed 00622C9F86258443_=`). nmh's spaces are flagged, for some readers end there.
 fn is_odd(boundary: &[u8]) -> bool {
     let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b';' | b'"' | b'\\' | b',' | b'(' | b')');
-    let ordinary = boundary
+    let sun = boundary
         .strip_prefix(b"Boundary_(ID_")
         .and_then(|rest| rest.strip_suffix(b")"));
+    let domino: [&[u8]; 3] = [b"=_alternative ", b"=_mixed ", b"=_related "];
+    let domino = domino
+        .iter()
+        .find_map(|start| boundary.strip_prefix(*start)?.strip_suffix(b"_="));
+    let ordinary = sun.or(domino.filter(|id| id.iter().all(u8::is_ascii_hexdigit)));
     boundary.len() > 70 || ordinary.unwrap_or(boundary).iter().any(odd) || boundary.ends_with(b"--")
 }
 

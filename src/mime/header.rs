@@ -128,11 +128,13 @@ fn examine_field(name: &[u8], value: &[u8], at: usize, report: &mut dyn FnMut(Fl
 
 /// Whether behind the colon of a field comes another one, or its name once more.
 fn begins_again(name: &[u8], value: &[u8]) -> bool {
+    let spaced = value.first().is_some_and(u8::is_ascii_whitespace);
     let value = value.trim_ascii_start();
     let again = value
         .split_at_checked(name.len())
         .is_some_and(|(start, rest)| rest.starts_with(b":") && start.eq_ignore_ascii_case(name));
-    again || value.starts_with(b":")
+    // `Subject: :-)` is text; `Subject::x` and `Content-Type: : a/b` are not.
+    again || value.starts_with(b":") && !(spaced && name.eq_ignore_ascii_case(b"subject"))
 }
 
 /// Whether a field of such a name decides what a mail's content is, or what it seems to be. `X-Message-Flag: : smile` and
@@ -266,7 +268,7 @@ mod tests {
             findings
         };
         assert_eq!(
-            findings(b"From x Mon 10:20\nSubject: a\r\n b\r\nX-A:\r\nX-B: : smile\r\nX-C(C): 1\r\n"),
+            findings(b"From x Mon 10:20\nSubject: :-)\r\n b\r\nX-A:\r\nX-B: : smile\r\nX-C(C): 1\r\n"),
             []
         );
         for (block, expected) in [
@@ -277,6 +279,8 @@ mod tests {
             (b"\0Content-Type: a/b\n", ("hdr_ctl_in_name", 0)),
             (b"Content-Type(x): a/b\n", ("hdr_comment_in_name", 0)),
             (b": a/b\n", ("hdr_empty_or_double_name", 0)),
+            (b"Subject::a\n", ("hdr_empty_or_double_name", 0)),
+            (b"Content-Type: : a/b\n", ("hdr_empty_or_double_name", 0)),
             (b"Content-Type:: a/b\n", ("hdr_empty_or_double_name", 0)),
             (
                 b"A: 1\nContent-Type:content-type: a/b\n",

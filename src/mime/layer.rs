@@ -238,7 +238,9 @@ impl Multipart {
             let beginning = line.get(..self.boundary.len());
             self.sought && beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(&self.boundary))
         };
-        let short = self.short.and_then(|end| self.boundary.get(..end));
+        // Of a longer line, what is here depends on how the mail came in pieces.
+        let short = self.short.filter(|_| line.len() <= limits::BOUNDARY_LINE);
+        let short = short.and_then(|end| self.boundary.get(..end));
         line.strip_prefix(b"--").is_some_and(any_case) || short.is_some_and(|short| delimiter(line, short).is_some())
     }
 

@@ -183,7 +183,7 @@ impl Entity<'_> {
     pub fn is_text(&self) -> bool {
         match self.content_type.value.as_str() {
             "" | "application/pgp" | "application/x-pgp-message" => true,
-            "application/octet-stream" => {
+            other if declared::is_of_no_type(other) => {
                 let names = file_name::names(self.content_type, self.disposition);
                 names
                     .iter()

@@ -2,8 +2,9 @@
 //! another extension than the one that counts.
 
 use crate::limits;
-use crate::mime::Entity;
 use crate::mime::file_name::{clean, is_invisible};
+use crate::mime::header::unfold;
+use crate::mime::{Entity, Kind, encoded_word};
 
 /// A part's file name.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,17 +20,16 @@ pub(in crate::event) struct FileName {
 }
 
 impl FileName {
-    /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3). `charset` is for raw 8-bit bytes.
+    /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3), else what single readers take for it.
+    /// `charset` is for raw 8-bit bytes.
     pub(in crate::event) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
-        let disposition = entity.disposition.and_then(|value| value.raw_text("filename", charset));
-        let name = disposition.or_else(|| entity.content_type.raw_text("name", charset));
+        let name = find(entity, charset).map(|(_, name)| name);
         name.map(FileName::of).unwrap_or_default()
     }
 
     /// The field that it is read from, if there is one.
     pub(in crate::event) fn field(entity: &Entity<'_>) -> &'static str {
-        let disposed = entity.disposition.and_then(|value| value.parameter("filename"));
-        disposed.map_or("content-type", |_| "content-disposition")
+        find(entity, None).map_or("content-type", |(field, _)| field)
     }
 
     /// From a decoded name, with its control characters.
@@ -49,6 +49,36 @@ impl FileName {
             bidi,
         }
     }
+}
+
+/// The name, not cleaned, and the field that has it.
+fn find(entity: &Entity<'_>, charset: Option<&[u8]>) -> Option<(&'static str, String)> {
+    let disposed = |name| Some(("content-disposition", entity.disposition?.raw_text(name, charset)?));
+    let typed = || Some(("content-type", entity.content_type.raw_text("name", charset)?));
+    let described = || Some(("content-description", described(entity, charset)?));
+    disposed("filename")
+        .or_else(typed)
+        .or_else(|| disposed("name"))
+        .or_else(described)
+}
+
+/// Content-Description where it reads as a file name: Exchange's last resort (MS-OXCMAIL, 2.2.3.4.1.1). What bounces and
+/// digests say there of the mails and reports in them is none.
+fn described(entity: &Entity<'_>, charset: Option<&[u8]>) -> Option<String> {
+    let media_type = entity.content_type.value.as_str();
+    let attached = entity.disposition.is_some_and(|value| value.value == "attachment");
+    let is_text = media_type.is_empty() || media_type.starts_with("text/") || media_type.starts_with("message/");
+    if entity.kind == Kind::Multipart || is_text && !attached {
+        return None;
+    }
+    let (mut unfolded, mut text) = (Vec::new(), String::new());
+    let value = unfold(entity.fields.first("content-description")?, &mut unfolded);
+    encoded_word::decode_with_controls(value, charset, &mut text);
+    let extension = text.rsplit_once('.')?.1.as_bytes();
+    let is_extension = (1..=limits::DESCRIBED_EXTENSION).contains(&extension.len())
+        && extension.iter().all(u8::is_ascii_alphanumeric)
+        && extension.iter().any(u8::is_ascii_alphabetic);
+    is_extension.then_some(text)
 }
 
 /// Unicode's `Bidi_Control`. In a name even the marks of direction move a dot.

@@ -227,6 +227,36 @@ fn a_name_has_no_path_and_its_raw_bytes_are_read_by_the_mails_charset() {
 }
 
 #[test]
+fn a_name_is_found_where_only_some_readers_look_for_it() {
+    for (header, name) in [
+        (
+            "Content-Type: a/b\nContent-Disposition: attachment; name=c.exe",
+            Some("c.exe"),
+        ),
+        ("Content-Type: a/b; name=d\nContent-Description: c.exe", Some("d")),
+        (
+            "Content-Type: a/b\nContent-Description: =?utf-8?Q?C:\\rechnung=20=C3=BC.exe?=",
+            Some("rechnung ü.exe"),
+        ),
+        (
+            "Content-Disposition: attachment\nContent-Description: c.txt",
+            Some("c.txt"),
+        ),
+        ("Content-Type: a/b\nContent-Description: Delivery report", None),
+        ("Content-Type: a/b\nContent-Description: Version 1.0", None),
+        ("Content-Type: a/b\nContent-Description: As of Jan. 1", None),
+        (
+            "Content-Type: message/delivery-status\nContent-Description: a.txt",
+            None,
+        ),
+        ("Content-Description: a.txt", None),
+    ] {
+        let event = build(&format!("{header}\n\nbody"));
+        assert_eq!(event.message.parts[0].filename.as_deref(), name, "{header}");
+    }
+}
+
+#[test]
 fn the_end_of_a_name_is_kept_when_it_is_too_long() {
     for (length, cut) in [
         (limits::FILE_NAME - 1, false),

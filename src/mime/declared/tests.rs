@@ -32,6 +32,11 @@ fn ordinary_headers_raise_nothing() {
         "Content-Type: application/octet-stream; name=a.eml\nContent-Transfer-Encoding: base64\n",
         "Content-Type: application/x-mail; name=a.eml\n",
         "Content-Type: multipart/mixed; boundary=a=b\n",
+        "Content-Type: multipart/alternative; boundary=\"=_alternative 006246DF86258443_=\"\n",
+        "Content-Type: a/b; name=x\nContent-Disposition: attachment; filename=x; name=x\nContent-Name: y\n",
+        "Content-Disposition: attachment; name=x\nContent-Description: y\nContent-Name:\n",
+        "Content-Type: a/b; name=\"=?iso-2022-jp?B?GyRCN1cbKEIuaHRtbA==?=\"\n",
+        "Content-Type: application/x-unknown-content-type; name=a.eml\nContent-Transfer-Encoding: base64\n",
     ] {
         assert_eq!(read(block).1, Vec::<&str>::new(), "{block}");
     }
@@ -79,6 +84,38 @@ fn what_can_be_read_two_ways_is_flagged() {
         (
             "Content-Disposition: inline; filename==?utf-8?Q?a.eml?=\n",
             "message_other",
+        ),
+        (
+            "Content-Type: application/x-unknown-content-type; name=a.eml\n",
+            "message_other",
+        ),
+        (
+            "Content-Type: application/octet-stream; name=a.eml\nContent-Transfer-Encoding: quoted-printable\n",
+            "message_other",
+        ),
+        (
+            "Content-Disposition: attachment; filename=a.pdf; name=a.exe\n",
+            "conflict_param:filename",
+        ),
+        (
+            "Content-Type: a/b; name=a.pdf\nContent-Disposition: attachment; name=a.exe\n",
+            "conflict_param:filename",
+        ),
+        (
+            "Content-Type: application/octet-stream\nContent-Name: a.eml\n",
+            "conflict_param:filename",
+        ),
+        (
+            "Content-Type: a/b\nX-Sun-Data-Name: a.html\n",
+            "conflict_param:filename",
+        ),
+        (
+            "Content-Type: a/b\nX-Mozilla-External-Attachment-URL: https://h.example/a.exe\n",
+            "external_body",
+        ),
+        (
+            "Content-Type: multipart/mixed; boundary=\"=_mixed z_=\"\n",
+            "boundary_odd",
         ),
         ("Content-Transfer-Encoding: x-base64\n", "cte_unknown"),
         ("Content-Transfer-Encoding: bas\r\n e64\n", "cte_split"),

@@ -93,16 +93,18 @@ impl<V: Visitor> Machine<V> {
             return;
         }
         let watch = mem::take(&mut layer.watch);
-        let blank = line.trim_ascii().is_empty();
+        // How much of a longer line is here depends on how the mail came in pieces: only its beginning may count.
+        let whole = line.len() <= limits::BOUNDARY_LINE;
+        let blank = whole && line.trim_ascii().is_empty();
         match watch {
             Watch::Guess(boundary) if begins_like_field(line) => return self.guess(level, layer, boundary, line),
             Watch::FirstOfEncoded | Watch::FirstOfUntyped if blank => layer.watch = watch,
             Watch::FirstOfEncoded => self.first_of_encoded(layer, line),
-            Watch::FirstOfUntyped if line.starts_with(b"--") => layer.watch = Watch::SecondOfUntyped,
+            Watch::FirstOfUntyped if whole && line.starts_with(b"--") => layer.watch = Watch::SecondOfUntyped,
             Watch::SecondOfUntyped if begins_like_field(line) => self.find(Flag::MimeWithoutType, layer.header_offset),
             _ => {}
         }
-        if layer.watch == Watch::Nothing && layer.before_first_part() {
+        if whole && layer.watch == Watch::Nothing && layer.before_first_part() {
             let candidate = line.strip_prefix(b"--").map(<[u8]>::trim_ascii_end).unwrap_or_default();
             if (1..=limits::GUESSED_BOUNDARY).contains(&candidate.len()) {
                 layer.watch = Watch::Guess(candidate.to_vec());

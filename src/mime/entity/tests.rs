@@ -269,6 +269,29 @@ fn a_line_longer_than_any_boundary_is_content() {
     assert!(calls.contains(&format!("end {long}")));
 }
 
+/// [`read`] reads byte by byte as well.
+#[test]
+fn of_a_line_longer_than_any_boundary_nothing_depends_on_how_it_comes_in_pieces() {
+    let long = " ".repeat(limits::BOUNDARY_LINE + 104);
+    for (mail, flag) in [
+        (
+            format!("Subject: x\n\n{long}text\n--q\nContent-Type: text/html\n\nhi\n"),
+            "mime_without_type",
+        ),
+        (
+            format!("Content-Type: multipart/mixed; boundary=q\n\n--x{long}y\nContent-Type: text/html\n\nhi\n"),
+            "boundary_guessed",
+        ),
+        (
+            format!("Content-Type: multipart/mixed; boundary=a/b\n\n--a{long}x\nContent-Type: text/html\n\nhi\n"),
+            "boundary_near_miss",
+        ),
+    ] {
+        let calls = read(mail.as_bytes());
+        assert!(!calls.iter().any(|call| call.contains(flag)), "{calls:?}");
+    }
+}
+
 #[test]
 fn every_truncation_of_a_mail_is_a_mail() {
     let mail = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n\

@@ -116,7 +116,7 @@ impl Parameter {
         let extended = self.extended.as_deref().map(|value| {
             let (charset, text) = split_charset(value, &mut clean);
             let mut bytes = Vec::with_capacity(text.len());
-            clean &= percent_decode(text, &mut bytes);
+            clean &= percent_decode(text, charset, &mut bytes);
             Assembled {
                 bytes,
                 charset: Some(charset.to_vec()),
@@ -143,6 +143,9 @@ impl Parameter {
         let charset = charset.and_then(Charset::from_label);
         if charset.is_some_and(Charset::is_stateful) {
             notes.insert(Note::StatefulCharset);
+        }
+        if charset.is_some_and(Charset::is_iso_2022_jp) {
+            clean &= !self.assembled.as_deref().is_some_and(Assembled::is_replaced);
         }
         if charset == Some(Charset::Ebcdic) {
             notes.insert(Note::Ebcdic);
@@ -221,6 +224,11 @@ impl Assembled {
         wide.is_some_and(|charset| self.decode(charset).1.doubtful())
     }
 
+    /// Whether its charset does not define all of it.
+    fn is_replaced(&self) -> bool {
+        self.charset().is_some_and(|charset| self.decode(charset).1.replaced())
+    }
+
     fn decode(&self, charset: &[u8]) -> (String, TextDecoder) {
         let mut decoder = TextDecoder::of(Charset::from_label(charset).unwrap_or(Charset::Guess));
         let mut text = String::with_capacity(self.bytes.len());
@@ -266,7 +274,8 @@ fn join_sections(sections: &BTreeMap<u32, Section>, clean: &mut bool) -> Option<
             assembled.charset.get_or_insert_default();
             &section.value
         };
-        *clean &= percent_decode(text, &mut assembled.bytes);
+        let charset = assembled.charset.as_deref().unwrap_or_default();
+        *clean &= percent_decode(text, charset, &mut assembled.bytes);
     }
     Some(assembled)
 }
@@ -304,7 +313,9 @@ fn has_escape(text: &[u8]) -> bool {
 
 /// Undoes `%41`; false when a `%` is something else, which stays as it is. And where there is an apostrophe, which has to be
 /// escaped as well: of `utf-8''a.exe''b.txt` some readers show what is behind the last one.
-fn percent_decode(text: &[u8], output: &mut Vec<u8>) -> bool {
+fn percent_decode(text: &[u8], charset: &[u8], output: &mut Vec<u8>) -> bool {
+    // Apple Mail writes Japanese names so; whether each escape is a shift, decoding tells.
+    let shifts = Charset::from_label(charset).is_some_and(Charset::is_iso_2022_jp);
     let mut clean = memchr(b'\'', text).is_none();
     let mut rest = text;
     while let Some(at) = memchr(b'%', rest) {
@@ -315,7 +326,7 @@ fn percent_decode(text: &[u8], output: &mut Vec<u8>) -> bool {
         {
             output.push(value);
             // A control character in a file name hides from one reader what another shows.
-            clean &= !value.is_ascii_control();
+            clean &= !value.is_ascii_control() || shifts && value == 0x1b;
             rest = after;
         } else {
             output.push(b'%');

@@ -196,6 +196,16 @@ fn the_extended_form_is_the_text_and_the_plain_form_the_bytes() {
     }
     let stateful = Parameterized::parse(b"a; name*=utf-7''+AOQ-.txt");
     assert!(stateful.notes().iter().eq([&Note::StatefulCharset]));
+    // As Apple Mail writes it; an escape that shifts nothing hides something.
+    let shifted = Parameterized::parse(b"a; name*=iso-2022-jp''%1B%24B7W%3B%3B%3C0%1B%28B.html");
+    assert!(shifted.notes().iter().eq([&Note::StatefulCharset]));
+    for value in [
+        &b"a; name*=iso-2022-jp''a%1B.exe"[..],
+        b"a; name*=iso-2022-jp''a%00.exe",
+        b"a; name*=utf-8''a%1Bb",
+    ] {
+        assert!(Parameterized::parse(value).notes().contains(&Note::Rfc2231));
+    }
     let raw = Parameterized::parse(b"attachment; filename=\xA4\xA4.txt");
     assert_eq!(raw.text("filename", Some(b"big5")).as_deref(), Some("中.txt"));
     assert_eq!(raw.text("filename", None).as_deref(), Some("¤¤.txt"));
