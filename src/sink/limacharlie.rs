@@ -7,6 +7,7 @@ mod msgpack;
 pub mod window;
 
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::event::encode;
 use crate::event::raw::Collected;
 use crate::http::url::Url;
 use crate::net::Dial;
+use crate::secret::Spellings;
 use crate::websocket::connection::{Connection, MessageKind, Random, WebSocketError};
 use crate::websocket::handshake::HandshakeError;
 use crate::websocket::message::Event;
@@ -401,7 +403,7 @@ impl LimaCharlie {
             return self.failed(error);
         };
         DeliveryError::Reject {
-            reason: self.without_secrets(format!("LimaCharlie takes no message that large: {error}")),
+            reason: self.without_secrets(&format!("LimaCharlie takes no message that large: {error}")),
         }
     }
 
@@ -416,7 +418,7 @@ impl LimaCharlie {
 
     fn retry(&self, reason: &str) -> DeliveryError {
         DeliveryError::Retry {
-            reason: format!("LimaCharlie: {}", self.without_secrets(reason.to_owned())),
+            reason: format!("LimaCharlie: {}", self.without_secrets(reason)),
             after: None,
         }
     }
@@ -445,17 +447,13 @@ impl LimaCharlie {
 
     /// The cloud's words for the log. The key goes before they are cut: a part of it would not be found.
     fn told(&self, words: &str) -> String {
-        message::shown(&self.without_secrets(words.to_owned()))
+        message::shown(&self.without_secrets(words))
     }
 
-    /// The key must not come back in words of the cloud's.
-    fn without_secrets(&self, words: String) -> String {
+    /// The key must not come back in words of the cloud's, however they spell it.
+    fn without_secrets(&self, words: &str) -> String {
         let key = self.settings.sensor.installation_key.expose();
-        if key.is_empty() {
-            words
-        } else {
-            words.replace(key, "(secret)")
-        }
+        Spellings::of(iter::once(key)).hide(words.as_bytes())
     }
 }
 

@@ -401,18 +401,24 @@ fn not_even_the_beginning_of_the_key_is_told_where_words_are_cut() {
 
 #[test]
 fn matrix_11_a_sensor_that_is_refused_is_a_wrong_setting_and_the_key_is_not_told() {
-    let cloud = Cloud::new(|message| match message {
-        Heard::Hello(_) => say(&[r#"{"v":"error","err":"bad key the-key"}"#]),
-        message => faithful(message),
-    });
-    let Err(DeliveryError::Configuration { reason }) = cloud.sink().deliver(&batch(&["1"])) else {
-        panic!("delivered")
-    };
-    assert!(
-        reason.contains("client_options.identity") && reason.contains("bad key (secret)"),
-        "{reason}"
-    );
-    assert!(cloud.sequences().is_empty());
+    // In base64 as well.
+    for said in [
+        r#"{"v":"error","err":"bad key the-key"}"#,
+        r#"{"v":"error","err":"bad key dGhlLWtleQ=="}"#,
+    ] {
+        let cloud = Cloud::new(move |message| match message {
+            Heard::Hello(_) => say(&[said]),
+            message => faithful(message),
+        });
+        let Err(DeliveryError::Configuration { reason }) = cloud.sink().deliver(&batch(&["1"])) else {
+            panic!("delivered")
+        };
+        assert!(
+            reason.contains("client_options.identity") && reason.contains("bad key (secret)"),
+            "{reason}"
+        );
+        assert!(cloud.sequences().is_empty());
+    }
 }
 
 #[test]
