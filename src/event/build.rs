@@ -297,8 +297,8 @@ impl Content {
     }
 
     fn file_name(&mut self, entity: &Entity<'_>) -> FileName {
-        let name = FileName::read(entity, self.charset.as_deref());
-        let offset = entity.offset_of_first(FileName::field(entity));
+        let (name, field) = FileName::read(entity, self.charset.as_deref());
+        let offset = entity.offset_of_first(field);
         if name.cut {
             self.anomalies.add(Flag::LimitHeader, entity.header_path(), offset);
         }
@@ -312,9 +312,7 @@ impl Content {
     fn leaf(&mut self, entity: &Entity<'_>, headers: Headers) -> Leaf {
         let essence = entity.content_type.value.as_str();
         let name = self.file_name(entity);
-        let attached = entity
-            .disposition
-            .is_some_and(|disposition| disposition.value == "attachment");
+        let attached = entity.is_attached();
         let plain = matches!(essence, "text/plain" | "text/html" | "");
         let decoder = entity
             .is_text()

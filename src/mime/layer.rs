@@ -239,8 +239,8 @@ impl Multipart {
             self.sought && beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(&self.boundary))
         };
         // Of a longer line, what is here depends on how the mail came in pieces.
-        let short = self.short.filter(|_| line.len() <= limits::BOUNDARY_LINE);
-        let short = short.and_then(|end| self.boundary.get(..end));
+        let end = self.short.filter(|_| line.len() <= limits::BOUNDARY_LINE);
+        let short = end.and_then(|end| self.boundary.get(..end));
         line.strip_prefix(b"--").is_some_and(any_case) || short.is_some_and(|short| delimiter(line, short).is_some())
     }
 

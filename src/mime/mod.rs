@@ -193,6 +193,18 @@ impl Entity<'_> {
         }
     }
 
+    /// Whether Content-Disposition says that it is an attachment.
+    pub fn is_attached(&self) -> bool {
+        self.disposition
+            .is_some_and(|disposition| disposition.value == "attachment")
+    }
+
+    /// Whether its type is text or about a mail, as no ordinary file's is.
+    pub fn is_of_the_mail(&self) -> bool {
+        let essence = self.content_type.value.as_str();
+        essence.is_empty() || essence.starts_with("text/") || essence.starts_with("message/")
+    }
+
     /// Where its header is, as IMAP numbers it: the header of a mail belongs to the mail, not to its only body.
     pub fn header_path(&self) -> &[u32] {
         match self.path {

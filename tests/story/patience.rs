@@ -16,6 +16,15 @@ pub fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
+/// Three mails are delivered, and nothing is left to do.
+fn at_rest() -> Watch {
+    let mut watch = Watch::new(3);
+    watch.begin_well();
+    watch.wait_for_events(3);
+    watch.wait_for_idle();
+    watch
+}
+
 #[test]
 fn the_banner_hangs_and_the_next_connection_is_better() {
     let mut watch = Watch::new(3);
@@ -274,12 +283,7 @@ fn a_server_that_refuses_every_mail_is_away_and_no_mail_is_passed_over() {
 
 #[test]
 fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
-    let mut watch = Watch::new(3);
-    watch.begin_well();
-    watch.wait_for_events(3);
-    watch
-        .server
-        .wait_until("a session in IDLE", |record| record.idling == 1);
+    let watch = at_rest();
     watch.server.misbehave(Fault::NoBodies);
     watch.server.deliver(&crate::mail(4));
     for _ in 0..6 {
@@ -294,10 +298,7 @@ fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
 
 #[test]
 fn a_mail_at_which_sessions_end_while_the_server_gives_no_mail_is_not_passed_over() {
-    let mut watch = Watch::new(3);
-    watch.begin_well();
-    watch.wait_for_events(3);
-    watch.wait_for_idle();
+    let watch = at_rest();
     watch.server.misbehave(Fault::EndsAfter { bodies: 0 });
     watch.server.cut_connections();
     watch.glass.waiting();
@@ -314,10 +315,7 @@ fn a_mail_at_which_sessions_end_while_the_server_gives_no_mail_is_not_passed_ove
 
 #[test]
 fn mails_refused_until_the_server_has_its_mails_again_are_not_passed_over() {
-    let mut watch = Watch::new(3);
-    watch.begin_well();
-    watch.wait_for_events(3);
-    watch.wait_for_idle();
+    let watch = at_rest();
     watch.server.misbehave(Fault::NoBodies);
     watch.server.deliver(&crate::mail(4));
     watch.server.deliver(&crate::mail(5));
@@ -338,10 +336,7 @@ fn mails_refused_until_the_server_has_its_mails_again_are_not_passed_over() {
 
 #[test]
 fn a_mail_that_gets_the_uid_of_one_that_was_doubted_is_not_doubted() {
-    let mut watch = Watch::new(3);
-    watch.begin_well();
-    watch.wait_for_events(3);
-    watch.wait_for_idle();
+    let watch = at_rest();
     watch.server.misbehave(Fault::EndsAt { uid: 4 });
     watch.server.deliver(&crate::mail(4));
     for _ in 1..limits::STUMBLES_MOST {

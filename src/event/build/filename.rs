@@ -21,15 +21,12 @@ pub(in crate::event) struct FileName {
 
 impl FileName {
     /// Content-Disposition's `filename`, else Content-Type's `name` (RFC 2183, 2.3), else what single readers take for it.
-    /// `charset` is for raw 8-bit bytes.
-    pub(in crate::event) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> FileName {
-        let name = find(entity, charset).map(|(_, name)| name);
-        name.map(FileName::of).unwrap_or_default()
-    }
-
-    /// The field that it is read from, if there is one.
-    pub(in crate::event) fn field(entity: &Entity<'_>) -> &'static str {
-        find(entity, None).map_or("content-type", |(field, _)| field)
+    /// `charset` is for raw 8-bit bytes. With it comes the field that has it.
+    pub(in crate::event) fn read(entity: &Entity<'_>, charset: Option<&[u8]>) -> (FileName, &'static str) {
+        match find(entity, charset) {
+            Some((field, name)) => (FileName::of(name), field),
+            None => (FileName::default(), "content-type"),
+        }
     }
 
     /// From a decoded name, with its control characters.
@@ -65,10 +62,7 @@ fn find(entity: &Entity<'_>, charset: Option<&[u8]>) -> Option<(&'static str, St
 /// Content-Description where it reads as a file name: Exchange's last resort (MS-OXCMAIL, 2.2.3.4.1.1). What bounces and
 /// digests say there of the mails and reports in them is none.
 fn described(entity: &Entity<'_>, charset: Option<&[u8]>) -> Option<String> {
-    let media_type = entity.content_type.value.as_str();
-    let attached = entity.disposition.is_some_and(|value| value.value == "attachment");
-    let is_text = media_type.is_empty() || media_type.starts_with("text/") || media_type.starts_with("message/");
-    if entity.kind == Kind::Multipart || is_text && !attached {
+    if entity.kind == Kind::Multipart || entity.is_of_the_mail() && !entity.is_attached() {
         return None;
     }
     let (mut unfolded, mut text) = (Vec::new(), String::new());

@@ -287,13 +287,9 @@ impl Visitor for Outline {
 /// The name, empty where it has none, of a leaf that is an attachment: it has a name, says that it is one, or is neither
 /// text nor about a mail. What is signed with S/MIME is the mail itself, and no leaf.
 pub(in crate::event) fn attachment_name(entity: &Entity<'_>, charset: Option<&[u8]>) -> Option<String> {
-    let name = FileName::read(entity, charset);
-    let essence = entity.content_type.value.as_str();
-    let attached = entity
-        .disposition
-        .is_some_and(|disposition| disposition.value == "attachment");
-    let of_the_mail = essence.is_empty() || essence.starts_with("text/") || essence.starts_with("message/");
-    (attached || name != FileName::default() || !of_the_mail).then(|| name.filename.unwrap_or_default())
+    let (name, _) = FileName::read(entity, charset);
+    (entity.is_attached() || name != FileName::default() || !entity.is_of_the_mail())
+        .then(|| name.filename.unwrap_or_default())
 }
 
 /// What is taken out was an attachment's body and nothing else: the mail without it has the same header fields otherwise,
