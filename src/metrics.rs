@@ -32,9 +32,9 @@ pub enum Counter {
     /// Gaps: mails that the server refused to give, or at which every session ended; the dead-letter file has a line about
     /// each.
     Refused,
-    /// Gaps: mails taken for delivered after UIDVALIDITY changed, because of their INTERNALDATE.
+    /// Gaps: mails taken for delivered after UIDs changed their meaning, because of their INTERNALDATE.
     Presumed,
-    /// Mails fetched again after UIDVALIDITY changed and known by their hash: delivered before, not again.
+    /// Mails fetched again after UIDs changed their meaning, and known by their hash: delivered before, not again.
     Recognised,
     /// Mails that became visible behind a mail with a higher UID, and were delivered all the same.
     Late,
@@ -112,11 +112,11 @@ impl Counter {
             ),
             Counter::Presumed => (
                 "mailtap_presumed_mails_total",
-                "Gaps: mails taken for delivered after UIDVALIDITY changed, because of their date.",
+                "Gaps: mails taken for delivered after UIDs changed their meaning, because of their date.",
             ),
             Counter::Recognised => (
                 "mailtap_recognised_mails_total",
-                "Mails known by their hash after UIDVALIDITY changed, and not delivered again.",
+                "Mails known by their hash after UIDs changed their meaning, and not delivered again.",
             ),
             Counter::Late => (
                 "mailtap_late_mails_total",

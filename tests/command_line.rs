@@ -554,7 +554,7 @@ fn a_full_disk_under_standard_output_is_an_error() {
 
 #[test]
 fn what_standard_output_does_not_take_is_an_error() {
-    let folder = Folder::new("unwritable");
+    let folder = Folder::new("standard-output");
     let mail = folder.file("one.eml", MAIL);
     for arguments in [&["parse", &mail][..], &["--version"]] {
         let output = mailtap(arguments).stdout(fs::File::open("/dev/null").unwrap()).output();

@@ -163,7 +163,9 @@ pub(super) fn routing(settings: &Settings, arrival: Arrival, sha256: [u8; 32], e
 }
 
 /// The same mail of the same mailbox has the same id, whenever and however often it is read: account, mailbox,
-/// UIDVALIDITY and UID for IMAP (RFC 3501, 2.3.1.1 makes them unique for ever), name and content for files.
+/// UIDVALIDITY and UID for IMAP (RFC 3501, 2.3.1.1 makes them unique for ever), name and content for files. A server that was
+/// restored from a backup gives UIDs again all the same: INTERNALDATE keeps a receiver that drops what it has, by its id, from
+/// dropping another mail.
 pub(crate) fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
     let mut digest = Sha256::new();
     let mut add = |field: &[u8]| {
@@ -181,6 +183,9 @@ pub(crate) fn event_id(arrival: &Arrival, sha256: &[u8; 32]) -> EventId {
             add(mailbox.as_bytes());
             add(&uid_validity.to_be_bytes());
             add(&uid.to_be_bytes());
+            if let Some(date) = arrival.internal_date {
+                add(&date.to_be_bytes());
+            }
         }
         Origin::File { source } => {
             add(b"file");

@@ -27,7 +27,7 @@ pub struct Memory {
     pub latest: Option<Latest>,
     /// The mails delivered last, to know the mailbox by when UIDVALIDITY changes.
     pub recent: Recent,
-    /// What a change of UIDVALIDITY has left to do.
+    /// What a change of UIDVALIDITY, or of what UIDs mean, has left to do.
     pub rescan: Option<Rescan>,
     /// UIDs of delivered mails on which `after_delivery` is to be carried out still, ascending and apart.
     pub due: Vec<Range<u64>>,
@@ -59,7 +59,7 @@ pub struct Known {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recent(VecDeque<Known>);
 
-/// Mails that a changed UIDVALIDITY made strangers are looked at anew, but for those that were delivered by all that is
+/// Mails that a changed UIDVALIDITY, or a server that gives UIDs again, made strangers are looked at anew, but for those that were delivered by all that is
 /// known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescan {
@@ -81,8 +81,8 @@ pub enum Resume {
     FromNow(u64),
     /// First run: deliver everything.
     FromZero,
-    /// The mailbox ends at this UID, below what was delivered (a server restored from a backup, say): the UIDs from
-    /// here on are given again, against RFC 3501, and what comes under them is new.
+    /// The mailbox ends at this UID, below what was delivered, or has other mails from here on (a server restored from a
+    /// backup, say): UIDs are given again, against RFC 3501, and what comes under them is new.
     GoBack(u64),
     /// UIDVALIDITY is another (RFC 3501, 2.3.1.1): remembered UIDs mean nothing, unless the mails under them are the same
     /// ([`Recent::compare`]).
@@ -101,6 +101,16 @@ pub enum Sameness {
     Same,
     /// The same so far; this one's bytes can prove it.
     Prove(Known),
+}
+
+/// UIDs that are given again under the same UIDVALIDITY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenAgain {
+    /// From this UID on; 1 where no remembered mail tells how far the mailbox is the same.
+    pub first: u64,
+    /// A mail that is there no more if that is so, with the size of the one that has its UID now: the highest, as those below
+    /// are the same if it is. That it still has its bytes disproves all: the server does not know dates.
+    pub disproof: Option<Known>,
 }
 
 impl Memory {
@@ -215,19 +225,39 @@ impl Recent {
             }
         }
         // The highest: numbered anew, mails move down where there were holes, the more the higher they are. But not a
-        // huge one, as some servers make this necessary in every session.
-        // What another mail has as well proves nothing: a hash that several have, an empty mail.
+        // huge one, as some servers make this necessary in every session. What another mail has as well proves nothing: a hash that several have, an empty mail.
         let times = |sha256| self.0.iter().filter(|known| known.sha256 == sha256).count();
         let is_telling = |known: &&Known| known.size != Some(0) && times(known.sha256) == 1;
-        let hashed = || same.iter().filter(|known| known.sha256.is_some()).filter(is_telling);
-        let is_small = |known: &&Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
-        let highest = hashed().filter(is_small).max_by_key(|known| known.uid);
-        let proof = highest.or_else(|| hashed().min_by_key(|known| known.size));
-        match proof {
-            Some(known) => Sameness::Prove(*known),
+        let hashed = same.iter().filter(|known| known.sha256.is_some()).filter(is_telling);
+        match highest_small(hashed.copied()) {
+            Some(known) => Sameness::Prove(known),
             None if same.is_empty() || same.iter().any(|known| known.sha256.is_some()) => Sameness::Other,
             None => Sameness::Same,
         }
+    }
+
+    /// Under the same UIDVALIDITY: whether UIDs have other mails `now`, by their dates. Another size alone shows nothing, Exchange
+    /// measures anew; nor does another date, a backup may forget them, unless the bytes can be compared or the size differs.
+    pub fn given_again(&self, now: &[Known]) -> Option<GivenAgain> {
+        let other = |known: &Known| {
+            now.iter()
+                .find(|mail| mail.uid == known.uid && known.is_other_than(mail))
+        };
+        let others = || {
+            self.mails()
+                .filter_map(|known| other(known).map(|other| (known, other)))
+        };
+        let first_other = others().map(|(known, _)| known.uid).min()?;
+        let below: Recent = self.mails().filter(|known| known.uid < first_other).copied().collect();
+        let hashed = others().filter(|(known, _)| known.sha256.is_some());
+        let hashed = hashed.map(|(known, other)| Known {
+            size: other.size,
+            ..*known
+        });
+        Some(GivenAgain {
+            first: below.same_below(now),
+            disproof: highest_small(hashed),
+        })
     }
 
     /// One more than the highest UID that is there `now` and has the same mail, by size and date, after [`Recent::compare`].
@@ -241,6 +271,14 @@ impl Recent {
             .max()
             .unwrap_or(1)
     }
+}
+
+/// The highest of these mails whose bytes cost little, or the smallest.
+fn highest_small(mails: impl Iterator<Item = Known>) -> Option<Known> {
+    let is_small = |known: &Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
+    let (small, large): (Vec<Known>, Vec<Known>) = mails.partition(is_small);
+    let highest = small.into_iter().max_by_key(|known| known.uid);
+    highest.or_else(|| large.into_iter().min_by_key(|known| known.size))
 }
 
 impl FromIterator<Known> for Recent {
@@ -259,6 +297,14 @@ impl Known {
         let sizes = self.size.zip(other.size);
         let dates = self.internal_date_ms.zip(other.internal_date_ms);
         sizes.is_some_and(|(size, other)| size != other) || dates.is_some_and(|(date, other)| date != other)
+    }
+
+    /// The other one has another date, and another size, or perhaps other bytes.
+    fn is_other_than(&self, other: &Known) -> bool {
+        let sizes = self.size.zip(other.size);
+        let dates = self.internal_date_ms.zip(other.internal_date_ms);
+        dates.is_some_and(|(date, other)| date != other)
+            && (self.sha256.is_some() || sizes.is_some_and(|(size, other)| size != other))
     }
 
     /// Both know the same size and date.

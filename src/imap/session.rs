@@ -1,6 +1,6 @@
 //! The conversation: greeting, login, EXAMINE, listing, fetching, watching. The only file of `imap` that waits, with its
 //! helpers: `connection.rs` (bytes both ways, patience), `start_tls.rs`, `log_in.rs`, `compress.rs`, `select.rs`, `list.rs`,
-//! `list_mailboxes.rs`, `count.rs`, `fetch.rs` (bodies), `watch.rs` (IDLE) and `store.rs` (`after_delivery`).
+//! `list_mailboxes.rs`, `recognise.rs`, `count.rs`, `fetch.rs` (bodies), `watch.rs` (IDLE) and `store.rs` (`after_delivery`).
 //!
 //! A session is good until the first error (after [`SessionError::Refused`] alone it could go on); then the caller drops it,
 //! waits and opens another. Nothing here is written to the mailbox but by `store.rs`: EXAMINE and BODY.PEEK only.
@@ -14,6 +14,7 @@ mod fetch;
 mod list;
 pub mod list_mailboxes;
 mod log_in;
+mod recognise;
 mod select;
 mod start_tls;
 mod store;

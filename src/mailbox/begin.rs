@@ -1,12 +1,10 @@
 //! A mailbox was opened: where to go on in it, and whether it is the one that we know.
 
-use sha2::{Digest as _, Sha256};
-
 use super::Life;
 use super::failure::Failure;
 use super::frontier::Frontier;
-use crate::imap::resume::{Memory, Position, Recent, Resume, Sameness, resume};
-use crate::imap::session::{Arrival, Listed, Selected, Session};
+use crate::imap::resume::{Memory, Position, Recent, Resume, resume};
+use crate::imap::session::{Selected, Session};
 use crate::log::Level;
 use crate::metrics::Counter;
 
@@ -51,18 +49,20 @@ impl Life {
         if uid_validity == 0 || position.is_none_or(|position| position.uid_validity != uid_validity) {
             self.forget_due();
         }
-        if let Some(memory) = before
-            .as_mut()
-            .filter(|memory| memory.position.uid_validity != uid_validity)
-        {
-            self.count(Counter::Renumbered);
-            if let Some(same_below) = self.has_same_mails(session, memory)? {
-                self.report_same_mails(memory.position.uid_validity, uid_validity);
-                memory.position.uid_validity = uid_validity;
-                memory.position.next_uid = memory.position.next_uid.min(same_below);
-                // What was listed above is listed anew.
-                let _ = self.go_back(same_below);
-                given = given.min(same_below);
+        let mut given_again = None;
+        if let Some(memory) = before.as_mut() {
+            if memory.position.uid_validity == uid_validity {
+                given_again = session.given_again(&memory.recent, self.pace)?;
+            } else {
+                self.count(Counter::Renumbered);
+                if let Some(same_below) = session.has_same_mails(&memory.recent, self.pace)? {
+                    self.report_same_mails(memory.position.uid_validity, uid_validity);
+                    memory.position.uid_validity = uid_validity;
+                    memory.position.next_uid = memory.position.next_uid.min(same_below);
+                    // What was listed above is listed anew.
+                    let _ = self.go_back(same_below);
+                    given = given.min(same_below);
+                }
             }
         }
         let position = before.as_ref().map(|memory| memory.position);
@@ -71,6 +71,7 @@ impl Life {
             // Some servers say any number; only the last mail tells.
             mailbox_end = uid_next.max(u64::from(session.behind_last()?));
         }
+        mailbox_end = given_again.map_or(mailbox_end, |first| mailbox_end.min(first));
         let known = position.map(|position| (position, given));
         let resumed = resume(known, uid_validity, mailbox_end, from_zero);
         match resumed {
@@ -84,6 +85,10 @@ impl Life {
                         uid,
                         "",
                     );
+                }
+                // No mail tells where that began: by date and hash, then.
+                if given_again == Some(1) {
+                    self.rescan = before.as_ref().map(|memory| memory.rescan(uid_next));
                 }
             }
             Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
@@ -136,39 +141,6 @@ impl Life {
         self.witness = None;
     }
 
-    /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says, and below which UID that
-    /// is proven. Some servers make up a new one at every opportunity.
-    fn has_same_mails(&self, session: &mut Session, memory: &Memory) -> Result<Option<u64>, Failure> {
-        if memory.recent.is_empty() {
-            return Ok(None);
-        }
-        let uids: Vec<u32> = memory.recent.mails().map(|known| known.uid).collect();
-        let now = session.describe(&uids)?;
-        let same_below = memory.recent.same_below(&now);
-        let known = match memory.recent.compare(&now) {
-            Sameness::Other => return Ok(None),
-            Sameness::Same => return Ok(Some(same_below)),
-            Sameness::Prove(known) => known,
-        };
-        let listed = Listed {
-            uid: known.uid,
-            size: known.size.unwrap_or(0),
-        };
-        let mut same = false;
-        let mut fetch = session.fetch(&[listed], self.pace);
-        while let Some(arrival) = fetch.next()? {
-            if let Arrival::Message(mut body) = arrival {
-                let mut hash = Sha256::new();
-                while let Some(chunk) = body.chunk()? {
-                    hash.update(chunk);
-                }
-                same = body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
-            }
-        }
-        let proven = u64::from(known.uid).saturating_add(1);
-        Ok(same.then_some(same_below.max(proven)))
-    }
-
     /// Where nothing was delivered yet, the last mail that never will be is what the mailbox can be known by.
     fn remember_last_mail(&mut self, session: &mut Session, selected: Selected) -> Result<(), Failure> {
         let position = self.frontier.position();
@@ -200,8 +172,8 @@ impl Life {
             Resume::FromZero => (Level::Info, "first start: delivering everything"),
             Resume::GoBack(_) => (
                 Level::Error,
-                "UIDNEXT went down and UIDVALIDITY did not change (a restored server?): going back to it; mails that \
-                 got UIDs below next_uid meanwhile count as delivered",
+                "UIDNEXT went down or UIDs have other mails, and UIDVALIDITY did not change (a restored server?): going \
+                 back; mails that got UIDs below next_uid meanwhile count as delivered",
             ),
             Resume::Renumbered { .. } => (
                 Level::Warn,

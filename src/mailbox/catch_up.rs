@@ -132,7 +132,7 @@ impl Life {
                 .is_none_or(|looked| now.saturating_duration_since(looked) >= pause)
     }
 
-    /// After a change of UIDVALIDITY: without the mails that are older than what was delivered last.
+    /// After a change of what UIDs mean: without the mails that are older than what was delivered last.
     fn without_presumed(&mut self, session: &mut Session, listed: Vec<Listed>) -> Result<Vec<Listed>, Failure> {
         let Some(rescan) = self.rescan.as_ref().filter(|rescan| rescan.since_ms.is_some()) else {
             return Ok(listed);
@@ -151,7 +151,7 @@ impl Life {
                 Level::Warn,
                 "gap",
                 &[
-                    ("reason", &"UIDVALIDITY changed; these mails are older than the last one delivered, and count as delivered"),
+                    ("reason", &"UIDs mean other mails now; these are older than the last one delivered, and count as delivered"),
                     ("mails", &presumed.len()),
                 ],
             );

@@ -7,7 +7,8 @@ use super::failure::Failure;
 use super::{Life, whole_seconds};
 use crate::backoff;
 use crate::dead_letter::{Content, Letter};
-use crate::event::{Origin, build};
+use crate::event::Origin;
+use crate::event::build::{self, Arrival};
 use crate::log::Level;
 use crate::metrics::{Concern, Counter};
 use crate::mime::date;
@@ -34,7 +35,7 @@ impl Life {
         let mut batch = std::mem::take(&mut self.batch);
         let content = self.mailbox.sink.letter(batch.event(0).unwrap_or_default());
         for known in std::mem::take(&mut self.batched) {
-            self.bury(known.uid, error, Some(content.clone()))?;
+            self.bury(known.uid, known.internal_date_ms, error, Some(content.clone()))?;
             self.count(Counter::DeadLettered);
             self.recent.push(known);
             self.done(known.uid);
@@ -45,8 +46,25 @@ impl Life {
     }
 
     /// Writes a line about the mail, and tells it. A disk that is full stops the mailbox here: nothing is dropped for it.
-    pub(super) fn bury(&mut self, uid: u32, reason: &dyn Display, content: Option<Content<'_>>) -> Result<(), Failure> {
-        let letter = self.letter(uid, reason.to_string(), content);
+    pub(super) fn bury(
+        &mut self,
+        uid: u32,
+        internal_date: Option<i64>,
+        reason: &dyn Display,
+        content: Option<Content<'_>>,
+    ) -> Result<(), Failure> {
+        let arrival = self.arrival(uid, internal_date);
+        let letter = Letter {
+            // For a mail of a mailbox the content does not matter.
+            id: build::event_id(&arrival, &[0; 32]).to_string(),
+            account: self.account.clone(),
+            mailbox: self.mailbox.name.as_str().to_owned(),
+            uid_validity: self.uid_validity,
+            uid,
+            time: date::rfc3339(arrival.now),
+            reason: reason.to_string(),
+            content,
+        };
         self.until_written("dead letter not written, trying again", |life| {
             life.mailbox.dead_letters.append(&letter)
         })?;
@@ -62,24 +80,9 @@ impl Life {
         Ok(())
     }
 
-    fn letter<'e>(&self, uid: u32, reason: String, content: Option<Content<'e>>) -> Letter<'e> {
-        let arrival = self.arrival(uid, None);
-        Letter {
-            // For a mail of a mailbox the content does not matter.
-            id: build::event_id(&arrival, &[0; 32]).to_string(),
-            account: self.account.clone(),
-            mailbox: self.mailbox.name.as_str().to_owned(),
-            uid_validity: self.uid_validity,
-            uid,
-            time: date::rfc3339(arrival.now),
-            reason,
-            content,
-        }
-    }
-
     /// Where and when the mail came.
-    pub(super) fn arrival(&self, uid: u32, internal_date: Option<i64>) -> build::Arrival {
-        build::Arrival {
+    pub(super) fn arrival(&self, uid: u32, internal_date: Option<i64>) -> Arrival {
+        Arrival {
             origin: Origin::Mailbox {
                 mailbox: self.mailbox.name.as_str().to_owned(),
                 uid_validity: self.uid_validity,

@@ -76,8 +76,13 @@ impl Life {
     }
 
     /// Not even a stub: a line in the dead-letter file.
-    pub(super) fn give_up_reading(&mut self, uid: u32) -> Result<(), Failure> {
-        self.bury(uid, &"the program ended whenever it read this mail", None)?;
+    pub(super) fn give_up_reading(&mut self, uid: u32, internal_date: Option<i64>) -> Result<(), Failure> {
+        self.bury(
+            uid,
+            internal_date,
+            &"the program ended whenever it read this mail",
+            None,
+        )?;
         self.count(Counter::DeadLettered);
         self.done(uid);
         Ok(())

@@ -110,7 +110,7 @@ impl Life {
                     let arrival = self.arrival(fetched.uid, fetched.internal_date_ms);
                     match reading.finish(&self.mailbox.event, arrival) {
                         Some(mail) => self.add(mail, fetched)?,
-                        None => self.give_up_reading(fetched.uid)?,
+                        None => self.give_up_reading(fetched.uid, fetched.internal_date_ms)?,
                     }
                     self.mailbox.attempts.succeeded();
                 }
@@ -203,7 +203,7 @@ impl Life {
                 let reason = "the server refuses this mail; it is passed over";
                 self.count(Counter::Refused);
                 self.gap(Level::Error, reason, uid, &text);
-                self.bury(uid, &format!("the IMAP server refuses this mail: {text}"), None)?;
+                self.bury(uid, None, &format!("the IMAP server refuses this mail: {text}"), None)?;
                 self.done(uid);
             }
             self.move_on()?;
@@ -220,7 +220,7 @@ impl Life {
         let reason = "every session ends at this mail; it is passed over";
         self.count(Counter::Refused);
         self.gap(Level::Error, reason, uid, "");
-        self.bury(uid, &"every session with the IMAP server ends at this mail", None)?;
+        self.bury(uid, None, &"every session with the IMAP server ends at this mail", None)?;
         self.done(uid);
         self.move_on()
     }

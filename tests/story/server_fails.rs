@@ -153,6 +153,59 @@ fn matrix_14_uidnext_goes_down_and_what_comes_then_is_delivered() {
 }
 
 #[test]
+fn matrix_14_uids_that_are_given_again_beyond_what_was_delivered_hide_no_mail() {
+    // What comes then has the same sizes, or others.
+    for (kept, first) in [(0, 60), (7, 60), (9, 60), (0, 70), (7, 70), (9, 70)] {
+        let stage = Stage::new();
+        let uids: Vec<u32> = (10..20).map(|number| stage.server.deliver(&mail(number))).collect();
+        let collector = stage.start();
+        stage.wait_for_exactly(&uids);
+        ends_well(collector);
+        // While nobody looks: a backup is restored, and more comes than was lost.
+        for uid in &uids[kept..] {
+            stage.server.expunge(*uid);
+        }
+        stage.server.skip_uids_to(uids[kept]);
+        for number in kept..12 {
+            stage.server.deliver(&mail(first + u32::try_from(number).unwrap()));
+        }
+        let collector = stage.start();
+        collector.wait_for_line(&["error", "UIDs have other mails"]);
+        let lines = 10 + 12 - kept;
+        stage.receiver.wait_until("every mail", |record| record.lines >= lines);
+        stage.wait_for_idle();
+        ends_well(collector);
+        let record = stage.receiver.record();
+        let again = uids[kept..].iter();
+        let again = again.map(|uid| format!("uid {uid} came again with another id"));
+        assert_eq!(record.violations, again.collect::<Vec<_>>());
+        assert_eq!((record.events.len(), record.lines), (lines, lines), "none came twice");
+    }
+}
+
+#[test]
+fn matrix_14_sizes_and_dates_that_are_wrong_repeat_nothing() {
+    let stage = Stage::new();
+    let mut uids = stage.deliver(10);
+    let collector = stage.start();
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    stage.server.misbehave(ServerFault::MeasuresBadly);
+    stage.server.cut_connections();
+    uids.extend(stage.deliver(1));
+    stage.wait_for_exactly(&uids);
+    stage.wait_for_idle();
+    ends_well(collector);
+    let mut asked_for = stage.server.record().bodies;
+    asked_for.sort_unstable();
+    assert_eq!(
+        asked_for,
+        [&uids[..10], &uids[9..]].concat(),
+        "the last one's bytes prove it"
+    );
+}
+
+#[test]
 fn matrix_14_uidnext_that_is_wrong_and_low_repeats_nothing() {
     let stage = Stage::new();
     let mut uids = stage.deliver(10);

@@ -54,6 +54,16 @@ fn the_event_id_is_the_same_for_the_same_mail_and_no_other() {
         "by UID, not by content"
     );
     assert_ne!(id(arrival(1), b"a"), id(arrival(2), b"a"));
+    let dated = |internal_date| Arrival {
+        internal_date,
+        ..arrival(1)
+    };
+    assert_ne!(
+        id(dated(Some(1)), b"a"),
+        id(dated(Some(2)), b"a"),
+        "its UID was given again"
+    );
+    assert_ne!(id(dated(Some(1)), b"a"), id(dated(None), b"a"));
     assert_ne!(
         id(arrival(1), b"a"),
         id(

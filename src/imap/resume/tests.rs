@@ -55,6 +55,69 @@ fn uidnext_goes_down() {
 }
 
 #[test]
+fn uids_are_given_again_where_sizes_and_dates_are_others() {
+    let recent: Recent = (40..50).map(known).collect();
+    let there = |others: std::ops::Range<u32>, change: fn(&mut Known)| -> Vec<Known> {
+        let mails = (40..50).map(|uid| {
+            let mut mail = Known {
+                sha256: None,
+                ..known(uid)
+            };
+            if others.contains(&uid) {
+                change(&mut mail);
+            }
+            mail
+        });
+        mails.collect()
+    };
+    let both = |mail: &mut Known| {
+        mail.size = Some(5000 - u64::from(mail.uid));
+        mail.internal_date_ms = Some(1);
+    };
+    assert_eq!(recent.given_again(&there(40..40, both)), None);
+    for (name, change) in [
+        ("measured anew", (|mail| mail.size = Some(1)) as fn(&mut Known)),
+        ("said of neither", |mail| {
+            mail.size = None;
+            mail.internal_date_ms = None;
+        }),
+    ] {
+        assert_eq!(recent.given_again(&there(40..50, change)), None, "{name}");
+    }
+    let from = |others| recent.given_again(&there(others, both)).unwrap();
+    for first in 41..50 {
+        assert_eq!(from(first..50).first, u64::from(first));
+    }
+    assert_eq!(from(40..50).first, 1, "none is the same");
+    assert_eq!(from(44..46).first, 44, "what is the same above does not count");
+    let highest = |size| {
+        Some(Known {
+            size: Some(size),
+            ..known(49)
+        })
+    };
+    assert_eq!(from(44..50).disproof, highest(5000 - 49));
+    let dates = there(44..50, |mail| mail.internal_date_ms = Some(1));
+    let dates_alone = recent.given_again(&dates).unwrap();
+    assert_eq!((dates_alone.first, dates_alone.disproof), (44, highest(1049)));
+    let mut expunged = there(46..50, both);
+    expunged.retain(|mail| mail.uid < 44 || mail.uid > 46);
+    assert_eq!(
+        recent.given_again(&expunged).unwrap().first,
+        44,
+        "behind the last that is known to be the same"
+    );
+    let before_the_first_start: Recent = recent.mails().map(|known| Known { sha256: None, ..*known }).collect();
+    let given_again = before_the_first_start.given_again(&there(49..50, both)).unwrap();
+    assert_eq!((given_again.first, given_again.disproof), (49, None));
+    assert_eq!(
+        before_the_first_start.given_again(&dates),
+        None,
+        "dates forgotten, perhaps"
+    );
+}
+
+#[test]
 fn uidvalidity_changes() {
     let changed = again(&remembered(), 8, 3, false);
     assert_eq!(changed, Resume::Renumbered { before: 7 });

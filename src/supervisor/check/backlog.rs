@@ -55,8 +55,13 @@ impl Survey {
         // An empty mailbox tells nothing of the UIDs that were given.
         let given = known.map_or(1, |memory| u32::try_from(memory.top()).unwrap_or(u32::MAX));
         let uid_next = session.uid_next(name, &selected)?.unwrap_or(given);
+        let given_again = match known {
+            Some(memory) => session.given_again(&memory.recent, Pace::default())?,
+            None => None,
+        };
+        let end = given_again.map_or(u64::from(uid_next), |first| first.min(u64::from(uid_next)));
         let known = memory.map(|memory| (memory.position, memory.top()));
-        let resume = resume(known, selected.uid_validity, u64::from(uid_next), from_zero);
+        let resume = resume(known, selected.uid_validity, end, from_zero);
         let whole = Backlog {
             mails: u64::from(selected.exists),
             bytes: counted.size,
@@ -80,7 +85,9 @@ impl Survey {
         let size = |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| format!(", {}", quantity::bytes(bytes)));
         let plan = match self.resume {
             Resume::GoOn(next_uid) => format!("goes on at UID {next_uid}"),
-            Resume::GoBack(next_uid) => format!("UIDNEXT went down (a restored server?), goes back to UID {next_uid}"),
+            Resume::GoBack(next_uid) => {
+                format!("UIDs are given again (a restored server?), goes back to UID {next_uid}")
+            }
             Resume::FromNow(_) => "first start, from now on (from_zero delivers what is there)".to_owned(),
             Resume::FromZero => "first start, from zero".to_owned(),
             Resume::Renumbered { before } => {
@@ -147,7 +154,7 @@ fn backlog(
         Resume::GoOn(next_uid) | Resume::GoBack(next_uid) => next_uid,
     };
     let span = u64::from(uid_next).saturating_sub(first);
-    let is_known = matches!(resume, Resume::Renumbered { .. });
+    let is_known = matches!(resume, Resume::Renumbered { .. } | Resume::GoBack(1));
     if first <= 1 && whole.bytes.is_some() || whole.mails == 0 {
         return Ok(Backlog {
             exact: !is_known,

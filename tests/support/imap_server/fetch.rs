@@ -91,6 +91,7 @@ impl Session<'_> {
             order.insert(0, "UID");
         }
         self.out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
+        let badly = faults.contains(&Fault::MeasuresBadly) && !items.iter().any(|item| item.starts_with("BODY"));
         for (position, item) in order.iter().enumerate() {
             if position > 0 {
                 self.out.push(b' ');
@@ -98,6 +99,8 @@ impl Session<'_> {
             let text = match *item {
                 "UID" => format!("UID {}", mail.uid),
                 "FLAGS" => format!("FLAGS ({})", mail.flags.join(" ")),
+                "INTERNALDATE" if badly => "INTERNALDATE \" 1-Dec-2023 00:00:00 +0000\"".to_owned(),
+                "RFC822.SIZE" if badly => format!("RFC822.SIZE {}", mail.bytes.len() + 1),
                 "INTERNALDATE" => format!("INTERNALDATE \"{}\"", mail.internal_date()),
                 "RFC822.SIZE" => format!("RFC822.SIZE {}", mail.bytes.len()),
                 _ if faults.contains(&Fault::BodyNil { uid: mail.uid }) => "BODY[] NIL".to_owned(),

@@ -127,6 +127,8 @@ pub enum Fault {
     UidNextIs(u32),
     /// A FETCH without bodies leaves this mail out, and ends with OK.
     LeavesOut { uid: u32 },
+    /// A FETCH without bodies gives sizes and dates that are not those of the mails.
+    MeasuresBadly,
     /// Every FETCH without bodies fails as a whole.
     NoOnListing,
     /// Every FETCH of bodies fails: the mails are stored elsewhere, and that is away.
