@@ -121,6 +121,16 @@ impl Deadline {
     pub fn remaining(&self, now: Instant) -> Option<Duration> {
         self.at.checked_duration_since(now).filter(|left| !left.is_zero())
     }
+
+    /// This one, or the end of the whole if that comes first; what is done then is the same.
+    #[must_use]
+    pub fn within(self, whole: Deadline) -> Deadline {
+        let first = if whole.at < self.at { whole } else { self };
+        Deadline {
+            phase: self.phase,
+            ..first
+        }
+    }
 }
 
 /// The request to stop: set once, never withdrawn. Waits end, and what was registered is woken.

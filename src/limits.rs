@@ -26,6 +26,12 @@ pub const CONFIGURED_DURATION: Duration = Duration::from_secs(60 * 60);
 /// Compressed bytes that are received at once; a TLS record is 16 KiB. Bounds, with the 32 KiB of DEFLATE's window, the
 /// memory of a compressed connection, whatever its content becomes.
 pub const DEFLATE_BUFFER: usize = 16 * 1024;
+/// TLS sessions that are kept to be resumed, per configuration: a collector speaks to a handful of hosts. Reached: a handshake
+/// is a whole one.
+pub const TLS_SESSIONS: usize = 32;
+/// Escapes of escapes in what a peer says that are undone to find a secret: a proxy's page quotes what a program said of a
+/// form. Reached: it is looked for in what is there.
+pub const SECRET_ESCAPES: usize = 3;
 /// Names of a certificate that an error message lists. Reached: it says how many more there are.
 pub const CERTIFICATE_NAMES: usize = 5;
 
@@ -147,6 +153,8 @@ pub const DUE_MAILS: usize = 10_000;
 
 // ---- imap: login ----
 
+/// Mechanisms of a server's offer that an error lists. Reached: it lists no more.
+pub const OFFERED_MECHANISMS: usize = 20;
 /// A SASL challenge, in base64; real ones have some hundred bytes. Reached: the login is called off.
 pub const SASL_CHALLENGE: usize = 8 * 1024;
 /// Iterations of SCRAM's PBKDF2. Below, the server breaks RFC 7677 section 4 and makes the password cheap to guess; above,
@@ -237,6 +245,9 @@ pub const HEALTH_SILENCE: Duration = Duration::from_secs(15 * 60);
 
 // ---- config ----
 
+/// Bytes of an unknown word: no key has as many, and the table of distances grows with their square. Reached: no other is
+/// suggested, and a message repeats so much of it.
+pub const CONFIG_WORD: usize = 64;
 /// A configuration file, in bytes: a thousand adapters fit. Reached: refused, so that a wrong path costs no memory.
 pub const CONFIGURATION_BYTES: usize = 1 << 20;
 /// Sections within sections; the deepest key of the original has 5. Reached: refused.

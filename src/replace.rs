@@ -1,4 +1,5 @@
-//! A file replaced whole: whoever reads it, after whatever crash, finds the old text or the new one.
+//! A file replaced whole: whoever reads it, after whatever crash, finds the old text or the new one. And files of our own under
+//! names where something may have been left.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -16,29 +17,46 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// may read.
 pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    // One that was left may have been made by somebody else, for others to read.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)?;
+    let mut file = create_anew(&temporary, OpenOptions::new().write(true).mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Makes a file, whatever has its name: a killed process may have left it, or somebody else made it, for others to read or as a
+/// link to what is ours.
+pub(crate) fn create_anew(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => options.create_new(true).open(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs::{self, OpenOptions};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::Path;
 
-    use super::make_folder;
+    use super::{create_anew, make_folder};
+
+    #[test]
+    fn what_a_link_of_that_name_leads_to_stays_as_it_is() {
+        let folder = std::env::temp_dir().join(format!("mailtap-anew-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let (target, name) = (folder.join("target"), folder.join("name"));
+        fs::write(&target, "precious").unwrap();
+        symlink(&target, &name).unwrap();
+        create_anew(&name, OpenOptions::new().write(true)).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"precious");
+        assert!(fs::symlink_metadata(&name).unwrap().is_file());
+        fs::remove_file(&name).unwrap();
+        fs::create_dir(&name).unwrap();
+        assert!(create_anew(&name, OpenOptions::new().write(true)).is_err());
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn only_the_folder_itself_is_for_its_owner_only() {

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::limits;
+use crate::replace::create_anew;
 
 /// Bytes that are appended, then read anywhere.
 #[derive(Debug)]
@@ -49,11 +50,11 @@ impl Spool {
                 Some(file) => file,
                 none => none.insert(nameless(&self.directory)?),
             };
-            let behind = as_u64(self.memory.len());
-            let at = self.length.saturating_add(as_u64(here.len())).saturating_sub(behind);
+            let behind = self.memory.len() as u64;
+            let at = self.length.saturating_add(here.len() as u64).saturating_sub(behind);
             file.write_all_at(rest, at)?;
         }
-        self.length = self.length.saturating_add(as_u64(bytes.len()));
+        self.length = self.length.saturating_add(bytes.len() as u64);
         Ok(())
     }
 
@@ -67,8 +68,8 @@ impl Spool {
         if rest.is_empty() {
             return Ok(());
         }
-        let behind = as_u64(self.memory.len());
-        let at = at.saturating_add(as_u64(count)).saturating_sub(behind);
+        let behind = self.memory.len() as u64;
+        let at = at.saturating_add(count as u64).saturating_sub(behind);
         self.file
             .as_ref()
             .ok_or(io::ErrorKind::UnexpectedEof)?
@@ -78,26 +79,11 @@ impl Spool {
 
 /// A file for the owner's eyes only, without its name from the beginning: nothing is left behind by a kill.
 fn nameless(directory: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     // The name exists between two lines of this function: process and thread tell all such moments apart.
     let path = directory.join(format!(".spool-{}-{:?}", std::process::id(), thread::current().id()));
-    // What has this name was left by another process of the same number, killed between the two calls below.
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)?;
+    let file = create_anew(&path, OpenOptions::new().read(true).write(true).mode(0o600))?;
     fs::remove_file(&path)?;
     Ok(file)
-}
-
-fn as_u64(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -116,8 +116,10 @@ mod tests {
         let Offers::Words(offered) = command.offers else {
             panic!("words")
         };
-        for key in KEYS {
+        for key in of_proxy.iter().map(String::as_str).chain(KEYS) {
             assert!(offered.contains(&format!("{key}=").as_str()), "{key}");
+        }
+        for key in KEYS {
             assert!(command.description.contains(&format!("\n  {key} ")), "{key}");
         }
     }

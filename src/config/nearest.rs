@@ -1,11 +1,12 @@
 //! What was probably meant by a word that is not known.
 
+use crate::limits;
+
 /// The candidate nearest to `word` by insertions, deletions, changes and swaps of neighbours, when it is near enough
 /// to be a slip: one in three letters, at least one.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.strip_suffix('…').unwrap_or(word);
-    // Nothing known is longer; the table would grow with the square of it.
-    if word.len() > 64 {
+    if word.len() > limits::CONFIG_WORD {
         return None;
     }
     let allowed = word.chars().count().div_euclid(3).max(1);
@@ -22,7 +23,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 pub(crate) fn shown(word: &str) -> String {
     let is_name =
         |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '[' | ']');
-    let mut name: String = word.chars().take_while(is_name).take(64).collect();
+    let mut name: String = word.chars().take_while(is_name).take(limits::CONFIG_WORD).collect();
     if name.len() < word.len() {
         name.push('…');
     }

@@ -377,12 +377,7 @@ impl Conversation {
 
     /// The deadline of a phase, or the total if that comes first.
     fn deadline(&self, clock: &dyn Clock, phase: Phase, after: Duration) -> Deadline {
-        let deadline = clock.deadline(phase, after);
-        if self.total.at < deadline.at {
-            Deadline { phase, ..self.total }
-        } else {
-            deadline
-        }
+        clock.deadline(phase, after).within(self.total)
     }
 
     fn closed(&self, phase: Phase) -> ExchangeError {

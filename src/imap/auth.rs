@@ -14,6 +14,7 @@ pub use exchange::{Exchange, Fault, Surroundings};
 use std::fmt;
 
 use super::response::Capabilities;
+use crate::limits;
 use crate::secret::Secret;
 
 /// What proves that the account is ours.
@@ -131,7 +132,7 @@ pub fn choose(
 }
 
 fn nothing_fits(capabilities: &Capabilities, wanted: Option<Mechanism>, credential: &Credential) -> String {
-    let mut offer: Vec<&str> = capabilities.mechanisms().take(20).collect();
+    let mut offer: Vec<&str> = capabilities.mechanisms().take(limits::OFFERED_MECHANISMS).collect();
     if Mechanism::Login.is_offered(capabilities) {
         offer.push("the LOGIN command");
     }

@@ -58,7 +58,7 @@ pub(super) fn tunnel(
     clock: &dyn Clock,
     total: Deadline,
 ) -> Result<Box<dyn Stream>, NetError> {
-    let silence = |phase| sooner(clock.deadline(phase, settings.read_write_timeout), total);
+    let silence = |phase| clock.deadline(phase, settings.read_write_timeout).within(total);
     let request = connect::request(target, settings.credentials.as_ref());
     stream.write_all(request.expose(), silence(Phase::Proxy))?;
     let failed = |kind| NetError {
@@ -86,18 +86,6 @@ pub(super) fn tunnel(
             peer: format!("{target} (through {})", settings.endpoint),
             ahead: bytes.get(used..).unwrap_or_default().to_vec(),
         }));
-    }
-}
-
-/// The deadline that comes first.
-fn sooner(deadline: Deadline, total: Deadline) -> Deadline {
-    if total.at < deadline.at {
-        Deadline {
-            phase: deadline.phase,
-            ..total
-        }
-    } else {
-        deadline
     }
 }
 

@@ -8,12 +8,10 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
 
 use super::Secret;
+use crate::limits;
 
 /// Base64 that is shorter may be anything.
 const SHORTEST_BASE64: usize = 6;
-
-/// Escapes may be escaped in turn: a proxy's page quotes what a program said of a form.
-const ROUNDS: usize = 3;
 
 /// Secrets that must not be repeated, however they are spelt.
 #[derive(Debug, Clone)]
@@ -85,7 +83,7 @@ pub fn normal(text: &[u8]) -> Vec<u8> {
 /// The bytes of the normal form, and where in `text` what stands for each begins.
 fn units(text: &[u8]) -> Vec<(u8, usize)> {
     let mut units: Vec<(u8, usize)> = text.iter().copied().zip(0..).collect();
-    for _ in 0..ROUNDS {
+    for _ in 0..limits::SECRET_ESCAPES {
         let inner = once(&units);
         // Every escape is longer than what it stands for.
         let is_last = inner.len() == units.len();

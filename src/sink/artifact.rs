@@ -121,7 +121,7 @@ impl Artifacts {
 
     /// In parts of 1 MiB; the last one, which says that it is, when all others are there. A small one is one request.
     fn send_parts(&mut self, store: &Url, attachment: &Attachment, kept: &Attachments) -> Result<(), DeliveryError> {
-        let small = attachment.size <= as_u64(limits::ARTIFACT_PART);
+        let small = attachment.size <= limits::ARTIFACT_PART as u64;
         let (mut at, mut number) = (0, 0_u64);
         loop {
             let count = self.read_part(attachment, kept, at)?;
@@ -147,7 +147,7 @@ impl Artifacts {
         match kept.read(attachment, at, &mut self.part) {
             Ok(count) if count > 0 || left == 0 => {
                 self.part.truncate(count);
-                Ok(as_u64(count))
+                Ok(count as u64)
             }
             read => Err(spool_failed(
                 &read.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()),
@@ -213,10 +213,6 @@ fn spool_failed(error: &io::Error) -> DeliveryError {
     let mut reason = "state_dir: an attachment kept aside cannot be read".to_owned();
     let _ = write!(reason, ": {error}");
     DeliveryError::Retry { reason, after: None }
-}
-
-fn as_u64(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

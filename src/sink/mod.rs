@@ -69,7 +69,7 @@ impl Batch {
     pub fn drop_front(&mut self, count: usize) {
         let count = count.min(self.count());
         self.left = self.left.saturating_add(count);
-        self.first = self.first.saturating_add(as_u64(count));
+        self.first = self.first.saturating_add(count as u64);
         if self.is_empty() {
             self.bytes.clear();
             // The buffer stays, but for what an event of unusual size made it grow.
@@ -114,7 +114,7 @@ impl Batch {
             ends,
             ids: self.ids.split_off(count),
             left: 0,
-            first: self.first.saturating_add(as_u64(count)),
+            first: self.first.saturating_add(count as u64),
         }
     }
 
@@ -169,7 +169,7 @@ impl Batch {
     #[must_use]
     pub fn successor(&self) -> Batch {
         Batch {
-            first: self.first.saturating_add(as_u64(self.count())),
+            first: self.first.saturating_add(self.count() as u64),
             ..Batch::default()
         }
     }
@@ -178,10 +178,6 @@ impl Batch {
     pub fn clear(&mut self) {
         self.drop_front(self.count());
     }
-}
-
-fn as_u64(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A receiver of events.

@@ -5,7 +5,7 @@ mod backlog;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -24,6 +24,7 @@ use crate::limits;
 use crate::mailbox::failure::Failure;
 use crate::mailbox::{Credentials, Login};
 use crate::net::{NetError, NetErrorKind, Security};
+use crate::replace::create_anew;
 use crate::sink::{DeliveryError, Reached};
 
 /// One thing that was tried.
@@ -215,12 +216,16 @@ impl Check<'_> {
         }
         let unwatched = session.every_mailbox()?;
         let destination = self.watch.adapter.after_delivery.as_ref().and_then(Action::destination);
-        if let Some(destination) = destination.filter(|name| !unwatched.contains(name)) {
-            let text = format!("after_delivery: there is no mailbox {destination}: make it, or name another one");
+        match destination.cloned() {
+            Some(there) if unwatched.contains(&there) => {
+                self.works("move", &format!("after_delivery: there is a mailbox {there}"));
+            }
             // Where there are more than are listed, it may be one of them.
-            if unwatched.len() < limits::MAILBOXES {
+            Some(missing) if unwatched.len() < limits::MAILBOXES => {
+                let text = format!("after_delivery: there is no mailbox {missing}: make it, or name another one");
                 self.fails("move", &text);
             }
+            _ => {}
         }
         let unwatched: Vec<&str> = unwatched
             .iter()
@@ -350,12 +355,7 @@ fn writable(folder: &Path) -> io::Result<bool> {
         .filter(|path| !path.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let trial = there.join(format!(".mailtap-check-{}", std::process::id()));
-    // One that is there already may be a link of somebody else's, to what is ours.
-    match fs::remove_file(&trial) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = File::create_new(&trial)?.write_all(b"\n");
+    let written = create_anew(&trial, OpenOptions::new().write(true))?.write_all(b"\n");
     // On a full disk it was made and could not be written to.
     fs::remove_file(&trial)?;
     written.map(|()| there == folder)

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::event::encode::hexadecimal;
 use crate::mime::embedded::Enclosed;
 use crate::mime::{Entity, Finding, Kind, Visitor};
+use crate::replace::create_anew;
 
 /// Writes the leaves of one mail as they come, and the files enclosed in them; none is held in memory.
 pub(super) struct Extraction {
@@ -122,14 +123,8 @@ struct PartFile {
 
 impl PartFile {
     fn create(folder: &Path, number: u64) -> io::Result<PartFile> {
-        // What has this name was left by a process that was killed.
         let temporary = folder.join(format!(".mailtap-{}-{number}", std::process::id()));
-        if let Err(error) = fs::remove_file(&temporary)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let file = create_anew(&temporary, OpenOptions::new().write(true))?;
         Ok(PartFile {
             temporary,
             file: BufWriter::new(file),

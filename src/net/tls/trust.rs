@@ -10,9 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, Error as RustlsError, RootCertStore};
 
 use super::pin::{Pin, PinnedKeys};
-
-/// Session tickets kept for later handshakes, per configuration: a collector speaks to a handful of hosts.
-const SESSIONS: usize = 32;
+use crate::limits;
 
 /// Whom to trust.
 pub struct Trust(Whom);
@@ -74,7 +72,7 @@ impl Trust {
             // A server that knows other names only would refuse the handshake (RFC 7301, 3.2), and no mail client offers one.
             Protocol::Imap => Vec::new(),
         };
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        config.resumption = Resumption::in_memory_sessions(limits::TLS_SESSIONS);
         Ok(Arc::new(config))
     }
 }
