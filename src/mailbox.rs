@@ -163,6 +163,8 @@ struct Life {
     widest: u64,
     /// Mails at which sessions ended, and how many.
     stumbles: BTreeMap<u32, u32>,
+    /// Sessions in a row that ended at a mail which was to prove that UIDs mean the same mails.
+    unproven: u32,
     /// The mail at which the last session ended, where it was asked for alone because of such ends.
     stuck_at: Option<u32>,
     /// Mails that the server refused, by how many sessions; and what it said in this one.
@@ -221,6 +223,7 @@ impl Life {
             listing: None,
             widest: u64::MAX,
             stumbles: BTreeMap::new(),
+            unproven: 0,
             stuck_at: None,
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -354,13 +357,18 @@ impl Life {
     }
 
     /// A mailbox can be deleted and made again under an open session. Courier then shows the new mails, whose UIDs begin
-    /// below those that are done; Dovecot and Cyrus show nothing any more. So after news with no mail to show for it, and
+    /// below those that are done, or have their UIDs; Dovecot and Cyrus show nothing any more. So after news with no mail to show for it, and
     /// after every quiet watch, the mailbox is opened anew.
     fn open_again(&mut self, session: &mut Session) -> Result<(), Failure> {
         let selected = self.open(session)?;
         let uid_next = session.uid_next(&self.mailbox.name, &selected)?;
         let went_down = uid_next.is_some_and(|next| u64::from(next) < self.frontier.given());
-        if selected.uid_validity == self.uid_validity && !went_down {
+        if selected.uid_validity == self.uid_validity
+            && !went_down
+            && session
+                .given_again(&self.recent, None, &mut self.unproven, self.pace)?
+                .is_none()
+        {
             return Ok(());
         }
         self.begin(session, selected, uid_next)

@@ -25,7 +25,7 @@ pub struct Memory {
     pub done: Vec<Range<u64>>,
     /// What was listed last, to find what becomes visible late; without it, nothing late is looked for.
     pub latest: Option<Latest>,
-    /// The mails delivered last, to know the mailbox by when UIDVALIDITY changes.
+    /// The mails delivered last, to know the mailbox by.
     pub recent: Recent,
     /// What a change of UIDVALIDITY, or of what UIDs mean, has left to do.
     pub rescan: Option<Rescan>,
@@ -103,14 +103,13 @@ pub enum Sameness {
     Prove(Known),
 }
 
-/// UIDs that are given again under the same UIDVALIDITY.
+/// UIDs are given again under the same UIDVALIDITY: what the remembered mails tell of where that began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GivenAgain {
-    /// From this UID on; 1 where no remembered mail tells how far the mailbox is the same.
-    pub first: u64,
-    /// A mail that is there no more if that is so, with the size of the one that has its UID now: the highest, as those below
-    /// are the same if it is. That it still has its bytes disproves all: the server does not know dates.
-    pub disproof: Option<Known>,
+pub enum GivenAgain {
+    /// From this UID on: behind the last mail that is the same.
+    From(u64),
+    /// No mail is the same by its date. From the UID of this one on, the lowest, if it still has its bytes; from 1 on otherwise.
+    Above(Option<Known>),
 }
 
 impl Memory {
@@ -153,14 +152,12 @@ impl Memory {
         Some(end.saturating_sub(done))
     }
 
-    /// What is left to look at when the mailbox, which now has mails below `below`, turned out to be another one. Dates are
-    /// taken from the mails below the position: those above it may have been delivered before older ones.
-    pub fn rescan(&self, below: u64) -> Rescan {
-        let last = self
-            .recent
-            .0
-            .iter()
-            .filter(|known| u64::from(known.uid) < self.position.next_uid);
+    /// What is left to look at when the mailbox, which now has mails below `below`, has other ones from `first` on. Dates are taken
+    /// from the mails below the position: those above it may have been delivered before older ones. They count where everything
+    /// is looked at anew.
+    pub fn rescan(&self, first: u64, below: u64) -> Rescan {
+        let last = self.recent.mails();
+        let last = last.filter(|known| u64::from(known.uid) < self.position.next_uid);
         let last = last
             .max_by_key(|known| known.uid)
             .and_then(|known| known.internal_date_ms);
@@ -169,10 +166,14 @@ impl Memory {
         // A rescan that was not over had older mails to look at.
         let since_ms = match &self.rescan {
             Some(before) => before.since_ms,
+            None if first > 1 => None,
             None => last.map(|last| last.saturating_sub(margin)),
         };
-        let recent = self.recent.0.iter().rev().filter_map(|known| known.sha256);
-        let mut delivered: Vec<[u8; 32]> = recent.chain(before.delivered).collect();
+        let recent = self.recent.0.iter().rev().filter(|known| u64::from(known.uid) >= first);
+        let mut delivered: Vec<[u8; 32]> = recent
+            .filter_map(|known| known.sha256)
+            .chain(before.delivered)
+            .collect();
         delivered.truncate(limits::RECENT_MAILS.saturating_mul(2));
         Rescan {
             since_ms,
@@ -229,35 +230,39 @@ impl Recent {
         let times = |sha256| self.0.iter().filter(|known| known.sha256 == sha256).count();
         let is_telling = |known: &&Known| known.size != Some(0) && times(known.sha256) == 1;
         let hashed = same.iter().filter(|known| known.sha256.is_some()).filter(is_telling);
-        match highest_small(hashed.copied()) {
-            Some(known) => Sameness::Prove(known),
+        let is_small = |known: &&Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
+        let highest = hashed.clone().filter(is_small).max_by_key(|known| known.uid);
+        match highest.or_else(|| hashed.min_by_key(|known| known.size)) {
+            Some(known) => Sameness::Prove(*known),
             None if same.is_empty() || same.iter().any(|known| known.sha256.is_some()) => Sameness::Other,
             None => Sameness::Same,
         }
     }
 
-    /// Under the same UIDVALIDITY: whether UIDs have other mails `now`, by their dates. Another size alone shows nothing, Exchange
-    /// measures anew; nor does another date, a backup may forget them, unless the bytes can be compared or the size differs.
-    pub fn given_again(&self, now: &[Known]) -> Option<GivenAgain> {
-        let other = |known: &Known| {
-            now.iter()
-                .find(|mail| mail.uid == known.uid && known.is_other_than(mail))
-        };
+    /// Under the same UIDVALIDITY: whether UIDs have other mails `now`, by their dates, or the mailbox has its `end` below what
+    /// was listed. Sizes tell nothing, Exchange measures anew. Nor is another date a proof, a backup may forget them; so mails
+    /// whose bytes are known are looked at again, and one whose bytes are not is another only if its size differs as well.
+    pub fn given_again(&self, now: &[Known], end: Option<u64>) -> Option<GivenAgain> {
+        let there = |known: &&Known| now.iter().find(|mail| mail.uid == known.uid);
         let others = || {
             self.mails()
-                .filter_map(|known| other(known).map(|other| (known, other)))
+                .filter(|known| there(known).is_some_and(|mail| known.is_other_than(mail)))
         };
-        let first_other = others().map(|(known, _)| known.uid).min()?;
-        let below: Recent = self.mails().filter(|known| known.uid < first_other).copied().collect();
-        let hashed = others().filter(|(known, _)| known.sha256.is_some());
-        let hashed = hashed.map(|(known, other)| Known {
-            size: other.size,
-            ..*known
-        });
-        Some(GivenAgain {
-            first: below.same_below(now),
-            disproof: highest_small(hashed),
-        })
+        let first_other = others().map(|known| u64::from(known.uid)).min();
+        let end = first_other.into_iter().chain(end).min()?;
+        if self.is_empty() {
+            return Some(GivenAgain::From(end));
+        }
+        let below = self.mails().filter(|known| u64::from(known.uid) < end);
+        let same = below.filter(|known| there(known).is_some_and(|mail| known.has_date_of(mail)));
+        let behind_same = same.map(|known| u64::from(known.uid).saturating_add(1)).max();
+        Some(behind_same.map_or_else(
+            || {
+                let hashed = others().filter(|known| known.sha256.is_some());
+                GivenAgain::Above(hashed.min_by_key(|known| known.uid).copied())
+            },
+            GivenAgain::From,
+        ))
     }
 
     /// One more than the highest UID that is there `now` and has the same mail, by size and date, after [`Recent::compare`].
@@ -271,14 +276,6 @@ impl Recent {
             .max()
             .unwrap_or(1)
     }
-}
-
-/// The highest of these mails whose bytes cost little, or the smallest.
-fn highest_small(mails: impl Iterator<Item = Known>) -> Option<Known> {
-    let is_small = |known: &Known| known.size.is_some_and(|size| size <= limits::IMAP_BATCH_BYTES);
-    let (small, large): (Vec<Known>, Vec<Known>) = mails.partition(is_small);
-    let highest = small.into_iter().max_by_key(|known| known.uid);
-    highest.or_else(|| large.into_iter().min_by_key(|known| known.size))
 }
 
 impl FromIterator<Known> for Recent {
@@ -305,6 +302,11 @@ impl Known {
         let dates = self.internal_date_ms.zip(other.internal_date_ms);
         dates.is_some_and(|(date, other)| date != other)
             && (self.sha256.is_some() || sizes.is_some_and(|(size, other)| size != other))
+    }
+
+    /// Both know the same date.
+    fn has_date_of(&self, other: &Known) -> bool {
+        self.internal_date_ms.is_some() && self.internal_date_ms == other.internal_date_ms
     }
 
     /// Both know the same size and date.
@@ -341,15 +343,20 @@ impl Resume {
     }
 }
 
-/// Compares what is remembered, and the UID behind all that was listed, with the mailbox's `uid_validity` and `uid_next` of
-/// now. No mail may have `uid_next` or a higher UID: going back to it then repeats nothing.
-pub fn resume(remembered: Option<(Position, u64)>, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
+/// Compares what is remembered with the mailbox's `uid_validity` and `uid_next` of now; `given_again` is the UID from which on
+/// UIDs have other mails under the same UIDVALIDITY, or will.
+pub fn resume(
+    remembered: Option<Position>,
+    uid_validity: u32,
+    given_again: Option<u64>,
+    uid_next: u64,
+    from_zero: bool,
+) -> Resume {
     match remembered {
-        Some((position, top)) if position.uid_validity == uid_validity && uid_next < top => {
-            Resume::GoBack(uid_next.max(1))
+        Some(position) if position.uid_validity == uid_validity => {
+            given_again.map_or(Resume::GoOn(position.next_uid), |first| Resume::GoBack(first.max(1)))
         }
-        Some((position, _)) if position.uid_validity == uid_validity => Resume::GoOn(position.next_uid),
-        Some((position, _)) => Resume::Renumbered {
+        Some(position) => Resume::Renumbered {
             before: position.uid_validity,
         },
         None if from_zero => Resume::FromZero,

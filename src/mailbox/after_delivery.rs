@@ -50,8 +50,13 @@ impl Life {
 
     /// UIDVALIDITY is another, or the server has none: nobody knows which mails are due.
     pub(super) fn forget_due(&mut self) {
-        let mails = self.due.mails.len();
+        self.leave_due(0);
         self.due = Due::default();
+    }
+
+    /// UIDs from `first` on have other mails, or will.
+    pub(super) fn leave_due(&mut self, first: u64) {
+        let mails = self.due.go_back(first);
         if mails > 0 {
             self.log(
                 Level::Warn,
@@ -220,11 +225,13 @@ impl Due {
         }
     }
 
-    /// The mailbox ends at `end`: what comes under the UIDs from there on is other mail.
-    pub fn go_back(&mut self, end: u64) {
-        self.mails.retain(|uid| u64::from(*uid) < end);
-        self.copied.retain(|uid| u64::from(*uid) < end);
-        self.left.retain(|uid| u64::from(*uid) < end);
+    /// What has UIDs from `first` on is other mail, or will be. Returns how many mails were due there.
+    pub fn go_back(&mut self, first: u64) -> usize {
+        let before = self.mails.len();
+        self.mails.retain(|uid| u64::from(*uid) < first);
+        self.copied.retain(|uid| u64::from(*uid) < first);
+        self.left.retain(|uid| u64::from(*uid) < first);
+        before.saturating_sub(self.mails.len())
     }
 
     /// Everything, in sets for a command each, the first one last.
@@ -359,7 +366,7 @@ mod tests {
     fn uids_that_are_given_again_are_not_touched() {
         let mut due = due(&[5, 6, 7]);
         due.copied.extend([6, 7]);
-        due.go_back(7);
+        assert_eq!(due.go_back(7), 1);
         assert_eq!(due.mails, [5, 6].into());
         assert!(!due.copied.contains(&7));
     }

@@ -49,51 +49,47 @@ impl Life {
         if uid_validity == 0 || position.is_none_or(|position| position.uid_validity != uid_validity) {
             self.forget_due();
         }
-        let mut given_again = None;
-        if let Some(memory) = before.as_mut() {
-            if memory.position.uid_validity == uid_validity {
-                given_again = session.given_again(&memory.recent, self.pace)?;
-            } else {
-                self.count(Counter::Renumbered);
-                if let Some(same_below) = session.has_same_mails(&memory.recent, self.pace)? {
-                    self.report_same_mails(memory.position.uid_validity, uid_validity);
-                    memory.position.uid_validity = uid_validity;
-                    memory.position.next_uid = memory.position.next_uid.min(same_below);
-                    // What was listed above is listed anew.
-                    let _ = self.go_back(same_below);
-                    given = given.min(same_below);
-                }
+        if let Some(memory) = before
+            .as_mut()
+            .filter(|memory| memory.position.uid_validity != uid_validity)
+        {
+            self.count(Counter::Renumbered);
+            if let Some(same_below) = session.has_same_mails(&memory.recent, self.pace)? {
+                self.report_same_mails(memory.position.uid_validity, uid_validity);
+                memory.position.uid_validity = uid_validity;
+                memory.position.next_uid = memory.position.next_uid.min(same_below);
+                // What was listed above is listed anew.
+                let _ = self.go_back(same_below);
+                given = given.min(same_below);
             }
         }
         let position = before.as_ref().map(|memory| memory.position);
-        let mut mailbox_end = uid_next;
-        if position.is_some_and(|position| position.uid_validity == uid_validity && uid_next < given) {
-            // Some servers say any number; only the last mail tells.
-            mailbox_end = uid_next.max(u64::from(session.behind_last()?));
+        let (mut mailbox_end, mut given_again) = (uid_next, None);
+        if position.is_some_and(|position| position.uid_validity == uid_validity) {
+            if uid_next < given {
+                // Some servers say any number; only the last mail tells.
+                mailbox_end = uid_next.max(u64::from(session.behind_last()?));
+            }
+            let end = (mailbox_end < given).then_some(mailbox_end);
+            let recent = before.as_ref().map(|memory| memory.recent.clone()).unwrap_or_default();
+            given_again = session.given_again(&recent, end, &mut self.unproven, self.pace)?;
         }
-        mailbox_end = given_again.map_or(mailbox_end, |first| mailbox_end.min(first));
-        let known = position.map(|position| (position, given));
-        let resumed = resume(known, uid_validity, mailbox_end, from_zero);
+        let resumed = resume(position, uid_validity, given_again, mailbox_end, from_zero);
         match resumed {
             Resume::GoOn(_) => {}
-            Resume::GoBack(end) => {
-                for uid in self.go_back(end) {
-                    self.count(Counter::Expunged);
-                    self.gap(
-                        Level::Warn,
-                        "the mail went with the mailbox's end before it was fetched",
-                        uid,
-                        "",
-                    );
+            Resume::GoBack(first) => {
+                for uid in self.go_back(first) {
+                    if u64::from(uid) >= mailbox_end {
+                        self.count(Counter::Expunged);
+                        let reason = "the mail went with the mailbox's end before it was fetched";
+                        self.gap(Level::Warn, reason, uid, "");
+                    }
                 }
-                // No mail tells where that began: by date and hash, then.
-                if given_again == Some(1) {
-                    self.rescan = before.as_ref().map(|memory| memory.rescan(uid_next));
-                }
+                self.rescan = before.as_ref().map(|memory| memory.rescan(first, mailbox_end));
             }
             Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
             Resume::Renumbered { .. } => {
-                let rescan = before.as_ref().map(|memory| memory.rescan(uid_next));
+                let rescan = before.as_ref().map(|memory| memory.rescan(1, uid_next));
                 self.start_over(resumed.next_uid());
                 self.rescan = rescan;
             }
@@ -119,16 +115,16 @@ impl Life {
         Ok(())
     }
 
-    /// UIDs from `end` on will be those of other mails: nothing is known of them. Gives back what was open there.
-    fn go_back(&mut self, end: u64) -> Vec<u32> {
-        let stays = |uid: u32| u64::from(uid) < end;
+    /// UIDs from `first` on are, or will be, those of other mails: nothing is known of them. Gives back what was open there.
+    fn go_back(&mut self, first: u64) -> Vec<u32> {
+        let stays = |uid: u32| u64::from(uid) < first;
         self.stumbles.retain(|uid, _| stays(*uid));
         self.refusals.retain(|uid, _| stays(*uid));
         self.unkept.retain(|uid, _| stays(*uid));
         self.witness = self.witness.filter(|witness| stays(witness.uid));
-        self.recent.go_back(end);
-        self.due.go_back(end);
-        self.frontier.go_back(end)
+        self.recent.go_back(first);
+        self.leave_due(first);
+        self.frontier.go_back(first)
     }
 
     fn start_over(&mut self, next_uid: u64) {
@@ -172,8 +168,8 @@ impl Life {
             Resume::FromZero => (Level::Info, "first start: delivering everything"),
             Resume::GoBack(_) => (
                 Level::Error,
-                "UIDNEXT went down or UIDs have other mails, and UIDVALIDITY did not change (a restored server?): going \
-                 back; mails that got UIDs below next_uid meanwhile count as delivered",
+                "UIDNEXT went down or mails have other dates, and UIDVALIDITY did not change (a restored server?): going \
+                 back; what has UIDs from next_uid on is delivered, unless it has the bytes of a mail delivered last",
             ),
             Resume::Renumbered { .. } => (
                 Level::Warn,

@@ -276,8 +276,8 @@ impl Frontier {
         self.forget_what_is_below();
     }
 
-    /// The mailbox ends at `end`, below what was listed: UIDs from there on will be, or were, given again. Returns those
-    /// that were open: were they marked as done later, so would be the mails that have these UIDs now.
+    /// UIDs from `end` on, below what was listed, will be, or were, given again. Returns those that were open: were they marked
+    /// as done later, so would be the mails that have these UIDs now.
     pub fn go_back(&mut self, end: u64) -> Vec<u32> {
         self.end = self.end.min(end);
         self.foreign = self.foreign.min(end);
@@ -286,7 +286,12 @@ impl Frontier {
             range.end = range.end.min(end);
         }
         self.latest.retain(|uid| u64::from(*uid) < end);
-        self.done.retain(|_, last| u64::from(*last) < end);
+        self.done.retain(|first, _| u64::from(*first) < end);
+        if let Some(mut run) = self.done.last_entry() {
+            let last = u32::try_from(end.saturating_sub(1)).unwrap_or(u32::MAX);
+            let run = run.get_mut();
+            *run = last.min(*run);
+        }
         let gone = u32::try_from(end).map(|first| self.open.split_off(&first));
         gone.map_or_else(|_| Vec::new(), |gone| gone.into_keys().collect())
     }

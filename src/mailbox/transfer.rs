@@ -149,7 +149,7 @@ impl Life {
         Ok(left)
     }
 
-    /// The mail is whole: its event joins the batch, unless it was delivered before UIDVALIDITY changed.
+    /// The mail is whole: its event joins the batch, unless it was delivered before UIDs changed their meaning.
     fn add(&mut self, mut mail: Collected, fetched: Fetched) -> Result<(), Failure> {
         let known = Known {
             uid: fetched.uid,

@@ -358,6 +358,23 @@ fn a_mail_that_gets_the_uid_of_one_that_was_doubted_is_not_doubted() {
 }
 
 #[test]
+fn a_mail_at_which_every_session_ends_does_not_keep_the_mailbox_from_being_opened() {
+    let watch = at_rest();
+    // Dates are others, and the mail that could prove that nothing else is cannot be read.
+    watch.server.misbehave(Fault::MeasuresBadly);
+    watch.server.misbehave(Fault::EndsAt { uid: 1 });
+    watch.server.deliver(&crate::mail(4));
+    watch.server.cut_connections();
+    for _ in 0..=limits::STUMBLES * 2 {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.wait_for_events(4);
+    assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
+    assert_eq!(watch.counted(Counter::Recognised), 2);
+}
+
+#[test]
 fn matrix_14_news_without_end_of_nothing_new_make_no_loop_spin() {
     let mut watch = Watch::new(2);
     watch.server.misbehave(Fault::EndlessNews);

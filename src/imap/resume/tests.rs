@@ -1,4 +1,6 @@
-use super::{Known, Memory, Position, Recent, Rescan, Resume, Sameness, resume};
+use std::ops::Range;
+
+use super::{GivenAgain, Known, Memory, Position, Recent, Rescan, Resume, Sameness, resume};
 use crate::limits;
 
 fn remembered() -> Memory {
@@ -17,109 +19,148 @@ fn known(uid: u32) -> Known {
     }
 }
 
-fn again(memory: &Memory, uid_validity: u32, uid_next: u64, from_zero: bool) -> Resume {
-    resume(Some((memory.position, memory.top())), uid_validity, uid_next, from_zero)
+fn again(memory: &Memory, uid_validity: u32, given_again: Option<u64>, from_zero: bool) -> Resume {
+    resume(Some(memory.position), uid_validity, given_again, 60, from_zero)
 }
 
 #[test]
 fn the_first_start_is_from_now_or_from_zero() {
-    assert_eq!(resume(None, 7, 54, false), Resume::FromNow(54));
-    assert_eq!(resume(None, 7, 54, true), Resume::FromZero);
-    assert_eq!(resume(None, 7, 0, false).next_uid(), 1, "UIDNEXT 0, as Courier says it");
+    assert_eq!(resume(None, 7, None, 54, false), Resume::FromNow(54));
+    assert_eq!(resume(None, 7, None, 54, true), Resume::FromZero);
+    assert_eq!(
+        resume(None, 7, None, 0, false).next_uid(),
+        1,
+        "UIDNEXT 0, as Courier says it"
+    );
 }
 
 #[test]
 fn a_restart_goes_on_where_it_was_whatever_from_zero_says() {
     let memory = remembered();
-    assert_eq!(again(&memory, 7, 60, false), Resume::GoOn(54));
-    assert_eq!(again(&memory, 7, 60, true), Resume::GoOn(54));
-    assert_eq!(again(&memory, 7, 54, false), Resume::GoOn(54));
+    assert_eq!(again(&memory, 7, None, false), Resume::GoOn(54));
+    assert_eq!(again(&memory, 7, None, true), Resume::GoOn(54));
 }
 
 #[test]
-fn uidnext_goes_down() {
-    let mut memory = remembered();
-    assert_eq!(again(&memory, 7, 53, false), Resume::GoBack(53));
-    assert_eq!(again(&memory, 7, 0, true).next_uid(), 1);
-    memory.done = vec![70..80, 90..90];
-    assert_eq!(
-        again(&memory, 7, 80, false),
-        Resume::GoOn(54),
-        "an empty range says nothing"
-    );
-    assert_eq!(
-        again(&memory, 7, 79, false),
-        Resume::GoBack(79),
-        "live mail was delivered beyond it"
-    );
+fn uids_that_are_given_again_are_gone_back_to() {
+    let memory = remembered();
+    assert_eq!(again(&memory, 7, Some(53), false), Resume::GoBack(53));
+    assert_eq!(again(&memory, 7, Some(0), true).next_uid(), 1);
+}
+
+/// What has the UIDs of ten remembered mails now; those of `others` are changed.
+fn there(others: Range<u32>, change: fn(&mut Known)) -> Vec<Known> {
+    let mails = (40..50).map(|uid| {
+        let mut mail = Known {
+            sha256: None,
+            ..known(uid)
+        };
+        if others.contains(&uid) {
+            change(&mut mail);
+        }
+        mail
+    });
+    mails.collect()
+}
+
+fn dated_anew(mail: &mut Known) {
+    mail.internal_date_ms = Some(1);
 }
 
 #[test]
-fn uids_are_given_again_where_sizes_and_dates_are_others() {
+fn uids_are_given_again_where_dates_are_others() {
     let recent: Recent = (40..50).map(known).collect();
-    let there = |others: std::ops::Range<u32>, change: fn(&mut Known)| -> Vec<Known> {
-        let mails = (40..50).map(|uid| {
-            let mut mail = Known {
-                sha256: None,
-                ..known(uid)
-            };
-            if others.contains(&uid) {
-                change(&mut mail);
-            }
-            mail
-        });
-        mails.collect()
-    };
-    let both = |mail: &mut Known| {
-        mail.size = Some(5000 - u64::from(mail.uid));
-        mail.internal_date_ms = Some(1);
-    };
-    assert_eq!(recent.given_again(&there(40..40, both)), None);
-    for (name, change) in [
-        ("measured anew", (|mail| mail.size = Some(1)) as fn(&mut Known)),
-        ("said of neither", |mail| {
-            mail.size = None;
-            mail.internal_date_ms = None;
-        }),
-    ] {
-        assert_eq!(recent.given_again(&there(40..50, change)), None, "{name}");
-    }
-    let from = |others| recent.given_again(&there(others, both)).unwrap();
+    let from = |now: &[Known]| recent.given_again(now, None);
+    assert_eq!(from(&there(40..40, dated_anew)), None);
+    assert_eq!(from(&there(40..50, |mail| mail.size = Some(1))), None, "measured anew");
+    assert_eq!(from(&there(40..50, |mail| mail.internal_date_ms = None)), None);
     for first in 41..50 {
-        assert_eq!(from(first..50).first, u64::from(first));
+        let expected = Some(GivenAgain::From(first.into()));
+        assert_eq!(from(&there(first..50, dated_anew)), expected);
     }
-    assert_eq!(from(40..50).first, 1, "none is the same");
-    assert_eq!(from(44..46).first, 44, "what is the same above does not count");
-    let highest = |size| {
-        Some(Known {
-            size: Some(size),
-            ..known(49)
-        })
-    };
-    assert_eq!(from(44..50).disproof, highest(5000 - 49));
-    let dates = there(44..50, |mail| mail.internal_date_ms = Some(1));
-    let dates_alone = recent.given_again(&dates).unwrap();
-    assert_eq!((dates_alone.first, dates_alone.disproof), (44, highest(1049)));
-    let mut expunged = there(46..50, both);
+    assert_eq!(
+        from(&there(44..46, dated_anew)),
+        Some(GivenAgain::From(44)),
+        "what is the same above does not count"
+    );
+    assert_eq!(
+        from(&there(40..50, dated_anew)),
+        Some(GivenAgain::Above(Some(known(40)))),
+        "others, or a backup that forgets dates"
+    );
+    let mut expunged = there(46..50, dated_anew);
     expunged.retain(|mail| mail.uid < 44 || mail.uid > 46);
     assert_eq!(
-        recent.given_again(&expunged).unwrap().first,
-        44,
+        from(&expunged),
+        Some(GivenAgain::From(44)),
         "behind the last that is known to be the same"
     );
     let before_the_first_start: Recent = recent.mails().map(|known| Known { sha256: None, ..*known }).collect();
-    let given_again = before_the_first_start.given_again(&there(49..50, both)).unwrap();
-    assert_eq!((given_again.first, given_again.disproof), (49, None));
     assert_eq!(
-        before_the_first_start.given_again(&dates),
+        before_the_first_start.given_again(&there(49..50, dated_anew), None),
         None,
-        "dates forgotten, perhaps"
+        "a date alone, and no bytes to compare"
+    );
+    let both = |mail: &mut Known| {
+        mail.size = Some(1);
+        dated_anew(mail);
+    };
+    assert_eq!(
+        before_the_first_start.given_again(&there(49..50, both), None),
+        Some(GivenAgain::From(49))
+    );
+    assert_eq!(
+        before_the_first_start.given_again(&there(40..50, both), None),
+        Some(GivenAgain::Above(None))
+    );
+}
+
+#[test]
+fn uids_are_given_again_where_the_mailbox_ends_below_what_was_listed() {
+    let recent: Recent = (40..50).map(known).collect();
+    let from = |now: &[Known], end| recent.given_again(now, Some(end));
+    assert_eq!(
+        from(&there(40..40, dated_anew), 55),
+        Some(GivenAgain::From(50)),
+        "what was not delivered may be another mail"
+    );
+    assert_eq!(from(&there(40..40, dated_anew)[..5], 47), Some(GivenAgain::From(45)));
+    assert_eq!(
+        from(&there(44..50, dated_anew)[..8], 48),
+        Some(GivenAgain::From(44)),
+        "new mails came before anybody looked"
+    );
+    assert_eq!(from(&[], 20), Some(GivenAgain::Above(None)), "far below");
+    assert_eq!(
+        Recent::default().given_again(&[], Some(20)),
+        Some(GivenAgain::From(20)),
+        "nothing was delivered"
+    );
+}
+
+#[test]
+fn what_is_looked_at_again_is_known_by_its_hash() {
+    let mut memory = remembered();
+    memory.recent = (40..50).map(known).collect();
+    let rescan = memory.rescan(48, 60);
+    assert_eq!(
+        (rescan.since_ms, rescan.below),
+        (None, 60),
+        "dates say nothing of those above the same ones"
+    );
+    assert_eq!(rescan.delivered, [49, 48].map(|uid| known(uid).sha256.unwrap()));
+    assert!(memory.rescan(1, 60).since_ms.is_some());
+    memory.rescan = Some(memory.rescan(1, 60));
+    assert_eq!(
+        memory.rescan(48, 70).since_ms,
+        memory.rescan(1, 60).since_ms,
+        "one that was not over goes on"
     );
 }
 
 #[test]
 fn uidvalidity_changes() {
-    let changed = again(&remembered(), 8, 3, false);
+    let changed = again(&remembered(), 8, None, false);
     assert_eq!(changed, Resume::Renumbered { before: 7 });
     assert_eq!(changed.next_uid(), 1);
 }
@@ -127,7 +168,7 @@ fn uidvalidity_changes() {
 #[test]
 fn the_same_mails_are_known_whatever_uidvalidity_says() {
     let recent: Recent = (40..50).map(known).collect();
-    let there = |uids: std::ops::Range<u32>| -> Vec<Known> {
+    let there = |uids: Range<u32>| -> Vec<Known> {
         uids.map(|uid| Known {
             sha256: None,
             ..known(uid)
@@ -235,7 +276,7 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     memory.position.next_uid = 50;
     // 60 is a live mail that was delivered before the backlog was.
     memory.recent = [known(48), known(60), known(49)].into_iter().collect();
-    let mut rescan = memory.rescan(30);
+    let mut rescan = memory.rescan(1, 30);
     let since = known(49).internal_date_ms.unwrap() - i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap();
     assert_eq!((rescan.since_ms, rescan.below), (Some(since), 30));
     let dated = |uid, internal_date_ms| Known {
@@ -259,7 +300,7 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     memory.rescan = Some(rescan);
     memory.recent = [known(2)].into_iter().collect();
     memory.position.next_uid = 3;
-    let mut second = memory.rescan(99);
+    let mut second = memory.rescan(1, 99);
     assert_eq!((second.since_ms, second.below), (Some(since), 99));
     assert!(second.recognise(29, &[49; 32]) && second.recognise(29, &[2; 32]));
 }
@@ -268,7 +309,7 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
 fn without_a_date_to_begin_at_everything_is_delivered_again() {
     let mut memory = remembered();
     assert_eq!(
-        memory.rescan(30),
+        memory.rescan(1, 30),
         Rescan {
             below: 30,
             ..Rescan::default()
@@ -280,7 +321,7 @@ fn without_a_date_to_begin_at_everything_is_delivered_again() {
     }]
     .into_iter()
     .collect();
-    assert_eq!(memory.rescan(30).since_ms, None);
+    assert_eq!(memory.rescan(1, 30).since_ms, None);
 }
 
 #[test]
@@ -288,7 +329,7 @@ fn hashes_do_not_pile_up_over_many_changes() {
     let mut memory = remembered();
     for _ in 0..10 {
         memory.recent = (0..200).map(known).collect();
-        memory.rescan = Some(memory.rescan(9));
+        memory.rescan = Some(memory.rescan(1, 9));
     }
     assert_eq!(memory.rescan.unwrap().delivered.len(), limits::RECENT_MAILS * 2);
 }

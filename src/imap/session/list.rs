@@ -103,7 +103,10 @@ impl Session {
                         internal_date_ms: attributes.internal_date_ms,
                         sha256: None,
                     };
-                    described.insert(uid, known);
+                    // News of its flags say nothing of either.
+                    let mail = described.entry(uid).or_insert(known);
+                    mail.size = known.size.or(mail.size);
+                    mail.internal_date_ms = known.internal_date_ms.or(mail.internal_date_ms);
                     // The last one was asked for, and is not what comes unasked.
                     if asked.is_empty() && described.len() > 1 {
                         described.pop_first();

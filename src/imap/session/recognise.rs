@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Arrival, Listed, Session, SessionError};
 use crate::imap::pace::Pace;
-use crate::imap::resume::{Known, Recent, Sameness};
+use crate::imap::resume::{GivenAgain, Known, Recent, Sameness};
+use crate::{limits, log};
 
 impl Session {
     /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says, and below which UID that
@@ -22,19 +23,39 @@ impl Session {
         }
     }
 
-    /// From which UID on other mails have the UIDs of those remembered, whatever UIDVALIDITY says; 1 where nothing tells. A
-    /// server that was restored from a backup may be beyond what was delivered before anybody looks: UIDNEXT tells nothing.
-    pub fn given_again(&mut self, recent: &Recent, pace: Pace) -> Result<Option<u64>, SessionError> {
-        let now = self.describe_again(recent)?;
-        let Some(given_again) = recent.given_again(&now) else {
-            return Ok(None);
+    /// Under the same UIDVALIDITY: from which UID on other mails have, or will have, the UIDs of those remembered; 1 where nothing
+    /// tells. A server that was restored from a backup may be beyond what was delivered before anybody looks. `end` is where
+    /// the mailbox ends, if that is below what was listed. `unproven` counts attempts to read a mail for proof of which none
+    /// came back.
+    pub fn given_again(
+        &mut self,
+        recent: &Recent,
+        end: Option<u64>,
+        unproven: &mut u32,
+        pace: Pace,
+    ) -> Result<Option<u64>, SessionError> {
+        let now = match self.describe_again(recent) {
+            // Of one mail, perhaps: that must not close the mailbox.
+            Err(SessionError::Unavailable(reason)) => {
+                self.report_not_compared(&reason);
+                Vec::new()
+            }
+            described => described?,
         };
-        if let Some(known) = given_again.disproof
-            && self.has_bytes_of(&known, pace)?
-        {
-            return Ok(None);
+        let lowest = match recent.given_again(&now, end) {
+            None => return Ok(None),
+            Some(GivenAgain::From(first)) => return Ok(Some(first)),
+            Some(GivenAgain::Above(lowest)) => lowest,
+        };
+        if let Some(known) = lowest.filter(|_| *unproven < limits::STUMBLES) {
+            *unproven = unproven.saturating_add(1);
+            let same = self.has_bytes_of(&known, pace)?;
+            *unproven = 0;
+            if same {
+                return Ok(Some(u64::from(known.uid)));
+            }
         }
-        Ok(Some(given_again.first))
+        Ok(Some(1))
     }
 
     fn describe_again(&mut self, recent: &Recent) -> Result<Vec<Known>, SessionError> {
@@ -45,7 +66,7 @@ impl Session {
         self.describe(&uids)
     }
 
-    /// Whether the mail with this UID has these bytes.
+    /// Whether the mail with this UID has these bytes; not, where it does not come.
     fn has_bytes_of(&mut self, known: &Known, pace: Pace) -> Result<bool, SessionError> {
         let listed = Listed {
             uid: known.uid,
@@ -59,9 +80,16 @@ impl Session {
                 while let Some(chunk) = body.chunk()? {
                     hash.update(chunk);
                 }
-                same = body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
+                same |= body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
             }
         }
         Ok(same)
+    }
+
+    fn report_not_compared(&self, reason: &str) {
+        log::warn(
+            "the mails delivered last cannot be compared with what has their UIDs now",
+            &[("server", &self.peer()), ("reason", &reason)],
+        );
     }
 }

@@ -55,13 +55,23 @@ impl Survey {
         // An empty mailbox tells nothing of the UIDs that were given.
         let given = known.map_or(1, |memory| u32::try_from(memory.top()).unwrap_or(u32::MAX));
         let uid_next = session.uid_next(name, &selected)?.unwrap_or(given);
-        let given_again = match known {
-            Some(memory) => session.given_again(&memory.recent, Pace::default())?,
-            None => None,
-        };
-        let end = given_again.map_or(u64::from(uid_next), |first| first.min(u64::from(uid_next)));
-        let known = memory.map(|memory| (memory.position, memory.top()));
-        let resume = resume(known, selected.uid_validity, end, from_zero);
+        let mut given_again = None;
+        if let Some(memory) = known {
+            let mut end = uid_next;
+            if end < given {
+                end = end.max(session.behind_last()?);
+            }
+            let end = (end < given).then_some(u64::from(end));
+            given_again = session.given_again(&memory.recent, end, &mut 0, Pace::default())?;
+        }
+        let position = memory.map(|memory| memory.position);
+        let resume = resume(
+            position,
+            selected.uid_validity,
+            given_again,
+            u64::from(uid_next),
+            from_zero,
+        );
         let whole = Backlog {
             mails: u64::from(selected.exists),
             bytes: counted.size,
@@ -154,7 +164,7 @@ fn backlog(
         Resume::GoOn(next_uid) | Resume::GoBack(next_uid) => next_uid,
     };
     let span = u64::from(uid_next).saturating_sub(first);
-    let is_known = matches!(resume, Resume::Renumbered { .. } | Resume::GoBack(1));
+    let is_known = matches!(resume, Resume::Renumbered { .. } | Resume::GoBack(_));
     if first <= 1 && whole.bytes.is_some() || whole.mails == 0 {
         return Ok(Backlog {
             exact: !is_known,
