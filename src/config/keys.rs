@@ -70,6 +70,8 @@ const IMAP_KEYS: &[Key] = &[
     ("max_message_size", Shape::Number),
     ("attachment_ingest_key", Shape::Text),
     ("attachment_retention_days", Shape::Number),
+    ("filters", Shape::List(&Shape::Free)),
+    ("filter_mode", Shape::Text),
     ("client_options", CLIENT_OPTIONS),
     ("unwrap_journal", Shape::Flag),
     ("starttls", Shape::Flag),

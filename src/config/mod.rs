@@ -13,6 +13,7 @@ mod mailboxes;
 mod nearest;
 mod node;
 mod oauth;
+mod original;
 mod proxy;
 mod receiver;
 mod reference;

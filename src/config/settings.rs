@@ -10,7 +10,9 @@ use super::keys::Shape;
 use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
-use super::{Adapter, Receiver, duration, healthcheck, keys, mailboxes, oauth, proxy, receiver, server, verbatim};
+use super::{
+    Adapter, Receiver, duration, healthcheck, keys, mailboxes, oauth, original, proxy, receiver, server, verbatim,
+};
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
@@ -158,6 +160,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     }
     let (artifacts, found) = artifacts(&section, &event)?;
     notices.extend(found);
+    notices.extend(original::filters(&section)?);
     event.artifacts = artifacts.as_ref().map(|_| state_dir.clone());
     let mailboxes = mailboxes::wanted(&section)?;
     let adapter = Adapter {

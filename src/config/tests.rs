@@ -5,6 +5,7 @@ mod documents;
 mod healthcheck;
 mod limacharlie;
 mod mailboxes;
+mod original;
 mod settings;
 mod traps;
 mod values;

@@ -30,6 +30,8 @@ imap:
   max_body_size: 102400
   attachment_ingest_key: ""
   attachment_retention_days: 30
+  filters: []
+  filter_mode: "include"
   client_options:
     identity:
       oid: "8cbe27f4-aaaa-bbbb-cccc-138cd51389cd"
@@ -179,11 +181,12 @@ fn a_file_of_the_original_with_every_key_in_it() {
             "imap.client_options.sensor_seed_key",
             "imap.client_options.architecture",
             "imap.attachment_retention_days",
+            "imap.filter_mode",
         ]
     );
     assert_eq!(
         loaded.notices[0],
-        "c.yaml:25:7: imap.client_options.mapping: has no effect with a webhook: configure the mapping at the hook"
+        "c.yaml:27:7: imap.client_options.mapping: has no effect with a webhook: configure the mapping at the hook"
     );
 }
 
