@@ -3,6 +3,7 @@
 //! `document.rs` (with `yaml.rs` and `json.rs`) or `key_value.rs` makes a tree of text, `keys.rs` says which keys there
 //! are, `reference.rs` fetches secrets from elsewhere, `settings.rs` with its helpers gives everything its meaning.
 
+mod artifacts;
 mod document;
 pub mod duration;
 mod healthcheck;

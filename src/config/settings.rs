@@ -11,15 +11,13 @@ use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{
-    Adapter, Receiver, duration, healthcheck, keys, mailboxes, oauth, original, proxy, receiver, server, verbatim,
+    Adapter, Receiver, artifacts, duration, healthcheck, keys, mailboxes, oauth, original, proxy, receiver, server,
+    verbatim,
 };
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
 use crate::net::tls::Trust;
 use crate::net::tls::pin::Pin;
-use crate::secret::Secret;
-use crate::sink::artifact;
-use crate::sink::limacharlie::discovery;
 use crate::{event, imap, limits};
 
 /// The adapters of a file's documents, and what in them has no effect.
@@ -158,7 +156,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         let reason = "has no effect without `platform: email` of LimaCharlie's own protocol";
         notices.push(section.fault("max_message_size", reason));
     }
-    let (artifacts, found) = artifacts(&section, &event)?;
+    let (artifacts, found) = artifacts::artifacts(&section, &event)?;
     notices.extend(found);
     notices.extend(original::filters(&section)?);
     event.artifacts = artifacts.as_ref().map(|_| state_dir.clone());
@@ -235,33 +233,6 @@ fn raw(section: &Section<'_>, receiver: &Receiver) -> Result<Option<usize>, Find
         Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     Ok(receiver.takes_raw_mail().then_some(limit))
-}
-
-/// Where attachments are stored apart. A retention alone changes nothing in the original either.
-fn artifacts(
-    section: &Section<'_>,
-    event: &event::build::Settings,
-) -> Result<(Option<artifact::Settings>, Vec<Finding>), Finding> {
-    let ingest_key = section.text("attachment_ingest_key")?;
-    let retention_days = section.number("attachment_retention_days")?.filter(|days| *days > 0);
-    let Some(ingest_key) = ingest_key else {
-        let notice = section.fault(
-            "attachment_retention_days",
-            "has no effect without attachment_ingest_key",
-        );
-        return Ok((None, retention_days.map(|_| notice).into_iter().collect()));
-    };
-    let identity = section.section("client_options").section("identity");
-    let directory = receiver::checked_oid(&identity)
-        .and_then(|oid| discovery::address(&oid).map_err(|error| identity.fault("oid", &error.to_string())))?;
-    let settings = artifact::Settings {
-        oid: event.oid.clone(),
-        ingest_key: Secret::new(ingest_key),
-        retention_days,
-        hostname: event.hostname.clone(),
-        directory,
-    };
-    Ok((Some(settings), Vec::new()))
 }
 
 /// `$STATE_DIRECTORY` (systemd's `StateDirectory=`; the first of several), else the XDG base directories.

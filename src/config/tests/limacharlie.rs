@@ -133,7 +133,13 @@ fn mail_goes_out_as_it_is_only_to_the_platform_that_parses_it() {
 fn attachments_are_stored_apart_with_a_key_and_an_organisation() {
     let key = "attachment_ingest_key: canary-hunter2";
     let options = format!("client_options: {{{IDENTITY}, platform: json, hostname: h}}");
-    let loaded = load(&with(&[key, "attachment_retention_days: 30", &options])).unwrap();
+    let lines = [
+        key,
+        "attachment_retention_days: 30",
+        "include_attachments: true",
+        &options,
+    ];
+    let loaded = load(&with(&lines)).unwrap();
     let adapter = &loaded.adapters[0];
     let artifacts = adapter.artifacts.as_ref().unwrap();
     assert_eq!(
@@ -151,6 +157,22 @@ fn attachments_are_stored_apart_with_a_key_and_an_organisation() {
     assert!(!format!("{loaded:?}").contains(CANARY), "the keys are secrets");
     let error = refused(&with(&[key]));
     assert!(error.ends_with("imap.client_options.identity.oid: missing"), "{error}");
+}
+
+#[test]
+fn what_the_original_would_not_upload_is_told() {
+    let options = format!("client_options: {{{IDENTITY}, platform: json}}");
+    for without in ["", "include_attachments: false"] {
+        let loaded = load(&with(&[without, "attachment_ingest_key: canary-hunter2", &options])).unwrap();
+        assert_eq!(
+            loaded.notices,
+            [
+                "c.yaml:6:26: imap.attachment_ingest_key: the original uploads nothing without include_attachments; every \
+              attachment is uploaded here"
+            ]
+        );
+        assert!(loaded.adapters[0].artifacts.is_some());
+    }
 }
 
 #[test]
