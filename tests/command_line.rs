@@ -243,6 +243,10 @@ fn arguments_of_cloud_that_cannot_be_used_are_told_without_its_guid() {
             "cloud: argument 1 is not key=value; `mailtap cloud --help` tells more",
         ),
         (
+            &["cloud", "conf_guid=canary-hunter2", "show_config=true"],
+            "cloud: oid: missing",
+        ),
+        (
             &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
             "cloud: oid: expected an organisation's id: letters, digits and hyphens",
         ),

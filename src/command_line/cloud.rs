@@ -9,7 +9,16 @@ use crate::config::{self, nearest, shown};
 use crate::http::url::{Url, UrlError};
 use crate::secret::Secret;
 
-const KEYS: [&str; 6] = ["conf_guid", "oid", "url", "ca_file", "state_dir", "healthcheck"];
+/// `show_config` is the original's, and means nothing here: a configuration is never printed.
+const KEYS: [&str; 7] = [
+    "conf_guid",
+    "oid",
+    "url",
+    "ca_file",
+    "state_dir",
+    "healthcheck",
+    "show_config",
+];
 
 /// Where configurations are.
 const CLOUD: &str = "https://api.limacharlie.io";
@@ -50,7 +59,8 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
             return Err(format!("{key}: given twice"));
         }
     }
-    let [guid, oid, url, ca_file, state_dir, healthcheck] = values.map(|value| value.filter(|value| !value.is_empty()));
+    let [guid, oid, url, ca_file, state_dir, healthcheck, _] =
+        values.map(|value| value.filter(|value| !value.is_empty()));
     let guid = guid.ok_or("conf_guid: missing")?;
     let oid = oid.ok_or("oid: missing")?;
     if !oid

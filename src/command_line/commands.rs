@@ -238,6 +238,7 @@ crash, or refused again are told on standard error, by their number.
             "proxy.handshake_timeout=",
             "proxy.read_write_timeout=",
             "state_dir=",
+            "show_config=",
         ]),
         summary: "run a configuration that is managed in the cloud",
         description: "\
@@ -254,6 +255,7 @@ it is kept in state_dir, readable by its owner only.
   healthcheck          port for /healthz and /metrics, on loopback; or an address with one. That of the configuration has no effect
   proxy.url, …         proxy to the cloud, with the keys that the configuration's proxies have
   state_dir            last good configuration; $STATE_DIRECTORY, $XDG_STATE_HOME/mailtap or ~/.local/state/mailtap
+  show_config          taken from LimaCharlie's adapter, without effect
 ",
         flags: &[],
         exit_codes: "0 ended by SIGTERM or SIGINT, 1 could not begin, 2 wrong arguments, 130 or 143 ended at once by a \

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::nearest::{nearest, shown};
 use super::node::{Content, Entry, Finding, Node};
+use super::other_adapters;
 
 /// What a value must be.
 pub(super) enum Shape {
@@ -28,7 +29,7 @@ pub(super) enum Shape {
 pub(super) type Key = (&'static str, Shape);
 
 /// The top of a file.
-pub(super) static DOCUMENT: Shape = Shape::Section(&[
+static DOCUMENT: Shape = Shape::Section(&[
     ("sensor_type", Shape::Text),
     ("imap", Shape::Section(IMAP_KEYS)),
     ("healthcheck", Shape::Text),
@@ -156,59 +157,18 @@ const PROXY: Shape = Shape::Section(&[
     ("read_write_timeout", Shape::Text),
 ]);
 
-/// The other adapters of the original: named, so that a file for one of them is told from a slip.
-const OTHER_ADAPTERS: &[&str] = &[
-    "1password",
-    "abnormal_security",
-    "azure_event_hub",
-    "bigquery",
-    "bitwarden",
-    "box",
-    "cato",
-    "cylance",
-    "defender",
-    "dropbox",
-    "duo",
-    "entraid",
-    "evtx",
-    "falconcloud",
-    "file",
-    "gcs",
-    "hubspot",
-    "itglue",
-    "k8s_pods",
-    "mac_unified_logging",
-    "mimecast",
-    "ms_graph",
-    "office365",
-    "okta",
-    "pandadoc",
-    "proofpoint_tap",
-    "pubsub",
-    "s3",
-    "sentinel_one",
-    "simulator",
-    "slack",
-    "sophos",
-    "sqs",
-    "sqs-files",
-    "stdin",
-    "sublime",
-    "syslog",
-    "trendmicro",
-    "wel",
-    "wiz",
-    "zendesk",
-];
-
-/// Whether `name` is an adapter of the original that mailtap does not replace.
-pub(super) fn is_other_adapter(name: &str) -> bool {
-    OTHER_ADAPTERS.contains(&name)
-}
-
 /// Refuses unknown keys and wrong shapes in `node`, the whole of a configuration.
 pub(super) fn check(node: &Node, root: &'static Shape) -> Result<(), Finding> {
     check_node(node, root, "", root)
+}
+
+/// The same in a file's document, but for what is another adapter's.
+pub(super) fn check_document(document: &Node) -> Result<(), Finding> {
+    let (Content::Mapping(entries), Shape::Section(keys)) = (&document.content, &DOCUMENT) else {
+        return check(document, &DOCUMENT);
+    };
+    let mut own = entries.iter().filter(|entry| !other_adapters::is_one(&entry.key));
+    own.try_for_each(|entry| check_entry(entry, keys, "", &DOCUMENT))
 }
 
 fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> Result<(), Finding> {

@@ -15,6 +15,7 @@ mod nearest;
 mod node;
 mod oauth;
 mod original;
+mod other_adapters;
 mod proxy;
 mod receiver;
 mod reference;
@@ -150,7 +151,7 @@ impl Receiver {
 pub struct Loaded {
     /// At least one; no two of them watch the same mailbox.
     pub adapters: Vec<Adapter>,
-    /// Settings that are accepted and change nothing, one line each, for the log.
+    /// What is accepted and changes nothing, or does otherwise in the original, one line each, for the log.
     pub notices: Vec<String>,
 }
 

@@ -11,8 +11,8 @@ use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{
-    Adapter, Receiver, artifacts, duration, healthcheck, keys, mailboxes, oauth, original, proxy, receiver, server,
-    verbatim,
+    Adapter, Receiver, artifacts, duration, healthcheck, keys, mailboxes, oauth, original, other_adapters, proxy,
+    receiver, server, verbatim,
 };
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
@@ -29,8 +29,8 @@ pub(super) fn adapters(
     let mut notices = Vec::new();
     let mut watched = HashSet::new();
     for document in documents {
-        refuse_other_adapters(document)?;
-        keys::check(document, &keys::DOCUMENT)?;
+        notices.extend(other_adapters::tell(document)?);
+        keys::check_document(document)?;
         let Some(imap) = document.get("imap") else {
             return Err(Finding::at(
                 document.place,
@@ -71,32 +71,6 @@ pub(super) fn adapter_of_arguments(
     }
     keys::check(arguments, &keys::IMAP)?;
     adapter(arguments, "", environment)
-}
-
-fn refuse_other_adapters(document: &Node) -> Result<(), Finding> {
-    if let Content::Mapping(entries) = &document.content
-        && let Some(entry) = entries.iter().find(|entry| keys::is_other_adapter(&entry.key))
-    {
-        let message = format!(
-            "{}: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
-            entry.key
-        );
-        return Err(Finding::at(entry.place, message));
-    }
-    let Some(sensor_type) = document.get("sensor_type") else {
-        return Ok(());
-    };
-    match &sensor_type.content {
-        Content::Scalar(name) if name.expose() == "imap" => Ok(()),
-        Content::Scalar(name) if keys::is_other_adapter(name.expose()) => {
-            let message = format!(
-                "sensor_type: `{}` is another adapter of LimaCharlie's; mailtap is only the imap adapter",
-                name.expose()
-            );
-            Err(Finding::at(sensor_type.place, message))
-        }
-        _ => Err(Finding::at(sensor_type.place, "sensor_type: must be `imap`")),
-    }
 }
 
 fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Adapter, Vec<Finding>), Finding> {

@@ -33,3 +33,31 @@ fn a_filter_is_refused_and_none_is_no_matter() {
     );
     assert_eq!(loaded.adapters, load(&with(&[])).unwrap().adapters);
 }
+
+#[test]
+fn other_adapters_beside_imap_are_left_alone_and_told() {
+    let text = format!(
+        "syslog: {{port: 514, password: canary-hunter2}}\n{}sqs-files: [x]\ns3: ~\ncloud: {{oid: o, conf_guid: ''}}\n",
+        with(&[])
+    );
+    let loaded = load(&text).unwrap();
+    let told = ["1:1: syslog", "7:1: sqs-files", "9:1: cloud"];
+    let told = told.map(|key| format!("c.yaml:{key}: has no effect; mailtap is only the imap adapter"));
+    assert_eq!(loaded.notices, told);
+    assert_eq!(loaded.adapters, load(&with(&[])).unwrap().adapters);
+    // Arguments are all about the mailbox.
+    assert_eq!(arguments(&["syslog.port=514"]).unwrap_err(), "syslog: unknown key");
+}
+
+#[test]
+fn a_configuration_that_the_cloud_keeps_is_pointed_to_its_command() {
+    let cloud = "cloud: {oid: o, conf_guid: canary-hunter2, show_config: true}\n";
+    let reason = "cloud: names a configuration that LimaCharlie keeps, which runs instead of a file's: use `mailtap cloud \
+                  conf_guid=… oid=…`";
+    assert_eq!(refused(cloud), format!("c.yaml:1:1: {reason}"));
+    assert_eq!(refused("cloud: {oid: o}\n"), format!("c.yaml:1:1: {reason}"));
+    assert_eq!(
+        refused(&format!("{}{cloud}", with(&[]))),
+        format!("c.yaml:6:1: {reason}")
+    );
+}

@@ -205,9 +205,10 @@ fn trap_another_adapters_file_is_read_as_ours() {
             "c.yaml:1:1: syslog: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
         ),
         (
-            format!("{}s3: {{}}\n", with(&[])),
-            "s3: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
+            "imap:\ns3: {}\n".to_owned(),
+            "c.yaml:2:1: s3: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
         ),
+        (format!("{}S3: {{}}\n", with(&[])), "c.yaml:6:1: S3: unknown key"),
         (
             format!("sensor_type: syslog\n{}", with(&[])),
             "sensor_type: `syslog` is another adapter of LimaCharlie's; mailtap is only the imap adapter",
