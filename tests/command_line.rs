@@ -304,6 +304,33 @@ fn the_environment_overrides_no_argument() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_told_by_check_without_its_password() {
+    let folder = Folder::new("proxy");
+    let state_dir = format!("state_dir={}", folder.0.display());
+    let output = mailtap(&[
+        "check",
+        "server=127.0.0.1:1",
+        "username=u",
+        "password=p",
+        "client_options.identity.oid=o",
+        "client_options.dest_url=https://127.0.0.1:1/",
+        &state_dir,
+    ])
+    .env("HTTPS_PROXY", format!("http://u:{CANARY}@127.0.0.1:1"))
+    .output()
+    .unwrap();
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("HTTPS_PROXY has no effect here: set client_options.proxy.url"),
+        "{told}"
+    );
+    assert!(
+        !told.contains(CANARY) && !text(&output.stdout).contains(CANARY),
+        "{told}"
+    );
+}
+
+#[test]
 fn files_maildirs_and_mbox_files_are_printed_in_the_order_given() {
     let folder = Folder::new("order");
     let mbox = folder.file("b.mbox", "From x\nSubject: 1\n\n>From\n\nFrom y\nSubject: 2\n\n");

@@ -103,6 +103,9 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
     if receiver_proxy.is_some() && receiver == Receiver::Stdout {
         notices.push(options.fault("proxy", "has no effect with stdout:"));
     }
+    if receiver_proxy.is_none() && receiver != Receiver::Stdout {
+        notices.extend(original::proxy_of_the_environment(&options, environment));
+    }
     let state_dir = match section.path("state_dir")? {
         Some(path) => path,
         None => default_state_dir(environment).ok_or_else(|| {

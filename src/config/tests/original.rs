@@ -1,6 +1,7 @@
 //! Files of the original: what runs unchanged, and what is told or refused because mailtap does otherwise.
 
-use super::{arguments, load, refused, with};
+use super::super::from_bytes;
+use super::{CANARY, arguments, home, load, refused, with, with_options};
 
 #[test]
 fn a_filter_is_refused_and_none_is_no_matter() {
@@ -60,4 +61,42 @@ fn a_configuration_that_the_cloud_keeps_is_pointed_to_its_command() {
         refused(&format!("{}{cloud}", with(&[]))),
         format!("c.yaml:6:1: {reason}")
     );
+}
+
+#[test]
+fn a_proxy_of_the_environment_has_no_effect_and_is_named_without_its_value() {
+    let notices = |name: &'static str, value: &str, options: &str| {
+        let environment = |asked: &str| match asked {
+            asked if asked == name => Some(value.to_owned()),
+            asked => home(asked),
+        };
+        from_bytes("c.yaml", with_options(options).as_bytes(), &environment)
+            .unwrap()
+            .notices
+    };
+    let proxy = format!("http://u:{CANARY}@proxy.example:3128");
+    let (webhook, limacharlie) = (
+        "dest_url: 'https://x/', identity: {oid: o}",
+        "platform: email, identity: {oid: o, installation_key: k}",
+    );
+    for name in ["HTTPS_PROXY", "https_proxy"] {
+        for options in [webhook, limacharlie] {
+            assert_eq!(
+                notices(name, &proxy, options),
+                [format!(
+                    "c.yaml:5:19: imap.client_options.proxy.url: is not set, and {name} has no effect here: set \
+                     client_options.proxy.url"
+                )]
+            );
+        }
+    }
+    let with_proxy = format!("{webhook}, proxy: {{url: 'http://proxy.example:3128'}}");
+    for (name, value, options) in [
+        ("HTTPS_PROXY", "", webhook),
+        ("HTTPS_PROXY", proxy.as_str(), with_proxy.as_str()),
+        ("HTTPS_PROXY", proxy.as_str(), "dest_url: 'stdout:'"),
+        ("HTTP_PROXY", proxy.as_str(), webhook),
+    ] {
+        assert_eq!(notices(name, value, options), [""; 0], "{name} {options}");
+    }
 }
