@@ -11,7 +11,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub fn answer(request: &Result<Request, Refusal>, report: impl FnOnce() -> Report) -> Vec<u8> {
     let (status, content_type, body) = match request {
         Ok(request) => match request.path.as_str() {
-            "/healthz" => {
+            // The original answers any path, and is asked for this one.
+            "/healthz" | "/" => {
                 let report = report();
                 let status = if report.is_well() {
                     OK
@@ -68,13 +69,19 @@ mod tests {
 
     #[test]
     fn head_says_what_get_says_without_the_body() {
-        for path in ["/healthz", "/metrics", "/", "/healthz/"] {
+        for path in ["/healthz", "/metrics", "/", "/healthz/", "//"] {
             let (get, head) = (answered(false, path), answered(true, path));
             let (fields, body) = get.split_once("\r\n\r\n").unwrap();
             assert_eq!(head, format!("{fields}\r\n\r\n"));
             assert!(fields.contains(&format!("Content-Length: {}", body.len())), "{fields}");
-            assert_eq!(fields.starts_with("HTTP/1.1 404 "), path.ends_with('/'), "{path}");
+            let is_there = ["/healthz", "/metrics", "/"].contains(&path);
+            assert_eq!(fields.starts_with("HTTP/1.1 404 "), !is_there, "{path}");
         }
+    }
+
+    #[test]
+    fn without_a_path_it_tells_how_it_is() {
+        assert_eq!(answered(false, "/"), answered(false, "/healthz"));
     }
 
     #[test]
