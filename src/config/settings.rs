@@ -46,8 +46,9 @@ pub(super) fn adapters(
         }
         for name in adapter.mailboxes.iter().filter_map(Wanted::name) {
             if !watched.insert((adapter.imap.account(), name.clone())) {
-                let message =
-                    "imap: an earlier document watches this mailbox of this account; both would share one checkpoint";
+                // So do its claim, its metrics, and `replay`, which would send dead letters to the first one's receiver.
+                let message = "imap: an earlier document watches this mailbox of this account, by which a process knows \
+                               it, whatever state_dir and oid are; watch it by another mailtap, with its own state_dir";
                 return Err(Finding::at(imap.place, message));
             }
         }

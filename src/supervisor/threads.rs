@@ -249,7 +249,8 @@ impl Threads {
     }
 }
 
-/// A mailbox of an account that one thread of the process watches: two would share its checkpoint.
+/// A mailbox of an account that one thread of the process watches: by these two its metrics and dead letters are known, and in
+/// one `state_dir` its checkpoint.
 struct Claim {
     program: Arc<Program>,
     key: (String, String),

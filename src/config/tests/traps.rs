@@ -183,6 +183,17 @@ fn trap_two_adapters_share_one_mailbox() {
             "{error}"
         );
     }
+    // `replay` would send the dead letters of one organisation to the other.
+    let elsewhere = with(&[
+        "inbox_name: INBOX",
+        "state_dir: /other",
+        "client_options: {dest_url: 'https://x/', identity: {oid: o}}",
+    ]);
+    let error = refused(&format!("{first}---\n{elsewhere}"));
+    assert!(
+        error.contains("whatever state_dir and oid are; watch it by another mailtap"),
+        "{error}"
+    );
     assert_eq!(
         adapter(&text("IMAP.example.com", "inbox")),
         adapter(&first),
