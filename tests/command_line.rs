@@ -247,6 +247,10 @@ fn arguments_of_cloud_that_cannot_be_used_are_told_without_its_guid() {
             "cloud: oid: missing",
         ),
         (
+            &["cloud", "Conf_GUID=canary-hunter2", "OID=x", "Proxy.URL=x", "oid=y"],
+            "cloud: oid: given twice",
+        ),
+        (
             &["cloud", "conf_guid=canary-hunter2", "oid=../x"],
             "cloud: oid: expected an organisation's id: letters, digits and hyphens",
         ),

@@ -40,12 +40,15 @@ fn read(arguments: &[OsString]) -> Result<Settings, String> {
         let (key, value) = argument
             .split_once('=')
             .ok_or_else(|| format!("argument {number} is not key=value; `mailtap cloud --help` tells more"))?;
-        if key.starts_with("proxy.") {
+        let of_a_proxy = key
+            .split_once('.')
+            .is_some_and(|(section, _)| section.eq_ignore_ascii_case("proxy"));
+        if of_a_proxy {
             of_proxy.push(argument);
             continue;
         }
-        let place = KEYS.iter().position(|known| *known == key);
-        let Some(slot) = place.and_then(|place| values.get_mut(place)) else {
+        let mut slots = KEYS.into_iter().zip(&mut values);
+        let Some((key, slot)) = slots.find(|(known, _)| known.eq_ignore_ascii_case(key)) else {
             let key = shown(key);
             let near = nearest(&key, KEYS).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             return Err(format!("{key}: unknown key{near}"));

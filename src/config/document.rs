@@ -1,11 +1,11 @@
 //! A configuration file's bytes → one tree for each document in it.
 
 use super::node::{Content, Finding, Node, Place};
-use super::{json, yaml};
+use super::{json, keys, yaml};
 use crate::limits;
 
-/// The documents of `bytes`: JSON when the first thing in it is `{`, else YAML. Empty documents (a trailing `---`, a
-/// file of comments) are left out.
+/// The documents of `bytes`: JSON, with its keys in any case, when the first thing in it is `{`, else YAML. Empty documents
+/// (a trailing `---`, a file of comments) are left out.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Node>, Finding> {
     if bytes.len() > limits::CONFIGURATION_BYTES {
         let message = format!("larger than {} bytes: not a configuration", limits::CONFIGURATION_BYTES);
@@ -25,7 +25,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Node>, Finding> {
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = if text.trim_start().starts_with('{') {
-        json::parse(text)?
+        let mut documents = json::parse(text)?;
+        for document in &mut documents {
+            keys::fold_case(document, &keys::DOCUMENT)?;
+        }
+        documents
     } else {
         yaml::parse(text)?
     };

@@ -1,11 +1,13 @@
 //! `key=value` arguments with dotted paths and `name[0]` → the same tree that a file gives.
 
+use super::keys::{self, Shape};
 use super::nearest::shown;
 use super::node::{Content, Entry, Finding, Node};
 use crate::limits;
 
-/// The tree of `arguments`. Only the first `=` of each separates: a value may contain more of them.
-pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Node, Finding> {
+/// The tree of `arguments`, whose keys are those of `shape` in any case. Only the first `=` of each separates: a value may
+/// contain more of them.
+pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>, shape: &'static Shape) -> Result<Node, Finding> {
     let mut root = Node::new(Content::Mapping(Vec::new()), None);
     for (number, argument) in (1_usize..).zip(arguments) {
         // What has no key may be a piece of a password: it is not repeated.
@@ -15,7 +17,7 @@ pub(super) fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<
                 format!("argument {number} is not key=value; name one file, or give arguments"),
             ));
         };
-        let steps = steps(path).ok_or_else(|| Finding::at(None, format!("`{}` is not a key", shown(path))))?;
+        let steps = steps(path, shape).ok_or_else(|| Finding::at(None, format!("`{}` is not a key", shown(path))))?;
         insert(&mut root, &steps, value).map_err(|reason| Finding::at(None, format!("{}: {reason}", shown(path))))?;
     }
     Ok(root)
@@ -28,7 +30,7 @@ enum Step<'a> {
 }
 
 /// `a.b[0].c` in steps.
-fn steps(path: &str) -> Option<Vec<Step<'_>>> {
+fn steps<'a>(path: &'a str, mut shape: &'static Shape) -> Option<Vec<Step<'a>>> {
     let mut steps = Vec::new();
     for segment in path.split('.') {
         let (name, indexes) = segment
@@ -37,10 +39,13 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
         if name.is_empty() {
             return None;
         }
+        let (name, under_it) = keys::in_any_case(name, shape);
+        shape = under_it;
         steps.push(Step::Key(name));
         if let Some(indexes) = indexes {
             for index in indexes.strip_suffix(']')?.split("][") {
                 steps.push(Step::Index(index.parse().ok()?));
+                shape = keys::item_of(shape);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::nearest::{nearest, shown};
-use super::node::{Content, Entry, Finding, Node};
+use super::node::{Content, Entry, Finding, Node, refuse_repeated_keys};
 use super::other_adapters;
 
 /// What a value must be.
@@ -29,10 +29,11 @@ pub(super) enum Shape {
 pub(super) type Key = (&'static str, Shape);
 
 /// The top of a file.
-static DOCUMENT: Shape = Shape::Section(&[
+pub(super) static DOCUMENT: Shape = Shape::Section(&[
     ("sensor_type", Shape::Text),
     ("imap", Shape::Section(IMAP_KEYS)),
     ("healthcheck", Shape::Text),
+    ("cloud", CLOUD),
 ]);
 
 /// `imap:`, which is also what `key=value` arguments fill.
@@ -86,6 +87,13 @@ const IMAP_KEYS: &[Key] = &[
     ("shutdown_timeout", Shape::Text),
     ("healthcheck", Shape::Text),
 ];
+
+/// What the original has instead of `mailtap cloud`.
+const CLOUD: Shape = Shape::Section(&[
+    ("oid", Shape::Text),
+    ("conf_guid", Shape::Text),
+    ("show_config", Shape::Flag),
+]);
 
 /// What `mailtap cloud` takes beside keys of its own.
 pub(super) const WITH_PROXY: Shape = Shape::Section(&[("proxy", PROXY)]);
@@ -209,6 +217,42 @@ fn check_entry(entry: &Entry, keys: &[Key], path: &str, root: &'static Shape) ->
     match keys.iter().find(|(name, _)| *name == entry.key) {
         Some((name, shape)) => check_node(&entry.value, shape, &join(path, name), root),
         None => Err(Finding::at(entry.place, unknown(path, &entry.key, keys, root))),
+    }
+}
+
+/// Gives keys of `node` that differ from those of `shape` only by the case of their letters the case that they have there:
+/// the original reads JSON this way, and arguments, but not YAML.
+pub(super) fn fold_case(node: &mut Node, shape: &'static Shape) -> Result<(), Finding> {
+    match &mut node.content {
+        Content::Mapping(entries) => {
+            for entry in &mut *entries {
+                let (key, shape) = in_any_case(&entry.key, shape);
+                let key = key.to_owned();
+                fold_case(&mut entry.value, shape)?;
+                entry.key = key;
+            }
+            refuse_repeated_keys(entries)
+        }
+        Content::Sequence(items) => items.iter_mut().try_for_each(|item| fold_case(item, item_of(shape))),
+        Content::Null | Content::Scalar(_) => Ok(()),
+    }
+}
+
+/// The known key of a section of `shape` that `key` is in any case of its letters, else `key`, and the shape of what stands
+/// under it.
+pub(super) fn in_any_case<'a>(key: &'a str, shape: &Shape) -> (&'a str, &'static Shape) {
+    let known = match shape {
+        Shape::Section(keys) => keys.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)),
+        _ => None,
+    };
+    known.map_or((key, &Shape::Free), |(name, shape)| (*name, shape))
+}
+
+/// The shape of an item of a list of `shape`.
+pub(super) fn item_of(shape: &Shape) -> &'static Shape {
+    match shape {
+        Shape::List(item) => item,
+        _ => &Shape::Free,
     }
 }
 

@@ -204,7 +204,7 @@ pub fn from_arguments<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     environment: Environment<'_>,
 ) -> Result<Loaded, Error> {
-    key_value::parse(arguments)
+    key_value::parse(arguments, &keys::IMAP)
         .and_then(|tree| settings::adapter_of_arguments(&tree, environment))
         .map(|(adapter, notices)| Loaded {
             adapters: vec![adapter],
@@ -224,7 +224,7 @@ pub(crate) fn proxy_of_arguments<'a>(
     environment: Environment<'_>,
 ) -> Result<Option<net::proxy::Settings>, String> {
     let read = || {
-        let tree = key_value::parse(arguments)?;
+        let tree = key_value::parse(arguments, &keys::WITH_PROXY)?;
         keys::check(&tree, &keys::WITH_PROXY)?;
         proxy::proxy(&settings::Section::root(&tree, environment).section("proxy"), "proxy")
     };

@@ -50,9 +50,9 @@ const OTHER_ADAPTERS: &[&str] = &[
 /// Where the original looks for a configuration that LimaCharlie keeps.
 const CLOUD: &str = "cloud";
 
-/// Whether `key` is an adapter of the original that mailtap does not replace, or `cloud`.
+/// Whether `key` is an adapter of the original that mailtap does not replace.
 pub(super) fn is_one(key: &str) -> bool {
-    key == CLOUD || OTHER_ADAPTERS.contains(&key)
+    OTHER_ADAPTERS.iter().any(|name| name.eq_ignore_ascii_case(key))
 }
 
 /// Refuses a document that is for another adapter. Beside `imap` the original leaves them alone, as is done here and told.
@@ -62,7 +62,7 @@ pub(super) fn tell(document: &Node) -> Result<Vec<Finding>, Finding> {
     };
     let has_imap = document.get("imap").is_some();
     let mut notices = Vec::new();
-    for entry in entries.iter().filter(|entry| is_one(&entry.key)) {
+    for entry in entries.iter().filter(|entry| entry.key == CLOUD || is_one(&entry.key)) {
         let reason = if entry.key == CLOUD && (!has_imap || is_complete(&entry.value)) {
             "names a configuration that LimaCharlie keeps, which runs instead of a file's: \
              use `mailtap cloud conf_guid=… oid=…`"

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::node::{Content, Finding, Node};
-use super::{Adapter, document, json, key_value, settings};
+use super::{Adapter, document, json, key_value, keys, settings};
 
 /// Reads `data` as a file and as arguments. Whatever is in it, nothing panics; what is accepted survives a round trip
 /// through JSON, with the same adapters, notices or complaint.
@@ -19,7 +19,7 @@ pub fn fuzz(data: &[u8]) {
         );
     }
     if let Ok(text) = str::from_utf8(data)
-        && let Ok(tree) = key_value::parse(text.lines())
+        && let Ok(tree) = key_value::parse(text.lines(), &keys::IMAP)
     {
         round_trip(&[tree]);
     }

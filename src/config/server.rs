@@ -23,11 +23,13 @@ pub(super) fn endpoint(server: &str, security: Security) -> Result<Endpoint, Str
     }
     let port = match port {
         None => default_port,
+        Some("imaps") => 993,
+        Some("imap") => 143,
         Some(port) => port
             .parse()
             .ok()
             .filter(|number| *number != 0 && port.bytes().all(|byte| byte.is_ascii_digit()))
-            .ok_or("the port is not a number from 1 to 65535")?,
+            .ok_or("the port is not a number from 1 to 65535, imap or imaps")?,
     };
     Ok(Endpoint {
         // Names are compared without case (RFC 4343), and the checkpoint's file is found by this one.

@@ -100,3 +100,37 @@ fn a_proxy_of_the_environment_has_no_effect_and_is_named_without_its_value() {
         assert_eq!(notices(name, value, options), [""; 0], "{name} {options}");
     }
 }
+
+#[test]
+fn the_case_of_keys_is_no_matter_in_json_and_arguments() {
+    let options =
+        "dest_url: 'https://x/', identity: {oid: o}, headers: {X-A: a, x-B: b}, mappings: [{event_type_path: e}]";
+    let expected = load(&with_options(options)).unwrap().adapters;
+    let json = r#"{"IMAP": {"Server": "imap.example.com", "UserName": "journal", "PASSWORD": "canary-hunter2", "Client_Options":
+        {"Dest_URL": "https://x/", "IDENTITY": {"OID": "o"}, "Headers": {"X-A": "a", "x-B": "b"}, "mappings":
+        [{"Event_Type_Path": "e"}]}}, "Syslog": {}, "CLOUD": {"OID": "o", "Show_Config": true}}"#;
+    let loaded = load(json).unwrap();
+    assert_eq!(loaded.adapters, expected);
+    assert_eq!(loaded.notices.len(), 2, "{:?}", loaded.notices);
+    assert!(loaded.notices[0].ends_with("cloud: has no effect; mailtap is only the imap adapter"));
+    let loaded = arguments(&[
+        "SERVER=imap.example.com",
+        "UserName=journal",
+        "password=canary-hunter2",
+        "Client_Options.Dest_URL=https://x/",
+        "client_options.IDENTITY.oid=o",
+        "client_options.Headers.X-A=a",
+        "client_options.headers.x-B=b",
+        "client_options.Mappings[0].Event_Type_Path=e",
+    ]);
+    assert_eq!(loaded.unwrap().adapters, expected);
+    assert_eq!(
+        refused("{\"imap\": {\"server\": \"a\",\n\"Server\": \"canary-hunter2\"}}"),
+        "c.yaml:2:1: `server` is set twice"
+    );
+    assert_eq!(
+        arguments(&["server=a", "SERVER=canary-hunter2"]).unwrap_err(),
+        "SERVER: is set twice"
+    );
+    assert!(refused("{\"Imap\": {\"Severs\": 1}}").ends_with("imap.Severs: unknown key; did you mean `imap.server`?"));
+}

@@ -219,7 +219,7 @@ fn trap_another_adapters_file_is_read_as_ours() {
             "imap:\ns3: {}\n".to_owned(),
             "c.yaml:2:1: s3: is another adapter of LimaCharlie's; mailtap is only the imap adapter",
         ),
-        (format!("{}S3: {{}}\n", with(&[])), "c.yaml:6:1: S3: unknown key"),
+        (format!("{}s4: {{}}\n", with(&[])), "c.yaml:6:1: s4: unknown key"),
         (
             format!("sensor_type: syslog\n{}", with(&[])),
             "sensor_type: `syslog` is another adapter of LimaCharlie's; mailtap is only the imap adapter",

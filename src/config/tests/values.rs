@@ -21,6 +21,8 @@ fn a_server_is_a_host_with_or_without_a_port() {
     assert_eq!(endpoint("[2001:db8::1]", false), tls("2001:db8::1", 993));
     assert_eq!(endpoint("2001:db8::1", false), tls("2001:db8::1", 993));
     assert_eq!(endpoint("mail:65535", false), tls("mail", 65535));
+    assert_eq!(endpoint("mail:imaps", false), tls("mail", 993));
+    assert_eq!(endpoint("[2001:db8::1]:imap", false), tls("2001:db8::1", 143));
     assert_eq!(endpoint("mail", true), Ok(("mail".to_owned(), 143, Security::Plain)));
     assert_eq!(
         endpoint("mail:993", true),
@@ -30,7 +32,8 @@ fn a_server_is_a_host_with_or_without_a_port() {
         "mail:",
         "mail:0",
         "mail:65536",
-        "mail:imaps",
+        "mail:smtp",
+        "mail:IMAPS",
         "mail:+1",
         ":993",
         "imaps://mail",
