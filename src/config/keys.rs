@@ -135,6 +135,7 @@ pub(super) const MAPPING: Shape = Shape::Section(&[
     ("parsing_grok", Shape::FreeText),
     ("sensor_key_path", Shape::Text),
     ("sensor_hostname_path", Shape::Text),
+    ("sensor_identity_type", Shape::Text),
     ("event_type_path", Shape::Text),
     ("event_time_path", Shape::Text),
     ("event_time_timezone", Shape::Text),

@@ -92,14 +92,14 @@ fn mapping_and_indexing_are_sent_as_they_are_written() {
     let (settings, _) = settings(
         "mapping: {parsing_re: '', parsing_grok: {message: 5}, rename_only: yes, drop_fields: [a, b], \
          transform: {'+n': 5, '+text': '5', '+yes': true, '+word': word, '+deep': {list: [1.5, x]}}, \
-         mappings: [{src_field: 1, dst_field: b}]}, \
+         sensor_identity_type: email, mappings: [{src_field: 1, dst_field: b}]}, \
          mappings: [{event_type_path: e, rename_only: false}], indexing: [{events_included: [email], path: p, regexp: ''}]",
     );
     assert_eq!(
         serde_json::Value::from(settings.sensor.mapping),
         json!({"parsing_grok": {"message": "5"}, "rename_only": true, "drop_fields": ["a", "b"],
             "transform": {"+n": 5, "+text": "5", "+yes": true, "+word": "word", "+deep": {"list": [1.5, "x"]}},
-            "mappings": [{"src_field": "1", "dst_field": "b"}]})
+            "sensor_identity_type": "email", "mappings": [{"src_field": "1", "dst_field": "b"}]})
     );
     assert_eq!(
         settings.sensor.mappings,
