@@ -13,6 +13,7 @@ mod keys;
 mod mailboxes;
 mod nearest;
 mod node;
+mod number;
 mod oauth;
 mod original;
 mod other_adapters;

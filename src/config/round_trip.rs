@@ -29,9 +29,30 @@ fn round_trip(documents: &[Node]) -> Vec<Node> {
     let written = write(documents);
     let again = json::parse(&written);
     assert!(again.is_ok(), "our own JSON is refused: {:?}", again.err());
-    let again = again.unwrap_or_default();
+    let mut again = again.unwrap_or_default();
     assert_eq!(written, write(&again));
+    for (node, again) in documents.iter().zip(&mut again) {
+        copy_plainness(node, again);
+    }
     again
+}
+
+/// Every scalar is written as text: which of them stood without quotes is told apart from it.
+fn copy_plainness(node: &Node, again: &mut Node) {
+    again.plain = node.plain;
+    match (&node.content, &mut again.content) {
+        (Content::Sequence(items), Content::Sequence(again)) => {
+            items
+                .iter()
+                .zip(again)
+                .for_each(|(node, again)| copy_plainness(node, again));
+        }
+        (Content::Mapping(entries), Content::Mapping(again)) => {
+            let pairs = entries.iter().zip(again);
+            pairs.for_each(|(entry, again)| copy_plainness(&entry.value, &mut again.value));
+        }
+        _ => {}
+    }
 }
 
 /// The documents as JSON, one a line.

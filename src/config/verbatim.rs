@@ -4,26 +4,13 @@ use serde_json::{Map, Value};
 
 use super::keys::{self, Shape};
 use super::node::{Content, Finding, Node};
+use super::number;
 
 /// `node`, of `shape`, as JSON; `None` where it says nothing. Its keys and kinds are checked already. What a key is made
-/// for decides its type; under the operator's own keys, how it is written does, as everywhere in YAML and JSON.
+/// for decides its type, and whether empty is not set; under the operator's own keys everything stands as it is written.
 pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Value>, Finding> {
-    if node.is_empty() {
-        return Ok(None);
-    }
-    let value = match &node.content {
-        Content::Null => return Ok(None),
-        Content::Scalar(text) => scalar(text.expose(), node, shape, path)?,
-        Content::Sequence(items) => {
-            let item_shape = match shape {
-                Shape::List(item) => *item,
-                _ => &Shape::Free,
-            };
-            let items = items.iter().map(|item| json(item, item_shape, path));
-            let items: Result<Vec<_>, _> = items.collect();
-            Value::from(items?.into_iter().flatten().collect::<Vec<Value>>())
-        }
-        Content::Mapping(entries) => {
+    let value = match (&node.content, shape) {
+        (Content::Mapping(entries), Shape::Section(_)) => {
             let mut object = Map::new();
             for entry in entries {
                 let entry_shape = keys::shape_of(shape, &entry.key);
@@ -33,23 +20,57 @@ pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Valu
             }
             Value::from(object)
         }
+        (Content::Mapping(entries), Shape::FreeText) => {
+            let texts = entries.iter().map(|entry| (entry.key.clone(), text(&entry.value)));
+            texts.collect()
+        }
+        (Content::Mapping(_), _) => as_written(node),
+        (Content::Sequence(items), Shape::List(item)) => {
+            let items = items.iter().map(|node| json(node, item, path));
+            let items: Result<Vec<_>, _> = items.collect();
+            items?.into_iter().flatten().collect()
+        }
+        (Content::Scalar(text), Shape::Flag) if !node.is_empty() => match super::settings::flag(text.expose()) {
+            Some(flag) => Value::from(flag),
+            None => return Err(Finding::at(node.place, format!("{path}: expected true or false"))),
+        },
+        _ => text(node),
     };
-    Ok(Some(value))
+    let says_nothing = match &value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    };
+    Ok(Some(value).filter(|_| !says_nothing))
 }
 
-fn scalar(text: &str, node: &Node, shape: &Shape, path: &str) -> Result<Value, Finding> {
-    match shape {
-        Shape::Flag => match super::settings::flag(text) {
-            Some(flag) => Ok(Value::from(flag)),
-            None => Err(Finding::at(node.place, format!("{path}: expected true or false"))),
+/// The text of a scalar; of null it is empty.
+fn text(node: &Node) -> Value {
+    match &node.content {
+        Content::Scalar(text) => Value::from(text.expose().as_str()),
+        _ => Value::from(""),
+    }
+}
+
+/// What stands under the operator's own keys, as yaml.v3 and encoding/json read it.
+fn as_written(node: &Node) -> Value {
+    match &node.content {
+        Content::Null => Value::Null,
+        Content::Scalar(word) if node.plain => match word.expose().as_str() {
+            "true" | "True" | "TRUE" => Value::from(true),
+            "false" | "False" | "FALSE" => Value::from(false),
+            word => number::decimal(word)
+                .and_then(|number| serde_json::from_str(&number).ok())
+                .unwrap_or_else(|| text(node)),
         },
-        Shape::Free if node.plain => {
-            // A plain word that is no number and no truth value is text.
-            let value = serde_json::from_str(text).ok();
-            Ok(value
-                .filter(|value: &Value| value.is_number() || value.is_boolean())
-                .unwrap_or_else(|| Value::from(text)))
+        Content::Scalar(_) => text(node),
+        Content::Sequence(items) => items.iter().map(as_written).collect(),
+        Content::Mapping(entries) => {
+            let entries = entries
+                .iter()
+                .map(|entry| (entry.key.clone(), as_written(&entry.value)));
+            entries.collect()
         }
-        _ => Ok(Value::from(text)),
     }
 }

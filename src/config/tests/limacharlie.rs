@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::Receiver;
+use super::super::{Receiver, fuzz};
 use super::{CANARY, load, refused, with, with_options};
 use crate::limits;
 use crate::net::Security;
@@ -115,6 +115,48 @@ fn mapping_and_indexing_are_sent_as_they_are_written() {
     assert!(
         error.contains("client_options.mapping.rename_only: expected true or false"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_transform_says_what_the_original_s_readers_read() {
+    let transform = "{'-parts': null, '+a': b, k: {}, l: [], n: True, h: 0x10, f: 1.5, e: '', quoted: '0x10', \
+                     word: yes, date: 2024-01-01, deep: [{x: ~, y: ''}, null, 1_000, -5, 1e3]}";
+    let expected = json!({"transform": {"-parts": null, "+a": "b", "k": {}, "l": [], "n": true, "h": 16, "f": 1.5,
+        "e": "", "quoted": "0x10", "word": "yes", "date": "2024-01-01",
+        "deep": [{"x": null, "y": ""}, null, 1000, -5, 1000]}});
+    let (sent, _) = settings(&format!(
+        "mapping: {{transform: {transform}}}, mappings: [{{transform: {transform}}}]"
+    ));
+    assert_eq!(serde_json::Value::from(sent.sensor.mapping), expected);
+    assert_eq!(sent.sensor.mappings, [expected]);
+    // One that only takes away is not nothing, and neither is an empty pattern; one without entries is.
+    let (sent, _) =
+        settings("mapping: {transform: {'-parts': null}, parsing_grok: {a: ''}}, mappings: [{transform: {}}]");
+    assert_eq!(
+        serde_json::Value::from(sent.sensor.mapping),
+        json!({"transform": {"-parts": null}, "parsing_grok": {"a": ""}})
+    );
+    assert!(sent.sensor.mappings.is_empty(), "{:?}", sent.sensor.mappings);
+    let file = r#"{"imap": {"server": "s", "username": "u", "password": "p", "client_options": {"hostname": "h", "platform": "json",
+        "identity": {"oid": "o", "installation_key": "k"},
+        "mapping": {"transform": {"-parts": null, "a": "", "b": {}, "c": [], "n": true, "t": "true", "e": 1e3, "f": 0.25}}}}}"#;
+    let Receiver::LimaCharlie(sent) = load(file).unwrap().adapters.remove(0).receiver else {
+        panic!("{file}")
+    };
+    assert_eq!(
+        serde_json::Value::from(sent.sensor.mapping),
+        json!({"transform": {"-parts": null, "a": "", "b": {}, "c": [], "n": true, "t": "true", "e": 1000, "f": 0.25}})
+    );
+}
+
+#[test]
+fn a_transform_survives_the_fuzzer_s_round_trip() {
+    fuzz(
+        with_options(&format!(
+            "{IDENTITY}, platform: json, mapping: {{transform: {{a: 5, b: [True]}}}}"
+        ))
+        .as_bytes(),
     );
 }
 

@@ -1,0 +1,93 @@
+//! Numbers as yaml.v3, the original's reader, takes them: `16`, `1_048_576`, `0x10`, `0o17`, `0b11`, `.5`, `1e6`.
+
+/// What a number may begin with, a longer prefix before one that it begins with.
+const RADIXES: [(&str, u32); 8] = [
+    ("0x", 16),
+    ("0X", 16),
+    ("0o", 8),
+    ("0O", 8),
+    ("0b", 2),
+    ("0B", 2),
+    ("0", 8),
+    ("", 10),
+];
+
+/// The number that stands in `text`, in plain decimal digits; `None` when it is none, or has no end.
+pub(super) fn decimal(text: &str) -> Option<String> {
+    let digits = text.replace('_', "");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits.strip_prefix('+').unwrap_or(&digits)),
+    };
+    // Rust would take a second sign, `_1`, and words such as `inf`.
+    let begins = |text: &str| text.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    if text.starts_with('_') || !begins(digits) {
+        return None;
+    }
+    let whole = RADIXES.iter().find_map(|(prefix, radix)| {
+        let digits = digits.strip_prefix(prefix).filter(|rest| !rest.starts_with('+'))?;
+        u64::from_str_radix(digits, *radix).ok()
+    });
+    if let Some(whole) = whole {
+        return Some(format!("{sign}{whole}"));
+    }
+    let float: f64 = digits.parse().ok()?;
+    float.is_finite().then(|| format!("{sign}{float}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn numbers_are_those_of_yaml_v3() {
+        for (text, expected) in [
+            ("0", "0"),
+            ("-5", "-5"),
+            ("+5", "5"),
+            ("0x10", "16"),
+            ("-0xff", "-255"),
+            ("0o17", "15"),
+            ("017", "15"),
+            ("08", "8"),
+            ("0b101", "5"),
+            ("1_048_576", "1048576"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("1.50", "1.5"),
+            (".5", "0.5"),
+            ("1.", "1"),
+            ("1e6", "1000000"),
+            ("2.5E-1", "0.25"),
+        ] {
+            assert_eq!(decimal(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "",
+            "+",
+            "-",
+            ".",
+            "x",
+            "e5",
+            "0x",
+            "0x+5",
+            "++5",
+            "-+5",
+            "--5",
+            "_1",
+            "inf",
+            "-inf",
+            ".inf",
+            ".nan",
+            "1e999",
+            "10MB",
+            "1:30",
+            "1 ",
+            "2024-01-01",
+            "1.2.3",
+            "0xg",
+            "٣",
+        ] {
+            assert_eq!(decimal(text), None, "{text:?}");
+        }
+    }
+}
