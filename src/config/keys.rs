@@ -15,6 +15,8 @@ pub(super) enum Shape {
     Flag,
     /// A whole number, not negative.
     Number,
+    /// One of [`IDENTITY_TYPES`], or empty.
+    IdentityType,
     /// The keys of a section.
     Section(&'static [Key]),
     /// A list of such values.
@@ -50,7 +52,7 @@ fn add_keys(path: &str, keys: &[Key], written: &mut Vec<String>) {
     for (key, shape) in keys {
         let key = join(path, key);
         match shape {
-            Shape::Text | Shape::Flag | Shape::Number => written.push(key),
+            Shape::Text | Shape::Flag | Shape::Number | Shape::IdentityType => written.push(key),
             Shape::Section(keys) => add_keys(&key, keys, written),
             Shape::List(_) | Shape::Free | Shape::FreeText => {}
         }
@@ -134,6 +136,7 @@ pub(super) const MAPPING: Shape = Shape::Section(&[
     ("parsing_re", Shape::Text),
     ("parsing_grok", Shape::FreeText),
     ("sensor_key_path", Shape::Text),
+    ("sensor_identity_type", Shape::IdentityType),
     ("sensor_hostname_path", Shape::Text),
     ("sensor_identity_type", Shape::Text),
     ("event_type_path", Shape::Text),
@@ -146,6 +149,9 @@ pub(super) const MAPPING: Shape = Shape::Section(&[
     ("drop_fields", Shape::List(&Shape::Text)),
     ("sid_replication_path", Shape::Text),
 ]);
+
+/// What `sensor_key_path` may lead to; the original refuses any other word.
+const IDENTITY_TYPES: [&str; 5] = ["", "email", "username", "github_login", "device"];
 
 const FIELD_MAPPING: Shape = Shape::Section(&[("src_field", Shape::Text), ("dst_field", Shape::Text)]);
 
@@ -186,6 +192,9 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
         (Content::Null, _)
         | (Content::Mapping(_), Shape::Free)
         | (Content::Scalar(_), Shape::Text | Shape::Flag | Shape::Number) => return Ok(()),
+        (Content::Scalar(word), Shape::IdentityType) if IDENTITY_TYPES.contains(&word.expose().as_str()) => {
+            return Ok(());
+        }
         (Content::Mapping(entries), Shape::Section(keys)) => {
             return entries
                 .iter()
@@ -206,6 +215,7 @@ fn check_node(node: &Node, shape: &Shape, path: &str, root: &'static Shape) -> R
         (_, Shape::Text) => "text",
         (_, Shape::Flag) => "true or false",
         (_, Shape::Number) => "a whole number",
+        (_, Shape::IdentityType) => "email, username, github_login or device",
         (_, Shape::Section(_) | Shape::Free | Shape::FreeText) => "a section of `key: value`",
         (_, Shape::List(_)) => "a list",
     };

@@ -151,6 +151,40 @@ fn a_transform_says_what_the_original_s_readers_read() {
 }
 
 #[test]
+fn the_type_of_a_sensor_s_identity_is_one_that_the_original_has() {
+    let options = |word: &str| {
+        format!(
+            "mapping: {{sensor_key_path: a, sensor_identity_type: {word}}}, mappings: [{{sensor_identity_type: {word}}}]"
+        )
+    };
+    for word in ["email", "username", "github_login", "device"] {
+        let (sent, _) = settings(&options(word));
+        assert_eq!(
+            serde_json::Value::from(sent.sensor.mapping),
+            json!({"sensor_key_path": "a", "sensor_identity_type": word})
+        );
+        assert_eq!(sent.sensor.mappings, [json!({"sensor_identity_type": word})]);
+    }
+    for empty in ["''", "~"] {
+        let (sent, _) = settings(&options(empty));
+        assert_eq!(
+            serde_json::Value::from(sent.sensor.mapping),
+            json!({"sensor_key_path": "a"})
+        );
+    }
+    for wrong in ["Email", "host", "' email'", "[email]"] {
+        let error = refused(&with_options(&options(wrong)));
+        let expected = "client_options.mapping.sensor_identity_type: expected email, username, github_login or device";
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = refused(&with_options("mappings: [{}, {sensor_identity_type: host}]"));
+    assert!(
+        error.contains("client_options.mappings[1].sensor_identity_type: expected email"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_transform_survives_the_fuzzer_s_round_trip() {
     fuzz(
         with_options(&format!(
