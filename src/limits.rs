@@ -23,6 +23,9 @@ pub const PROXY_HANDSHAKE: Duration = Duration::from_secs(45);
 pub const PROXY_SILENCE: Duration = Duration::from_secs(30);
 /// The longest duration that can be configured. Reached: the configuration is refused.
 pub const CONFIGURED_DURATION: Duration = Duration::from_secs(60 * 60);
+/// The fewest nanoseconds that a bare number is taken for where the original takes any: a millisecond. Below: refused, it was
+/// meant as seconds.
+pub const CONFIGURED_NANOSECONDS: u64 = 1_000_000;
 /// Compressed bytes that are received at once; a TLS record is 16 KiB. Bounds, with the 32 KiB of DEFLATE's window, the
 /// memory of a compressed connection, whatever its content becomes.
 pub const DEFLATE_BUFFER: usize = 16 * 1024;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::number;
+use crate::limits;
+
 /// Units, a longer name before one that it begins with.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
@@ -43,6 +46,13 @@ pub fn parse(text: &str) -> Option<Duration> {
         rest = behind;
     }
     Some(Duration::from_nanos(nanoseconds))
+}
+
+/// Reads `text` of a key that the original has as well: a bare number there is nanoseconds. One that nobody can have meant so
+/// is none.
+pub(super) fn parse_of_original(text: &str) -> Option<Duration> {
+    let nanoseconds = || number::whole(text).filter(|number| *number >= limits::CONFIGURED_NANOSECONDS);
+    parse(text).or_else(|| nanoseconds().map(Duration::from_nanos))
 }
 
 fn digits(text: &str) -> (&str, &str) {
@@ -88,7 +98,7 @@ pub fn fuzz(data: &[u8]) {
 mod tests {
     use std::time::Duration;
 
-    use super::parse;
+    use super::{parse, parse_of_original};
 
     #[test]
     fn go_s_durations_are_read() {
@@ -140,6 +150,23 @@ mod tests {
             "ms",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_number_is_nanoseconds_where_the_original_reads_it_so() {
+        for (text, expected) in [
+            ("1000000", Some(Duration::from_millis(1))),
+            ("10000000000", Some(Duration::from_secs(10))),
+            ("45s", Some(Duration::from_secs(45))),
+            ("0", Some(Duration::ZERO)),
+            ("999999", None),
+            ("45", None),
+            ("-10000000000", None),
+            ("18446744073709551616", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_of_original(text), expected, "{text:?}");
         }
     }
 }

@@ -35,9 +35,22 @@ pub(super) fn decimal(text: &str) -> Option<String> {
     float.is_finite().then(|| format!("{sign}{float}"))
 }
 
+/// The whole number, not negative, that stands in `text`. `010` is eight to the original and ten to most readers: it is
+/// none.
+pub(super) fn whole(text: &str) -> Option<u64> {
+    let is_ambiguous = text
+        .trim_start_matches('+')
+        .strip_prefix('0')
+        .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit() || next == '_'));
+    if is_ambiguous {
+        return None;
+    }
+    decimal(text)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::decimal;
+    use super::{decimal, whole};
 
     #[test]
     fn numbers_are_those_of_yaml_v3() {
@@ -88,6 +101,33 @@ mod tests {
             "٣",
         ] {
             assert_eq!(decimal(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_no_fraction_no_sign_and_no_two_readings() {
+        for (text, expected) in [
+            ("5.0", 5),
+            ("1e6", 1_000_000),
+            ("0x100000", 1 << 20),
+            ("0o17", 15),
+            ("0", 0),
+            ("+1", 1),
+        ] {
+            assert_eq!(whole(text), Some(expected), "{text}");
+        }
+        for text in [
+            "010",
+            "+010",
+            "00",
+            "0_1",
+            "1.5",
+            "-1",
+            "1e30",
+            "18446744073709551616",
+            "",
+        ] {
+            assert_eq!(whole(text), None, "{text:?}");
         }
     }
 }

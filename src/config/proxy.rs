@@ -1,5 +1,6 @@
 //! `proxy` sections: of the IMAP connection, and of the receiver under `client_options`.
 
+use super::duration;
 use super::node::Finding;
 use super::settings::Section;
 use crate::http::url::{Url, UrlError};
@@ -26,13 +27,14 @@ pub(super) fn proxy(section: &Section<'_>, setting: &'static str) -> Result<Opti
     if url.target.expose() != "/" {
         return Err(section.fault("url", "names a proxy, so nothing comes behind its host and port"));
     }
+    let timeout = |key, default| section.duration(key, default, duration::parse_of_original);
     Ok(Some(Settings {
         setting,
         endpoint: url.endpoint,
         credentials: credentials(section)?,
-        connect_timeout: section.duration("connect_timeout", limits::PROXY_CONNECT)?,
-        handshake_timeout: section.duration("handshake_timeout", limits::PROXY_HANDSHAKE)?,
-        read_write_timeout: section.duration("read_write_timeout", limits::PROXY_SILENCE)?,
+        connect_timeout: timeout("connect_timeout", limits::PROXY_CONNECT)?,
+        handshake_timeout: timeout("handshake_timeout", limits::PROXY_HANDSHAKE)?,
+        read_write_timeout: timeout("read_write_timeout", limits::PROXY_SILENCE)?,
     }))
 }
 

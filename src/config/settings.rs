@@ -151,7 +151,7 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
         proxy,
         receiver_proxy,
         state_dir,
-        shutdown_timeout: section.duration("shutdown_timeout", limits::SHUTDOWN)?,
+        shutdown_timeout: section.duration("shutdown_timeout", limits::SHUTDOWN, duration::parse)?,
         event,
         receiver,
         artifacts,
@@ -360,12 +360,17 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The duration under `key`; `default` where it is not set, or zero, which is the same in the original.
-    pub fn duration(&self, key: &str, default: Duration) -> Result<Duration, Finding> {
+    /// The duration under `key` as `parse` reads it; `default` where it is not set, or zero, which is the same in the original.
+    pub fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        parse: fn(&str) -> Option<Duration>,
+    ) -> Result<Duration, Finding> {
         let Some(text) = self.text(key)? else {
             return Ok(default);
         };
-        match duration::parse(&text) {
+        match parse(&text) {
             Some(Duration::ZERO) => Ok(default),
             Some(duration) if duration <= limits::CONFIGURED_DURATION => Ok(duration),
             _ => Err(self.fault(key, "expected a duration with its unit, as in 45s or 1m30s, up to 1h")),

@@ -152,10 +152,27 @@ fn a_proxy_that_cannot_be_one_is_refused_under_its_key() {
             "{error}"
         );
     }
-    for timeout in ["1h", "3600s", "0", "1ms"] {
+    for timeout in ["1h", "3600s", "0", "1ms", "1000000", "3600000000000"] {
         let text = with(&[&format!("proxy: {{url: 'http://p', connect_timeout: {timeout}}}")]);
         assert!(load(&text).is_ok(), "{timeout}");
     }
+    for nanoseconds in ["999999", "3600000000001"] {
+        let text = with(&[&format!("proxy: {{url: 'http://p', connect_timeout: {nanoseconds}}}")]);
+        assert!(refused(&text).contains("imap.proxy.connect_timeout: expected a duration with its unit"));
+    }
+    // A key that only mailtap has.
+    let error = refused(&with(&["shutdown_timeout: 10000000000"]));
+    assert!(
+        error.contains("imap.shutdown_timeout: expected a duration with its unit"),
+        "{error}"
+    );
+    let file = r#"{"imap": {"server": "s", "username": "u", "password": "p", "client_options": {"dest_url": "stdout:",
+        "proxy": {"url": "http://p", "connect_timeout": 10000000000, "handshake_timeout": 45000000000, "read_write_timeout": 1500000}}}}"#;
+    let proxy = load(file).unwrap().adapters.remove(0).receiver_proxy.unwrap();
+    assert_eq!(
+        [proxy.connect_timeout, proxy.handshake_timeout, proxy.read_write_timeout].map(|timeout| timeout.as_micros()),
+        [10_000_000, 45_000_000, 1_500]
+    );
     let notices = load(&with_options("dest_url: 'stdout:', proxy: {url: 'http://p'}"))
         .unwrap()
         .notices;
