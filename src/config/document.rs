@@ -4,8 +4,8 @@ use super::node::{Content, Finding, Node, Place};
 use super::{json, keys, yaml};
 use crate::limits;
 
-/// The documents of `bytes`: JSON, with its keys in any case, when the first thing in it is `{`, else YAML. Empty documents
-/// (a trailing `---`, a file of comments) are left out.
+/// The documents of `bytes`: JSON, with its keys in any case, when the first thing in it is `{`; else, or where it is none,
+/// YAML. Empty documents (a trailing `---`, a file of comments) are left out.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Node>, Finding> {
     if bytes.len() > limits::CONFIGURATION_BYTES {
         let message = format!("larger than {} bytes: not a configuration", limits::CONFIGURATION_BYTES);
@@ -25,11 +25,16 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Node>, Finding> {
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = if text.trim_start().starts_with('{') {
-        let mut documents = json::parse(text)?;
-        for document in &mut documents {
-            keys::fold_case(document, &keys::DOCUMENT)?;
+        match json::parse(text) {
+            Ok(mut documents) => {
+                for document in &mut documents {
+                    keys::fold_case(document, &keys::DOCUMENT)?;
+                }
+                documents
+            }
+            // In the original's order: what is no JSON may be YAML. The text was meant as JSON, so its fault there is told.
+            Err(fault) => yaml::parse(text).map_err(|_| fault)?,
         }
-        documents
     } else {
         yaml::parse(text)?
     };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::node::{Finding, Node};
 use super::super::round_trip::write;
 use super::super::{document, fuzz, json, yaml};
 use super::{CANARY, adapter, load, refused, with, with_options};
@@ -9,7 +10,11 @@ use crate::limits;
 
 /// The documents of `text`, as JSON.
 fn read(text: &str) -> Result<String, String> {
-    document::parse(text.as_bytes())
+    written(document::parse(text.as_bytes()))
+}
+
+fn written(documents: Result<Vec<Node>, Finding>) -> Result<String, String> {
+    documents
         .map(|documents| write(&documents))
         .map_err(|finding| match finding.place {
             Some(place) => format!("{place}: {}", finding.message),
@@ -95,8 +100,37 @@ fn json_faults_are_told_with_their_place() {
         ("{\"a\": 1, \"a\": 2}", "1:10: `a` is set twice"),
         ("{} x", "1:4: expected a value; text needs double quotes"),
     ] {
-        assert_eq!(read(text).unwrap_err(), error, "{text}");
+        assert_eq!(written(json::parse(text)).unwrap_err(), error, "{text}");
+        // Where it is no YAML either, this is what is told.
+        assert!(read(text).is_ok() || read(text).unwrap_err() == error, "{text}");
     }
+    for text in [
+        "{\"a\" 1}",
+        "{\"a\": \"x",
+        "{\"a\": \"\\ud83d\"}",
+        "{\"a\": 1, \"a\": 2}",
+        "{} x",
+        "{\"a\": &x 1}",
+    ] {
+        assert_eq!(read(text), written(json::parse(text)), "{text}");
+    }
+}
+
+#[test]
+fn what_begins_like_json_and_is_none_is_yaml() {
+    for (text, expected) in [
+        ("{a: 1, \"b\": [x, 'y',],}", "{\"a\":\"1\",\"b\":[\"x\",\"y\"]}\n"),
+        ("{\n  \"a\": 1, # mine\n}\n", "{\"a\":\"1\"}\n"),
+        (
+            "{\"a\": 1}\n---\n{\"a\": 2}\n---\na: 3\n",
+            "{\"a\":\"1\"}\n{\"a\":\"2\"}\n{\"a\":\"3\"}\n",
+        ),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
+    }
+    let text = "{imap: {server: imap.example.com, username: journal, password: canary-hunter2, client_options: {dest_url: 'stdout:'}}}";
+    assert_eq!(load(text), load(&with(&[])));
+    fuzz(text.as_bytes());
 }
 
 #[test]
@@ -153,7 +187,8 @@ fn nesting_is_bounded_in_every_notation() {
         let flow = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let block = format!("{}x", "- ".repeat(depth));
         let json = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
-        for text in [flow, block, json] {
+        let neither = format!("{}x{}", "{a: ".repeat(depth), "}".repeat(depth));
+        for text in [flow, block, json, neither] {
             assert_eq!(read(&text).is_ok(), accepted, "depth {depth}: {text:.20}");
         }
     }
