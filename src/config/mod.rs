@@ -6,6 +6,7 @@
 mod artifacts;
 mod document;
 pub mod duration;
+mod flag;
 mod healthcheck;
 mod json;
 mod key_value;

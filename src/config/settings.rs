@@ -11,8 +11,8 @@ use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{
-    Adapter, Receiver, artifacts, duration, healthcheck, keys, mailboxes, oauth, original, other_adapters, proxy,
-    receiver, server, verbatim,
+    Adapter, Receiver, artifacts, duration, flag, healthcheck, keys, mailboxes, number, oauth, original, other_adapters,
+    proxy, receiver, server, verbatim,
 };
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
@@ -239,15 +239,6 @@ pub fn machine_name() -> Option<String> {
         .find(|name| !name.is_empty())
 }
 
-/// YAML 1.1's words are the original's. Empty text is not set.
-pub(super) fn flag(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "" | "false" | "no" | "off" => Some(false),
-        "true" | "yes" | "on" => Some(true),
-        _ => None,
-    }
-}
-
 /// One section of a tree whose keys and shapes are checked. Absent sections read as empty ones.
 pub(super) struct Section<'a> {
     node: Option<&'a Node>,
@@ -343,7 +334,8 @@ impl<'a> Section<'a> {
 
     /// The flag under `key`; false when it is not set.
     pub fn flag(&self, key: &str) -> Result<bool, Finding> {
-        flag(self.scalar(key).unwrap_or_default()).ok_or_else(|| self.fault(key, "expected true or false"))
+        let flag = self.get(key).map_or(Some(false), flag::flag);
+        flag.ok_or_else(|| self.fault(key, "expected true or false"))
     }
 
     /// The number under `key`.
@@ -352,11 +344,9 @@ impl<'a> Section<'a> {
         if text.is_empty() {
             return Ok(None);
         }
-        // `010` is eight to the original and ten to most readers.
-        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-        match text.parse() {
-            Ok(number) if plain => Ok(Some(number)),
-            _ => Err(self.fault(key, "expected a whole number in plain digits, 0 or more")),
+        match number::whole(text) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.fault(key, "expected a whole number, 0 or more, without 0 in front")),
         }
     }
 

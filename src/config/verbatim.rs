@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::flag;
 use super::keys::{self, Shape};
 use super::node::{Content, Finding, Node};
 use super::number;
@@ -30,7 +31,7 @@ pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Valu
             let items: Result<Vec<_>, _> = items.collect();
             items?.into_iter().flatten().collect()
         }
-        (Content::Scalar(text), Shape::Flag) if !node.is_empty() => match super::settings::flag(text.expose()) {
+        (Content::Scalar(_), Shape::Flag) if !node.is_empty() => match flag::flag(node) {
             Some(flag) => Value::from(flag),
             None => return Err(Finding::at(node.place, format!("{path}: expected true or false"))),
         },

@@ -151,6 +151,17 @@ fn a_transform_says_what_the_original_s_readers_read() {
 }
 
 #[test]
+fn a_flag_of_a_mapping_has_the_words_of_any_other() {
+    for (word, flag) in [("y", true), ("N", false)] {
+        let (sent, _) = settings(&format!("mapping: {{rename_only: {word}}}"));
+        assert_eq!(
+            serde_json::Value::from(sent.sensor.mapping),
+            json!({"rename_only": flag})
+        );
+    }
+}
+
+#[test]
 fn the_type_of_a_sensor_s_identity_is_one_that_the_original_has() {
     let options = |word: &str| {
         format!(

@@ -1,7 +1,7 @@
 //! Which values each kind of setting takes.
 
 use super::super::Receiver;
-use super::{CANARY, load, refused, with, with_options};
+use super::{CANARY, arguments, load, refused, with, with_options};
 use crate::net::Security;
 
 #[test]
@@ -185,17 +185,42 @@ fn a_proxy_that_cannot_be_one_is_refused_under_its_key() {
 #[test]
 fn flags_and_numbers_are_what_they_are_and_nothing_else() {
     let flag = |text: &str| load(&with(&[&format!("from_zero: {text}")])).map(|loaded| loaded.adapters[0].from_zero);
-    for text in ["true", "True", "'true'", "yes", "on"] {
+    for text in ["true", "True", "'true'", "yes", "on", "On", "y", "Y"] {
         assert_eq!(flag(text), Ok(true), "{text}");
     }
-    for text in ["false", "FALSE", "'false'", "no", "off", "", "~"] {
+    for text in ["false", "FALSE", "'false'", "no", "off", "OFF", "n", "N", "", "~"] {
         assert_eq!(flag(text), Ok(false), "{text}");
     }
-    for text in ["1", "maybe", "ture", "[true]", "{}"] {
+    for text in ["1", "0", "t", "F", "maybe", "ture", "yy", "[true]", "{}"] {
         assert!(
             flag(text)
                 .unwrap_err()
                 .contains("imap.from_zero: expected true or false"),
+            "{text}"
+        );
+    }
+    let argument = |text: &str| {
+        let flag = format!("from_zero={text}");
+        let given = [
+            "server=s",
+            "username=u",
+            "password=p",
+            "client_options.dest_url=stdout:",
+            &flag,
+        ];
+        arguments(&given).map(|loaded| loaded.adapters[0].from_zero)
+    };
+    for text in ["1", "t", "T", "TRUE", "true", "True", "yes"] {
+        assert_eq!(argument(text), Ok(true), "{text}");
+    }
+    for text in ["0", "f", "F", "FALSE", "false", "False", "off", ""] {
+        assert_eq!(argument(text), Ok(false), "{text}");
+    }
+    for text in ["2", "tr", "00"] {
+        assert!(
+            argument(text)
+                .unwrap_err()
+                .contains("from_zero: expected true or false"),
             "{text}"
         );
     }
@@ -206,16 +231,25 @@ fn flags_and_numbers_are_what_they_are_and_nothing_else() {
     assert_eq!(number("'1048576'"), Ok(1_048_576));
     assert_eq!(number("18446744073709551615"), Ok(u64::MAX));
     for text in [
+        "1_048_576",
+        "0x100000",
+        "0o4000000",
+        "1.048576e6",
+        "1048576.0",
+        "+1048576",
+    ] {
+        assert_eq!(number(text), Ok(1_048_576), "{text}");
+    }
+    for text in [
         "-1",
-        "1e6",
         "1.5",
         "010",
         "00",
-        "0x10",
-        "1_000",
+        "0x",
+        "_1",
+        "1e30",
         "10MB",
         "18446744073709551616",
-        "+1",
         "[1]",
     ] {
         assert!(
