@@ -138,7 +138,6 @@ pub(super) const MAPPING: Shape = Shape::Section(&[
     ("sensor_key_path", Shape::Text),
     ("sensor_identity_type", Shape::IdentityType),
     ("sensor_hostname_path", Shape::Text),
-    ("sensor_identity_type", Shape::Text),
     ("event_type_path", Shape::Text),
     ("event_time_path", Shape::Text),
     ("event_time_timezone", Shape::Text),

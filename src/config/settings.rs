@@ -11,8 +11,8 @@ use super::nearest::shown;
 use super::node::{Content, Finding, Node, Place};
 use super::reference::{self, Environment};
 use super::{
-    Adapter, Receiver, artifacts, duration, flag, healthcheck, keys, mailboxes, number, oauth, original, other_adapters,
-    proxy, receiver, server, verbatim,
+    Adapter, Receiver, artifacts, duration, flag, healthcheck, keys, mailboxes, number, oauth, original,
+    other_adapters, proxy, receiver, server, verbatim,
 };
 use crate::imap::wanted::Wanted;
 use crate::net::Security;
@@ -100,7 +100,14 @@ fn adapter(imap: &Node, path: &str, environment: Environment<'_>) -> Result<(Ada
 
     let options = section.section("client_options");
     let (receiver, mut notices) = receiver::receiver(&options, is_insecure)?;
-    let receiver_proxy = proxy::proxy(&options.section("proxy"), "client_options.proxy")?;
+    let receiver_proxy = match options.section("proxy") {
+        // The original's files have such sections, and it ignores them.
+        section if section.text("url")?.is_none() && options.is_set("proxy") => {
+            notices.push(options.fault("proxy", "has no effect without url"));
+            None
+        }
+        section => proxy::proxy(&section, "client_options.proxy")?,
+    };
     if receiver_proxy.is_some() && receiver == Receiver::Stdout {
         notices.push(options.fault("proxy", "has no effect with stdout:"));
     }

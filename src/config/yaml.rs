@@ -104,6 +104,11 @@ impl Tree {
                     value,
                 }),
                 None => match value.content {
+                    // One would be a key of its own under `transform`.
+                    Content::Scalar(text) if value.plain && text.expose() == "<<" => {
+                        let message = "merge keys (<<) are not supported: write the values out";
+                        return Err(Finding::at(place, message));
+                    }
                     Content::Scalar(text) => *key = Some((text.expose().clone(), place)),
                     _ => return Err(Finding::at(place, "a key must be a word")),
                 },

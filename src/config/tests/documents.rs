@@ -143,6 +143,10 @@ fn yaml_faults_are_told_with_their_place() {
             "1:5: not YAML: mapping values are not allowed in this context; a text with special characters needs quotes",
         ),
         ("? [a]\n: b\n", "1:3: a key must be a word"),
+        (
+            "a:\n  <<: {b: 1}\n",
+            "2:3: merge keys (<<) are not supported: write the values out",
+        ),
         ("~: b\n", "1:1: a key must be a word"),
         (
             "a: !secret b\n",

@@ -146,6 +146,9 @@ fn a_proxy_that_cannot_be_one_is_refused_under_its_key() {
     ] {
         let error = refused(&with(&[&format!("proxy: {{{proxy}}}")]));
         assert!(error.ends_with(&format!("imap.proxy.{expected}")), "{error}");
+        if expected == "url: missing" {
+            continue;
+        }
         let error = refused(&with_options(&format!("dest_url: 'stdout:', proxy: {{{proxy}}}")));
         assert!(
             error.ends_with(&format!("imap.client_options.proxy.{expected}")),
@@ -180,6 +183,31 @@ fn a_proxy_that_cannot_be_one_is_refused_under_its_key() {
         notices[0].ends_with("imap.client_options.proxy: has no effect with stdout:"),
         "{notices:?}"
     );
+}
+
+#[test]
+fn the_receiver_s_proxy_without_url_has_no_effect_as_in_the_original() {
+    for proxy in [
+        "connect_timeout: 1s",
+        "url: '', username: a, password: canary-hunter2",
+        "handshake_timeout: 45",
+    ] {
+        let loaded = load(&with_options(&format!("dest_url: 'stdout:', proxy: {{{proxy}}}"))).unwrap();
+        assert_eq!(loaded.adapters[0].receiver_proxy, None);
+        assert_eq!(loaded.notices.len(), 1, "{proxy}");
+        assert!(
+            loaded.notices[0].ends_with("imap.client_options.proxy: has no effect without url"),
+            "{:?}",
+            loaded.notices
+        );
+    }
+    for nothing in ["", "url: '', username: '', password: '', connect_timeout: ~"] {
+        let loaded = load(&with_options(&format!("dest_url: 'stdout:', proxy: {{{nothing}}}"))).unwrap();
+        assert_eq!(
+            (loaded.adapters[0].receiver_proxy.is_none(), loaded.notices.len()),
+            (true, 0)
+        );
+    }
 }
 
 #[test]
