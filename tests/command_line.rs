@@ -273,7 +273,7 @@ fn a_broken_file_is_told_with_its_line_and_without_its_password() {
             ":3:13: imap.password: expected text, found a list",
         ),
         (
-            format!("{{\"imap\": {{\"password\": {CANARY}}}}}"),
+            format!("{{\"imap\": {{\"password\": {CANARY}}}"),
             ":1:23: expected a value; text needs double quotes",
         ),
         (
