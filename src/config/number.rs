@@ -1,5 +1,7 @@
 //! Numbers as yaml.v3, the original's reader, takes them: `16`, `1_048_576`, `0x10`, `0o17`, `0b11`, `.5`, `1e6`.
 
+use serde_json::Number;
+
 /// What a number may begin with, a longer prefix before one that it begins with.
 const RADIXES: [(&str, u32); 8] = [
     ("0x", 16),
@@ -12,27 +14,27 @@ const RADIXES: [(&str, u32); 8] = [
     ("", 10),
 ];
 
-/// The number that stands in `text`, in plain decimal digits; `None` when it is none, or has no end.
-pub(super) fn decimal(text: &str) -> Option<String> {
+/// The number that stands in `text`; `None` when it is none, or has no end.
+pub(super) fn number(text: &str) -> Option<Number> {
     let digits = text.replace('_', "");
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", digits.strip_prefix('+').unwrap_or(&digits)),
+    let (is_negative, unsigned) = match digits.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
     };
     // Rust would take a second sign, `_1`, and words such as `inf`.
     let begins = |text: &str| text.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    if text.starts_with('_') || !begins(digits) {
+    if text.starts_with('_') || !begins(unsigned) {
         return None;
     }
     let whole = RADIXES.iter().find_map(|(prefix, radix)| {
-        let digits = digits.strip_prefix(prefix).filter(|rest| !rest.starts_with('+'))?;
+        let digits = unsigned.strip_prefix(prefix).filter(|rest| !rest.starts_with('+'))?;
         u64::from_str_radix(digits, *radix).ok()
     });
-    if let Some(whole) = whole {
-        return Some(format!("{sign}{whole}"));
+    match (whole, is_negative) {
+        (Some(whole), false) => Some(Number::from(whole)),
+        (Some(whole), true) => i64::try_from(whole).ok()?.checked_neg().map(Number::from),
+        (None, _) => Number::from_f64(digits.parse().ok()?),
     }
-    let float: f64 = digits.parse().ok()?;
-    float.is_finite().then(|| format!("{sign}{float}"))
 }
 
 /// The whole number, not negative, that stands in `text`. `010` is eight to the original and ten to most readers: it is
@@ -45,12 +47,12 @@ pub(super) fn whole(text: &str) -> Option<u64> {
     if is_ambiguous {
         return None;
     }
-    decimal(text)?.parse().ok()
+    number(text)?.to_string().trim_end_matches(".0").parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{decimal, whole};
+    use super::{number, whole};
 
     #[test]
     fn numbers_are_those_of_yaml_v3() {
@@ -68,11 +70,11 @@ mod tests {
             ("18446744073709551615", "18446744073709551615"),
             ("1.50", "1.5"),
             (".5", "0.5"),
-            ("1.", "1"),
-            ("1e6", "1000000"),
+            ("1.", "1.0"),
+            ("1e6", "1000000.0"),
             ("2.5E-1", "0.25"),
         ] {
-            assert_eq!(decimal(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(number(text).unwrap().to_string(), expected, "{text}");
         }
         for text in [
             "",
@@ -100,7 +102,7 @@ mod tests {
             "0xg",
             "٣",
         ] {
-            assert_eq!(decimal(text), None, "{text:?}");
+            assert_eq!(number(text), None, "{text:?}");
         }
     }
 

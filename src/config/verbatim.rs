@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::flag;
 use super::keys::{self, Shape};
-use super::node::{Content, Finding, Node};
+use super::node::{Content, Entry, Finding, Node};
 use super::number;
 
 /// `node`, of `shape`, as JSON; `None` where it says nothing. Its keys and kinds are checked already. What a key is made
@@ -21,10 +21,7 @@ pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Valu
             }
             Value::from(object)
         }
-        (Content::Mapping(entries), Shape::FreeText) => {
-            let texts = entries.iter().map(|entry| (entry.key.clone(), text(&entry.value)));
-            texts.collect()
-        }
+        (Content::Mapping(entries), Shape::FreeText) => object(entries, text),
         (Content::Mapping(_), _) => as_written(node),
         (Content::Sequence(items), Shape::List(item)) => {
             let items = items.iter().map(|node| json(node, item, path));
@@ -46,6 +43,14 @@ pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Valu
     Ok(Some(value).filter(|_| !says_nothing))
 }
 
+fn object(entries: &[Entry], value: fn(&Node) -> Value) -> Value {
+    let mut object = Map::new();
+    for entry in entries {
+        object.insert(entry.key.clone(), value(&entry.value));
+    }
+    Value::from(object)
+}
+
 /// The text of a scalar; of null it is empty.
 fn text(node: &Node) -> Value {
     match &node.content {
@@ -61,17 +66,10 @@ fn as_written(node: &Node) -> Value {
         Content::Scalar(word) if node.plain => match word.expose().as_str() {
             "true" | "True" | "TRUE" => Value::from(true),
             "false" | "False" | "FALSE" => Value::from(false),
-            word => number::decimal(word)
-                .and_then(|number| serde_json::from_str(&number).ok())
-                .unwrap_or_else(|| text(node)),
+            word => number::number(word).map_or_else(|| text(node), Value::from),
         },
         Content::Scalar(_) => text(node),
         Content::Sequence(items) => items.iter().map(as_written).collect(),
-        Content::Mapping(entries) => {
-            let entries = entries
-                .iter()
-                .map(|entry| (entry.key.clone(), as_written(&entry.value)));
-            entries.collect()
-        }
+        Content::Mapping(entries) => object(entries, as_written),
     }
 }

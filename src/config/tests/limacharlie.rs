@@ -124,7 +124,7 @@ fn a_transform_says_what_the_original_s_readers_read() {
                      word: yes, date: 2024-01-01, deep: [{x: ~, y: ''}, null, 1_000, -5, 1e3]}";
     let expected = json!({"transform": {"-parts": null, "+a": "b", "k": {}, "l": [], "n": true, "h": 16, "f": 1.5,
         "e": "", "quoted": "0x10", "word": "yes", "date": "2024-01-01",
-        "deep": [{"x": null, "y": ""}, null, 1000, -5, 1000]}});
+        "deep": [{"x": null, "y": ""}, null, 1000, -5, 1000.0]}});
     let (sent, _) = settings(&format!(
         "mapping: {{transform: {transform}}}, mappings: [{{transform: {transform}}}]"
     ));
@@ -146,7 +146,7 @@ fn a_transform_says_what_the_original_s_readers_read() {
     };
     assert_eq!(
         serde_json::Value::from(sent.sensor.mapping),
-        json!({"transform": {"-parts": null, "a": "", "b": {}, "c": [], "n": true, "t": "true", "e": 1000, "f": 0.25}})
+        json!({"transform": {"-parts": null, "a": "", "b": {}, "c": [], "n": true, "t": "true", "e": 1000.0, "f": 0.25}})
     );
 }
 
