@@ -163,7 +163,7 @@ struct Life {
     widest: u64,
     /// Mails at which sessions ended, and how many.
     stumbles: BTreeMap<u32, u32>,
-    /// Sessions in a row that ended at a mail which was to prove that UIDs mean the same mails.
+    /// Sessions in a row that ended while it was asked whether UIDs mean the same mails.
     unproven: u32,
     /// The mail at which the last session ended, where it was asked for alone because of such ends.
     stuck_at: Option<u32>,

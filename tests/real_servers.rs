@@ -233,7 +233,13 @@ fn what_was_delivered_is_moved_and_nothing_else<K: Kind>(stage: &mut Stage<K>) {
     stage.server.other_session().command(&format!("CREATE {done}"));
     let mut other = after_delivery(&format!("'move:{done}'"), stage);
     assert_eq!(other.search(K::MAILBOX, "ALL"), 1);
-    assert_eq!(other.search(&done, "ALL"), 5);
+    // Where the kill falls between COPY and what follows it, the three from before are copied twice.
+    let moves = other
+        .command("CAPABILITY")
+        .iter()
+        .any(|line| line.split_whitespace().any(|name| name == "MOVE"));
+    let copies = other.search(&done, "ALL");
+    assert!(copies == 5 || !moves && copies == 8, "{copies}");
     assert_eq!(other.search(&done, "DELETED"), 0);
 }
 

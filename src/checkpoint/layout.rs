@@ -62,7 +62,12 @@ pub(super) fn write(account: &str, mailbox: &str, memory: &Memory) -> String {
     }
     if let (Some(rescan), Some(file)) = (&memory.rescan, file.as_object_mut()) {
         let hashes: Vec<String> = rescan.delivered.iter().map(|hash| hexadecimal(hash)).collect();
-        let rescan = json!({"since": rescan.since_ms, "below": rescan.below, "sha256": hashes});
+        let rescan = json!({
+            "since": rescan.since_ms,
+            "below": rescan.below,
+            "presumed_below": rescan.presumed_below,
+            "sha256": hashes,
+        });
         file.insert("rescan".to_owned(), rescan);
     }
     let mut text = file.to_string();
@@ -162,9 +167,11 @@ fn read_known(known: &Value) -> Option<Known> {
 }
 
 fn read_rescan(rescan: &Value) -> Option<Rescan> {
+    let below = number(rescan, "below")?;
     Some(Rescan {
         since_ms: rescan.get("since").and_then(Value::as_i64),
-        below: number(rescan, "below")?,
+        below,
+        presumed_below: number(rescan, "presumed_below").unwrap_or(below),
         delivered: list(rescan, "sha256")?.iter().map(read_hash).collect::<Option<_>>()?,
     })
 }

@@ -34,6 +34,7 @@ fn full() -> Memory {
         }),
         recent: [known(7), unknown].into_iter().collect(),
         rescan: Some(Rescan {
+            presumed_below: 30,
             since_ms: Some(1_700_000_000_000),
             below: 1 << 32,
             delivered: vec![[1; 32], [0xff; 32]],

@@ -67,6 +67,8 @@ pub struct Rescan {
     pub since_ms: Option<i64>,
     /// This is about mails with lower UIDs; the others came later.
     pub below: u64,
+    /// Dates count for mails with lower UIDs alone.
+    pub presumed_below: u64,
     /// SHA-256 of mails that were delivered and are not recognised yet. Two that were delivered stand there twice: a third one
     /// with the same bytes was not.
     pub delivered: Vec<[u8; 32]>,
@@ -104,12 +106,13 @@ pub enum Sameness {
 }
 
 /// UIDs are given again under the same UIDVALIDITY: what the remembered mails tell of where that began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GivenAgain {
     /// From this UID on: behind the last mail that is the same.
     From(u64),
-    /// No mail is the same by its date. From the UID of this one on, the lowest, if it still has its bytes; from 1 on otherwise.
-    Above(Option<Known>),
+    /// No mail is the same by its date. From the UID of the first of these on that can be read, if it still has its bytes; from 1
+    /// on otherwise.
+    Above(Vec<Known>),
 }
 
 impl Memory {
@@ -152,10 +155,22 @@ impl Memory {
         Some(end.saturating_sub(done))
     }
 
-    /// What is left to look at when the mailbox, which now has mails below `below`, has other ones from `first` on. Dates are taken
-    /// from the mails below the position: those above it may have been delivered before older ones. They count where everything
-    /// is looked at anew.
-    pub fn rescan(&self, first: u64, below: u64) -> Rescan {
+    /// What is left to look at when UIDVALIDITY is another: all mails of the mailbox, which has them below `below`.
+    pub fn rescan(&self, below: u64) -> Rescan {
+        self.rescan_from(1, below, below)
+    }
+
+    /// The same where UIDs are given again from `first` on. What is not below the mails delivered last was not delivered before
+    /// them, whatever its date.
+    pub fn rescan_given_again(&self, first: u64, below: u64) -> Rescan {
+        let lowest = self.recent.mails().map(|known| u64::from(known.uid)).min();
+        let lowest = lowest.unwrap_or(1).min(self.position.next_uid);
+        self.rescan_from(first, below, lowest.min(below))
+    }
+
+    /// Dates are taken from the mails below the position: those above it may have been delivered before older ones. They count
+    /// where everything is looked at anew.
+    fn rescan_from(&self, first: u64, below: u64, presumed_below: u64) -> Rescan {
         let last = self.recent.mails();
         let last = last.filter(|known| u64::from(known.uid) < self.position.next_uid);
         let last = last
@@ -163,12 +178,9 @@ impl Memory {
             .and_then(|known| known.internal_date_ms);
         let margin = i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap_or(i64::MAX);
         let before = self.rescan.clone().unwrap_or_default();
+        let since_ms = last.map(|last| last.saturating_sub(margin)).filter(|_| first == 1);
         // A rescan that was not over had older mails to look at.
-        let since_ms = match &self.rescan {
-            Some(before) => before.since_ms,
-            None if first > 1 => None,
-            None => last.map(|last| last.saturating_sub(margin)),
-        };
+        let since_ms = before.since_ms.or(since_ms);
         let recent = self.recent.0.iter().rev().filter(|known| u64::from(known.uid) >= first);
         let mut delivered: Vec<[u8; 32]> = recent
             .filter_map(|known| known.sha256)
@@ -178,6 +190,7 @@ impl Memory {
         Rescan {
             since_ms,
             below,
+            presumed_below,
             delivered,
         }
     }
@@ -194,10 +207,14 @@ impl Recent {
         self.0.is_empty()
     }
 
-    /// `known` was delivered last.
+    /// `known` was delivered last. The oldest goes, but for two: the highest, which shows that UIDs are given again where live mail
+    /// is, while a backlog is read; and the one from before the first start, behind which everything is delivered.
     pub fn push(&mut self, known: Known) {
         if self.0.len() >= limits::RECENT_MAILS {
-            self.0.pop_front();
+            let highest = self.mails().map(|known| known.uid).max();
+            let goes = |known: &Known| Some(known.uid) != highest && known.sha256.is_some();
+            let place = self.0.iter().position(goes).unwrap_or_default();
+            self.0.remove(place);
         }
         self.0.push_back(known);
     }
@@ -258,8 +275,10 @@ impl Recent {
         let behind_same = same.map(|known| u64::from(known.uid).saturating_add(1)).max();
         Some(behind_same.map_or_else(
             || {
-                let hashed = others().filter(|known| known.sha256.is_some());
-                GivenAgain::Above(hashed.min_by_key(|known| known.uid).copied())
+                let mut hashed = Vec::new();
+                hashed.extend(others().filter(|known| known.sha256.is_some()).copied());
+                hashed.sort_unstable_by_key(|known| known.uid);
+                GivenAgain::Above(hashed)
             },
             GivenAgain::From,
         ))
@@ -320,7 +339,7 @@ impl Rescan {
     /// Whether a mail with this INTERNALDATE counts as delivered.
     pub fn presumes(&self, known: &Known) -> bool {
         let dates = self.since_ms.zip(known.internal_date_ms);
-        u64::from(known.uid) < self.below && dates.is_some_and(|(since, date)| date < since)
+        u64::from(known.uid) < self.presumed_below && dates.is_some_and(|(since, date)| date < since)
     }
 
     /// Whether a mail was delivered, by its hash. It counts for one of those that were.

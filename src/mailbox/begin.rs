@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::frontier::Frontier;
 use crate::imap::resume::{Memory, Position, Recent, Resume, resume};
 use crate::imap::session::{Selected, Session};
+use crate::limits;
 use crate::log::Level;
 use crate::metrics::Counter;
 
@@ -54,7 +55,7 @@ impl Life {
             .filter(|memory| memory.position.uid_validity != uid_validity)
         {
             self.count(Counter::Renumbered);
-            if let Some(same_below) = session.has_same_mails(&memory.recent, self.pace)? {
+            if let Some(same_below) = session.has_same_mails(&memory.recent, &mut self.unproven, self.pace)? {
                 self.report_same_mails(memory.position.uid_validity, uid_validity);
                 memory.position.uid_validity = uid_validity;
                 memory.position.next_uid = memory.position.next_uid.min(same_below);
@@ -85,11 +86,13 @@ impl Life {
                         self.gap(Level::Warn, reason, uid, "");
                     }
                 }
-                self.rescan = before.as_ref().map(|memory| memory.rescan(first, mailbox_end));
+                self.rescan = before
+                    .as_ref()
+                    .map(|memory| memory.rescan_given_again(first, mailbox_end));
             }
             Resume::FromNow(_) | Resume::FromZero => self.start_over(resumed.next_uid()),
             Resume::Renumbered { .. } => {
-                let rescan = before.as_ref().map(|memory| memory.rescan(1, uid_next));
+                let rescan = before.as_ref().map(|memory| memory.rescan(uid_next));
                 self.start_over(resumed.next_uid());
                 self.rescan = rescan;
             }
@@ -116,10 +119,13 @@ impl Life {
     }
 
     /// UIDs from `first` on are, or will be, those of other mails: nothing is known of them. Gives back what was open there.
+    /// Some servers make this necessary in every session: a mail at which sessions ended is asked for last and alone all the
+    /// same, and refusals count on, or it would hold up all others for ever.
     fn go_back(&mut self, first: u64) -> Vec<u32> {
         let stays = |uid: u32| u64::from(uid) < first;
-        self.stumbles.retain(|uid, _| stays(*uid));
-        self.refusals.retain(|uid, _| stays(*uid));
+        for (_, stumbles) in self.stumbles.iter_mut().filter(|(uid, _)| !stays(**uid)) {
+            *stumbles = limits::STUMBLES.min(*stumbles);
+        }
         self.unkept.retain(|uid, _| stays(*uid));
         self.witness = self.witness.filter(|witness| stays(witness.uid));
         self.recent.go_back(first);
@@ -169,7 +175,7 @@ impl Life {
             Resume::GoBack(_) => (
                 Level::Error,
                 "UIDNEXT went down or mails have other dates, and UIDVALIDITY did not change (a restored server?): going \
-                 back; what has UIDs from next_uid on is delivered, unless it has the bytes of a mail delivered last",
+                 back to next_uid; from there on everything is delivered that is not known to be",
             ),
             Resume::Renumbered { .. } => (
                 Level::Warn,

@@ -20,12 +20,8 @@ impl Life {
         if self.frontier.backlog_end().is_some() {
             self.look_ahead(session)?;
         }
-        let (last, open): (Vec<Listed>, Vec<Listed>) = {
-            let doubtful = self.doubtful();
-            let open = self.frontier.open_mails().into_iter();
-            open.partition(|listed| doubtful.contains(&listed.uid))
-        };
-        self.transfer(session, &open, Urgency::Old)?;
+        let doubtful = self.doubtful();
+        self.transfer_undoubted(session, &self.frontier.open_mails(), Urgency::Old)?;
         let before = self.frontier.end();
         while let Some(backlog_end) = self.frontier.backlog_end() {
             self.read_backlog(session, backlog_end)?;
@@ -34,6 +30,8 @@ impl Life {
             self.move_on()?;
         }
         let found = self.read_end(session)? || self.frontier.end() > before;
+        let mut last = self.frontier.open_mails();
+        last.retain(|listed| doubtful.contains(&listed.uid));
         for listed in last {
             let stumbles = self.stumbles.get(&listed.uid).copied().unwrap_or_default();
             // Another mail first: only behind one that came does the end of a session say something of this one.
@@ -53,6 +51,19 @@ impl Life {
         Ok(found)
     }
 
+    /// Those of `listed` that are in no doubt; the others stay open, for the end.
+    fn transfer_undoubted(
+        &mut self,
+        session: &mut Session,
+        listed: &[Listed],
+        urgency: Urgency,
+    ) -> Result<(), Failure> {
+        let doubtful = self.doubtful();
+        let mut undoubted = listed.to_vec();
+        undoubted.retain(|listed| !doubtful.contains(&listed.uid));
+        self.transfer(session, &undoubted, urgency)
+    }
+
     /// UIDs up to `backlog_end`, in windows. Windows without a mail do not move the position: a server whose UIDNEXT is too
     /// high would hide what comes.
     fn read_backlog(&mut self, session: &mut Session, backlog_end: u64) -> Result<(), Failure> {
@@ -69,7 +80,7 @@ impl Life {
             let (whole, empty) = (listed.len() < limits::LISTED_MAILS, listed.is_empty());
             let listed = self.without_presumed(session, listed)?;
             self.frontier.listed(&listed);
-            self.transfer(session, &listed, Urgency::Old)?;
+            self.transfer_undoubted(session, &listed, Urgency::Old)?;
             next = if whole { window_end } else { self.frontier.end() };
             width = if empty {
                 width.saturating_mul(2).min(self.widest)
@@ -100,7 +111,7 @@ impl Life {
                 // The checkpoint is beyond them: a process that ended now would never look for them again.
                 self.move_on()?;
             }
-            self.transfer(session, &listed, Urgency::Live)?;
+            self.transfer_undoubted(session, &listed, Urgency::Live)?;
             if whole {
                 break;
             }
@@ -114,7 +125,7 @@ impl Life {
         if let Ok(first) = u32::try_from(self.frontier.top()) {
             let listed = session.list(first, u32::MAX)?;
             self.frontier.listed_ahead(&listed);
-            self.transfer(session, &listed, Urgency::Live)?;
+            self.transfer_undoubted(session, &listed, Urgency::Live)?;
         }
         Ok(())
     }
@@ -151,7 +162,7 @@ impl Life {
                 Level::Warn,
                 "gap",
                 &[
-                    ("reason", &"UIDs mean other mails now; these are older than the last one delivered, and count as delivered"),
+                    ("reason", &"UIDs mean other mails now; these are older than the last one delivered, by an hour and more, and count as delivered"),
                     ("mails", &presumed.len()),
                 ],
             );

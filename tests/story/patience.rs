@@ -375,6 +375,19 @@ fn a_mail_at_which_every_session_ends_does_not_keep_the_mailbox_from_being_opene
 }
 
 #[test]
+fn a_mail_at_which_every_session_ends_holds_up_no_other_though_uidvalidity_is_always_new() {
+    let mut watch = Watch::new(5);
+    watch.server.misbehave(Fault::UidValidityAlwaysNew);
+    watch.server.misbehave(Fault::EndsAt { uid: 3 });
+    watch.begin_well();
+    for _ in 0..limits::STUMBLES {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.wait_for_events(4);
+}
+
+#[test]
 fn matrix_14_news_without_end_of_nothing_new_make_no_loop_spin() {
     let mut watch = Watch::new(2);
     watch.server.misbehave(Fault::EndlessNews);

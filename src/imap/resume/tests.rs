@@ -85,7 +85,7 @@ fn uids_are_given_again_where_dates_are_others() {
     );
     assert_eq!(
         from(&there(40..50, dated_anew)),
-        Some(GivenAgain::Above(Some(known(40)))),
+        Some(GivenAgain::Above((40..50).map(known).collect())),
         "others, or a backup that forgets dates"
     );
     let mut expunged = there(46..50, dated_anew);
@@ -111,7 +111,7 @@ fn uids_are_given_again_where_dates_are_others() {
     );
     assert_eq!(
         before_the_first_start.given_again(&there(40..50, both), None),
-        Some(GivenAgain::Above(None))
+        Some(GivenAgain::Above(Vec::new()))
     );
 }
 
@@ -130,7 +130,7 @@ fn uids_are_given_again_where_the_mailbox_ends_below_what_was_listed() {
         Some(GivenAgain::From(44)),
         "new mails came before anybody looked"
     );
-    assert_eq!(from(&[], 20), Some(GivenAgain::Above(None)), "far below");
+    assert_eq!(from(&[], 20), Some(GivenAgain::Above(Vec::new())), "far below");
     assert_eq!(
         Recent::default().given_again(&[], Some(20)),
         Some(GivenAgain::From(20)),
@@ -142,18 +142,35 @@ fn uids_are_given_again_where_the_mailbox_ends_below_what_was_listed() {
 fn what_is_looked_at_again_is_known_by_its_hash() {
     let mut memory = remembered();
     memory.recent = (40..50).map(known).collect();
-    let rescan = memory.rescan(48, 60);
+    let rescan = memory.rescan_given_again(48, 60);
     assert_eq!(
         (rescan.since_ms, rescan.below),
         (None, 60),
         "dates say nothing of those above the same ones"
     );
     assert_eq!(rescan.delivered, [49, 48].map(|uid| known(uid).sha256.unwrap()));
-    assert!(memory.rescan(1, 60).since_ms.is_some());
-    memory.rescan = Some(memory.rescan(1, 60));
+    let everything = memory.rescan_given_again(1, 60);
+    assert!(everything.since_ms.is_some());
+    let old = |uid| Known {
+        internal_date_ms: Some(1),
+        ..known(uid)
+    };
+    assert!(everything.presumes(&old(39)));
+    assert!(
+        !everything.presumes(&old(40)),
+        "not delivered before the others, however old"
+    );
+    assert!(memory.rescan(60).presumes(&old(40)), "UIDs are other ones");
+    memory.rescan = Some(rescan);
     assert_eq!(
-        memory.rescan(48, 70).since_ms,
-        memory.rescan(1, 60).since_ms,
+        memory.rescan(70).since_ms,
+        everything.since_ms,
+        "what dates said nothing of ends with it"
+    );
+    memory.rescan = Some(memory.rescan(60));
+    assert_eq!(
+        memory.rescan_given_again(48, 70).since_ms,
+        memory.rescan(60).since_ms,
         "one that was not over goes on"
     );
 }
@@ -271,12 +288,33 @@ fn what_is_remembered_is_bounded_and_the_newest() {
 }
 
 #[test]
+fn the_highest_mail_and_the_one_from_before_the_first_start_are_remembered_whatever_comes() {
+    let first = Known {
+        sha256: None,
+        ..known(7)
+    };
+    let live = [known(200), known(201)];
+    let backlog = (8..150).map(known);
+    let recent: Recent = [first].into_iter().chain(live).chain(backlog).collect();
+    let uids: Vec<u32> = recent.mails().map(|known| known.uid).collect();
+    assert_eq!(uids.len(), limits::RECENT_MAILS);
+    assert_eq!((uids[..2].to_vec(), uids[2], uids[63]), (vec![7, 201], 88, 149));
+    let mut given_again: Vec<Known> = recent.mails().copied().collect();
+    dated_anew(&mut given_again[1]);
+    assert_eq!(
+        recent.given_again(&given_again, None),
+        Some(GivenAgain::From(150)),
+        "it shows what the backlog hides"
+    );
+}
+
+#[test]
 fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     let mut memory = remembered();
     memory.position.next_uid = 50;
     // 60 is a live mail that was delivered before the backlog was.
     memory.recent = [known(48), known(60), known(49)].into_iter().collect();
-    let mut rescan = memory.rescan(1, 30);
+    let mut rescan = memory.rescan(30);
     let since = known(49).internal_date_ms.unwrap() - i64::try_from(limits::RESCAN_MARGIN.as_millis()).unwrap();
     assert_eq!((rescan.since_ms, rescan.below), (Some(since), 30));
     let dated = |uid, internal_date_ms| Known {
@@ -300,7 +338,7 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
     memory.rescan = Some(rescan);
     memory.recent = [known(2)].into_iter().collect();
     memory.position.next_uid = 3;
-    let mut second = memory.rescan(1, 99);
+    let mut second = memory.rescan(99);
     assert_eq!((second.since_ms, second.below), (Some(since), 99));
     assert!(second.recognise(29, &[49; 32]) && second.recognise(29, &[2; 32]));
 }
@@ -309,9 +347,10 @@ fn a_rescan_begins_at_the_date_of_the_last_mail_below_the_position() {
 fn without_a_date_to_begin_at_everything_is_delivered_again() {
     let mut memory = remembered();
     assert_eq!(
-        memory.rescan(1, 30),
+        memory.rescan(30),
         Rescan {
             below: 30,
+            presumed_below: 30,
             ..Rescan::default()
         }
     );
@@ -321,7 +360,7 @@ fn without_a_date_to_begin_at_everything_is_delivered_again() {
     }]
     .into_iter()
     .collect();
-    assert_eq!(memory.rescan(1, 30).since_ms, None);
+    assert_eq!(memory.rescan(30).since_ms, None);
 }
 
 #[test]
@@ -329,7 +368,7 @@ fn hashes_do_not_pile_up_over_many_changes() {
     let mut memory = remembered();
     for _ in 0..10 {
         memory.recent = (0..200).map(known).collect();
-        memory.rescan = Some(memory.rescan(1, 9));
+        memory.rescan = Some(memory.rescan(9));
     }
     assert_eq!(memory.rescan.unwrap().delivered.len(), limits::RECENT_MAILS * 2);
 }

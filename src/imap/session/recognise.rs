@@ -9,24 +9,37 @@ use crate::{limits, log};
 
 impl Session {
     /// Whether the remembered mails are still there under their UIDs, whatever UIDVALIDITY says, and below which UID that
-    /// is proven. Some servers make up a new one at every opportunity.
-    pub fn has_same_mails(&mut self, recent: &Recent, pace: Pace) -> Result<Option<u64>, SessionError> {
+    /// is proven. Some servers make up a new one at every opportunity. `unproven` counts the sessions in a row that ended
+    /// while this was asked: after a few it counts as not so, which repeats mails rather than none.
+    pub fn has_same_mails(
+        &mut self,
+        recent: &Recent,
+        unproven: &mut u32,
+        pace: Pace,
+    ) -> Result<Option<u64>, SessionError> {
+        if *unproven >= limits::STUMBLES {
+            *unproven = 0;
+            return Ok(None);
+        }
+        *unproven = unproven.saturating_add(1);
         let now = self.describe_again(recent)?;
         let same_below = recent.same_below(&now);
-        match recent.compare(&now) {
-            Sameness::Other => Ok(None),
-            Sameness::Same => Ok(Some(same_below)),
+        let same = match recent.compare(&now) {
+            Sameness::Other => None,
+            Sameness::Same => Some(same_below),
             Sameness::Prove(known) => {
                 let proven = u64::from(known.uid).saturating_add(1);
-                Ok(self.has_bytes_of(&known, pace)?.then_some(same_below.max(proven)))
+                let same = self.has_bytes_of(&known, pace)? == Some(true);
+                same.then_some(same_below.max(proven))
             }
-        }
+        };
+        *unproven = 0;
+        Ok(same)
     }
 
     /// Under the same UIDVALIDITY: from which UID on other mails have, or will have, the UIDs of those remembered; 1 where nothing
     /// tells. A server that was restored from a backup may be beyond what was delivered before anybody looks. `end` is where
-    /// the mailbox ends, if that is below what was listed. `unproven` counts attempts to read a mail for proof of which none
-    /// came back.
+    /// the mailbox ends, if that is below what was listed. `unproven` is as above; what cannot be asked is not so here.
     pub fn given_again(
         &mut self,
         recent: &Recent,
@@ -34,28 +47,36 @@ impl Session {
         unproven: &mut u32,
         pace: Pace,
     ) -> Result<Option<u64>, SessionError> {
+        let gives_up = *unproven >= limits::STUMBLES;
+        *unproven = unproven.saturating_add(1);
         let now = match self.describe_again(recent) {
             // Of one mail, perhaps: that must not close the mailbox.
-            Err(SessionError::Unavailable(reason)) => {
+            Err(SessionError::Unavailable(reason)) if gives_up => {
                 self.report_not_compared(&reason);
                 Vec::new()
             }
             described => described?,
         };
-        let lowest = match recent.given_again(&now, end) {
-            None => return Ok(None),
-            Some(GivenAgain::From(first)) => return Ok(Some(first)),
-            Some(GivenAgain::Above(lowest)) => lowest,
+        let first = match recent.given_again(&now, end) {
+            None => None,
+            Some(GivenAgain::From(first)) => Some(first),
+            Some(GivenAgain::Above(_)) if gives_up => Some(1),
+            Some(GivenAgain::Above(mails)) => Some(self.first_of_same(&mails, pace)?),
         };
-        if let Some(known) = lowest.filter(|_| *unproven < limits::STUMBLES) {
-            *unproven = unproven.saturating_add(1);
-            let same = self.has_bytes_of(&known, pace)?;
-            *unproven = 0;
-            if same {
-                return Ok(Some(u64::from(known.uid)));
+        *unproven = 0;
+        Ok(first)
+    }
+
+    /// The UID of the first of `mails` that can be read, if it has its bytes; else 1.
+    fn first_of_same(&mut self, mails: &[Known], pace: Pace) -> Result<u64, SessionError> {
+        for known in mails {
+            match self.has_bytes_of(known, pace)? {
+                Some(true) => return Ok(u64::from(known.uid)),
+                Some(false) => break,
+                None => {}
             }
         }
-        Ok(Some(1))
+        Ok(1)
     }
 
     fn describe_again(&mut self, recent: &Recent) -> Result<Vec<Known>, SessionError> {
@@ -66,13 +87,13 @@ impl Session {
         self.describe(&uids)
     }
 
-    /// Whether the mail with this UID has these bytes; not, where it does not come.
-    fn has_bytes_of(&mut self, known: &Known, pace: Pace) -> Result<bool, SessionError> {
+    /// Whether the mail with this UID has these bytes; `None` where it does not come.
+    fn has_bytes_of(&mut self, known: &Known, pace: Pace) -> Result<Option<bool>, SessionError> {
         let listed = Listed {
             uid: known.uid,
             size: known.size.unwrap_or(0),
         };
-        let mut same = false;
+        let mut same = None;
         let mut fetch = self.fetch(&[listed], pace);
         while let Some(arrival) = fetch.next()? {
             if let Arrival::Message(mut body) = arrival {
@@ -80,7 +101,9 @@ impl Session {
                 while let Some(chunk) = body.chunk()? {
                     hash.update(chunk);
                 }
-                same |= body.finish()?.is_some() && known.sha256 == Some(hash.finalize().into());
+                if body.finish()?.is_some() {
+                    same = Some(known.sha256 == Some(hash.finalize().into()));
+                }
             }
         }
         Ok(same)
