@@ -1,6 +1,6 @@
 //! Where to go on: what the checkpoint remembers, compared with what the mailbox says now. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use crate::limits;
@@ -275,10 +275,11 @@ impl Recent {
         let behind_same = same.map(|known| u64::from(known.uid).saturating_add(1)).max();
         Some(behind_same.map_or_else(
             || {
-                let mut hashed = Vec::new();
-                hashed.extend(others().filter(|known| known.sha256.is_some()).copied());
-                hashed.sort_unstable_by_key(|known| known.uid);
-                GivenAgain::Above(hashed)
+                let mut hashed = BTreeMap::new();
+                for known in others().filter(|known| known.sha256.is_some()) {
+                    hashed.insert(known.uid, *known);
+                }
+                GivenAgain::Above(hashed.into_values().collect())
             },
             GivenAgain::From,
         ))
