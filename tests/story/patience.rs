@@ -375,6 +375,22 @@ fn a_mail_at_which_every_session_ends_does_not_keep_the_mailbox_from_being_opene
 }
 
 #[test]
+fn a_server_that_describes_no_mail_does_not_keep_the_mailbox_from_being_opened() {
+    let watch = at_rest();
+    watch.server.misbehave(Fault::Says {
+        to: "UID FETCH 1:3 (UID RFC822.SIZE INTERNALDATE",
+        line: "* BYE no",
+    });
+    watch.server.deliver(&crate::mail(4));
+    watch.server.cut_connections();
+    for _ in 0..=limits::STUMBLES_MOST {
+        watch.glass.waiting();
+        watch.glass.turn();
+    }
+    watch.wait_for_events(4);
+}
+
+#[test]
 fn a_mail_at_which_every_session_ends_holds_up_no_other_though_uidvalidity_is_always_new() {
     let mut watch = Watch::new(5);
     watch.server.misbehave(Fault::UidValidityAlwaysNew);

@@ -39,7 +39,8 @@ impl Session {
 
     /// Under the same UIDVALIDITY: from which UID on other mails have, or will have, the UIDs of those remembered; 1 where nothing
     /// tells. A server that was restored from a backup may be beyond what was delivered before anybody looks. `end` is where
-    /// the mailbox ends, if that is below what was listed. `unproven` is as above; what cannot be asked is not so here.
+    /// the mailbox ends, if that is below what was listed. `unproven` is as above: after a few no mail is read for proof, after
+    /// more nothing is asked, which the next opening makes up for.
     pub fn given_again(
         &mut self,
         recent: &Recent,
@@ -49,13 +50,12 @@ impl Session {
     ) -> Result<Option<u64>, SessionError> {
         let gives_up = *unproven >= limits::STUMBLES;
         *unproven = unproven.saturating_add(1);
-        let now = match self.describe_again(recent) {
-            // Of one mail, perhaps: that must not close the mailbox.
-            Err(SessionError::Unavailable(reason)) if gives_up => {
-                self.report_not_compared(&reason);
-                Vec::new()
-            }
-            described => described?,
+        // Of one mail, perhaps: that must not close the mailbox.
+        let now = if *unproven > limits::STUMBLES_MOST {
+            self.report_not_compared();
+            Vec::new()
+        } else {
+            self.describe_again(recent)?
         };
         let first = match recent.given_again(&now, end) {
             None => None,
@@ -109,10 +109,10 @@ impl Session {
         Ok(same)
     }
 
-    fn report_not_compared(&self, reason: &str) {
+    fn report_not_compared(&self) {
         log::warn(
-            "the mails delivered last cannot be compared with what has their UIDs now",
-            &[("server", &self.peer()), ("reason", &reason)],
+            "the mails delivered last cannot be compared with what has their UIDs now: every session ends at that",
+            &[("server", &self.peer())],
         );
     }
 }
