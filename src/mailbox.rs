@@ -357,8 +357,8 @@ impl Life {
     }
 
     /// A mailbox can be deleted and made again under an open session. Courier then shows the new mails, whose UIDs begin
-    /// below those that are done, or have their UIDs; Dovecot and Cyrus show nothing any more. So after news with no mail to show for it, and
-    /// after every quiet watch, the mailbox is opened anew.
+    /// below those that are done, or have their UIDs; Dovecot and Cyrus show nothing any more. So after news with no mail to
+    /// show for it, and after every quiet watch, the mailbox is opened anew.
     fn open_again(&mut self, session: &mut Session) -> Result<(), Failure> {
         let selected = self.open(session)?;
         let uid_next = session.uid_next(&self.mailbox.name, &selected)?;

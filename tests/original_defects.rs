@@ -300,10 +300,7 @@ fn ten_minutes_for_a_whole_backlog_so_a_long_one_never_finishes() {
         retry_after: Some("1200"),
     });
     watch.begin_well();
-    for _ in 0..3 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(3);
     watch.glass.waiting();
     watch.receiver.heal();
     watch.glass.turn();

@@ -266,18 +266,6 @@ pub(super) fn item_of(shape: &Shape) -> &'static Shape {
     }
 }
 
-/// The shape of what stands under `key` in a section of `shape`.
-pub(super) fn shape_of(shape: &Shape, key: &str) -> &'static Shape {
-    match shape {
-        Shape::Section(keys) => {
-            let known = keys.iter().find(|(name, _)| *name == key);
-            known.map_or(&Shape::Free, |(_, shape)| shape)
-        }
-        Shape::FreeText => &Shape::Text,
-        _ => &Shape::Free,
-    }
-}
-
 /// `path.key`, or `key` at the top.
 pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() {

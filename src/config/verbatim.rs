@@ -14,7 +14,7 @@ pub(super) fn json(node: &Node, shape: &Shape, path: &str) -> Result<Option<Valu
         (Content::Mapping(entries), Shape::Section(_)) => {
             let mut object = Map::new();
             for entry in entries {
-                let entry_shape = keys::shape_of(shape, &entry.key);
+                let (_, entry_shape) = keys::in_any_case(&entry.key, shape);
                 if let Some(value) = json(&entry.value, entry_shape, &keys::join(path, &entry.key))? {
                     object.insert(entry.key.clone(), value);
                 }

@@ -59,8 +59,8 @@ pub struct Known {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recent(VecDeque<Known>);
 
-/// Mails that a changed UIDVALIDITY, or a server that gives UIDs again, made strangers are looked at anew, but for those that were delivered by all that is
-/// known.
+/// Mails that a changed UIDVALIDITY, or a server that gives UIDs again, made strangers are looked at anew, but for those that
+/// were delivered by all that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescan {
     /// Mails with an earlier INTERNALDATE (in milliseconds since 1970) count as delivered.
@@ -207,8 +207,8 @@ impl Recent {
         self.0.is_empty()
     }
 
-    /// `known` was delivered last. The oldest goes, but for two: the highest, which shows that UIDs are given again where live mail
-    /// is, while a backlog is read; and the one from before the first start, behind which everything is delivered.
+    /// `known` was delivered last. The oldest goes, but for two: the highest, which shows that UIDs are given again where live
+    /// mail is, while a backlog is read; and the one from before the first start, behind which everything is delivered.
     pub fn push(&mut self, known: Known) {
         if self.0.len() >= limits::RECENT_MAILS {
             let highest = self.mails().map(|known| known.uid).max();
@@ -243,7 +243,8 @@ impl Recent {
             }
         }
         // The highest: numbered anew, mails move down where there were holes, the more the higher they are. But not a
-        // huge one, as some servers make this necessary in every session. What another mail has as well proves nothing: a hash that several have, an empty mail.
+        // huge one, as some servers make this necessary in every session. What another mail has as well proves nothing: a
+        // hash that several have, an empty mail.
         let times = |sha256| self.0.iter().filter(|known| known.sha256 == sha256).count();
         let is_telling = |known: &&Known| known.size != Some(0) && times(known.sha256) == 1;
         let hashed = same.iter().filter(|known| known.sha256.is_some()).filter(is_telling);
@@ -272,17 +273,14 @@ impl Recent {
         }
         let below = self.mails().filter(|known| u64::from(known.uid) < end);
         let same = below.filter(|known| there(known).is_some_and(|mail| known.has_date_of(mail)));
-        let behind_same = same.map(|known| u64::from(known.uid).saturating_add(1)).max();
-        Some(behind_same.map_or_else(
-            || {
-                let mut hashed = BTreeMap::new();
-                for known in others().filter(|known| known.sha256.is_some()) {
-                    hashed.insert(known.uid, *known);
-                }
-                GivenAgain::Above(hashed.into_values().collect())
-            },
-            GivenAgain::From,
-        ))
+        if let Some(behind_same) = same.map(|known| u64::from(known.uid).saturating_add(1)).max() {
+            return Some(GivenAgain::From(behind_same));
+        }
+        let mut hashed = BTreeMap::new();
+        for known in others().filter(|known| known.sha256.is_some()) {
+            hashed.insert(known.uid, *known);
+        }
+        Some(GivenAgain::Above(hashed.into_values().collect()))
     }
 
     /// One more than the highest UID that is there `now` and has the same mail, by size and date, after [`Recent::compare`].
@@ -311,17 +309,22 @@ impl FromIterator<Known> for Recent {
 impl Known {
     /// Something that both know differs.
     fn differs_from(&self, other: &Known) -> bool {
-        let sizes = self.size.zip(other.size);
-        let dates = self.internal_date_ms.zip(other.internal_date_ms);
-        sizes.is_some_and(|(size, other)| size != other) || dates.is_some_and(|(date, other)| date != other)
+        self.has_other_size(other) || self.has_other_date(other)
     }
 
     /// The other one has another date, and another size, or perhaps other bytes.
     fn is_other_than(&self, other: &Known) -> bool {
+        self.has_other_date(other) && (self.sha256.is_some() || self.has_other_size(other))
+    }
+
+    fn has_other_size(&self, other: &Known) -> bool {
         let sizes = self.size.zip(other.size);
+        sizes.is_some_and(|(size, other)| size != other)
+    }
+
+    fn has_other_date(&self, other: &Known) -> bool {
         let dates = self.internal_date_ms.zip(other.internal_date_ms);
         dates.is_some_and(|(date, other)| date != other)
-            && (self.sha256.is_some() || sizes.is_some_and(|(size, other)| size != other))
     }
 
     /// Both know the same date.

@@ -66,14 +66,13 @@ impl Life {
         }
         let position = before.as_ref().map(|memory| memory.position);
         let (mut mailbox_end, mut given_again) = (uid_next, None);
-        if position.is_some_and(|position| position.uid_validity == uid_validity) {
-            if uid_next < given {
-                // Some servers say any number; only the last mail tells.
-                mailbox_end = uid_next.max(u64::from(session.behind_last()?));
-            }
+        if let Some(memory) = before
+            .as_ref()
+            .filter(|memory| memory.position.uid_validity == uid_validity)
+        {
+            mailbox_end = session.mailbox_end(uid_next, given)?;
             let end = (mailbox_end < given).then_some(mailbox_end);
-            let recent = before.as_ref().map(|memory| memory.recent.clone()).unwrap_or_default();
-            given_again = session.given_again(&recent, end, &mut self.unproven, self.pace)?;
+            given_again = session.given_again(&memory.recent, end, &mut self.unproven, self.pace)?;
         }
         let resumed = resume(position, uid_validity, given_again, mailbox_end, from_zero);
         match resumed {

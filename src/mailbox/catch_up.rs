@@ -21,7 +21,7 @@ impl Life {
             self.look_ahead(session)?;
         }
         let doubtful = self.doubtful();
-        self.transfer_undoubted(session, &self.frontier.open_mails(), Urgency::Old)?;
+        self.transfer_undoubted(session, self.frontier.open_mails(), Urgency::Old)?;
         let before = self.frontier.end();
         while let Some(backlog_end) = self.frontier.backlog_end() {
             self.read_backlog(session, backlog_end)?;
@@ -55,13 +55,12 @@ impl Life {
     fn transfer_undoubted(
         &mut self,
         session: &mut Session,
-        listed: &[Listed],
+        mut listed: Vec<Listed>,
         urgency: Urgency,
     ) -> Result<(), Failure> {
         let doubtful = self.doubtful();
-        let mut undoubted = listed.to_vec();
-        undoubted.retain(|listed| !doubtful.contains(&listed.uid));
-        self.transfer(session, &undoubted, urgency)
+        listed.retain(|listed| !doubtful.contains(&listed.uid));
+        self.transfer(session, &listed, urgency)
     }
 
     /// UIDs up to `backlog_end`, in windows. Windows without a mail do not move the position: a server whose UIDNEXT is too
@@ -80,7 +79,7 @@ impl Life {
             let (whole, empty) = (listed.len() < limits::LISTED_MAILS, listed.is_empty());
             let listed = self.without_presumed(session, listed)?;
             self.frontier.listed(&listed);
-            self.transfer_undoubted(session, &listed, Urgency::Old)?;
+            self.transfer_undoubted(session, listed, Urgency::Old)?;
             next = if whole { window_end } else { self.frontier.end() };
             width = if empty {
                 width.saturating_mul(2).min(self.widest)
@@ -111,7 +110,7 @@ impl Life {
                 // The checkpoint is beyond them: a process that ended now would never look for them again.
                 self.move_on()?;
             }
-            self.transfer_undoubted(session, &listed, Urgency::Live)?;
+            self.transfer_undoubted(session, listed, Urgency::Live)?;
             if whole {
                 break;
             }
@@ -125,7 +124,7 @@ impl Life {
         if let Ok(first) = u32::try_from(self.frontier.top()) {
             let listed = session.list(first, u32::MAX)?;
             self.frontier.listed_ahead(&listed);
-            self.transfer_undoubted(session, &listed, Urgency::Live)?;
+            self.transfer_undoubted(session, listed, Urgency::Live)?;
         }
         Ok(())
     }

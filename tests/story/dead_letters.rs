@@ -92,10 +92,7 @@ fn matrix_4_where_the_receiver_answers_for_each_event_only_those_it_did_not_take
     assert!(watch.glass.waiting() <= Duration::from_secs(2));
     assert_eq!(stored(&watch), [1, 2, 4, 6, 8, 10]);
     assert_eq!(watch.counted(Counter::Delivered), 6, "they are done");
-    for _ in 0..5 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(5);
     watch.wait_for_idle();
     assert_eq!(stored(&watch), [1, 2, 4, 5, 6, 8, 10]);
     let mut letters: Vec<u32> = letters(&watch).iter().map(|letter| letter.uid).collect();
@@ -190,10 +187,7 @@ fn matrix_12_a_full_disk_stops_the_mailbox_at_the_refused_event_until_there_is_r
     let file = watch.dead_letters();
     symlink("/dev/full", file.path()).unwrap();
     watch.begin_well();
-    for _ in 0..5 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(5);
     watch.glass.waiting();
     assert!(
         watch.next_uid() <= Some(7),
@@ -213,10 +207,7 @@ fn matrix_12_a_folder_that_is_gone_stops_the_mailbox_and_a_restart_finds_the_eve
     let mut watch = one_of_ten_is_refused(422);
     fs::remove_dir_all(watch.folder.path()).unwrap();
     watch.begin_well();
-    for _ in 0..4 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(4);
     watch.glass.waiting();
     watch.end();
     assert!(
@@ -226,10 +217,7 @@ fn matrix_12_a_folder_that_is_gone_stops_the_mailbox_and_a_restart_finds_the_eve
     );
     fs::create_dir(watch.folder.path()).unwrap();
     watch.begin_well();
-    for _ in 0..2 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(2);
     watch.wait_for_events(9);
     watch.wait_for_idle();
     assert_eq!(stored(&watch), all_but_7());

@@ -325,10 +325,7 @@ fn matrix_14_gaps_are_counted() {
     watch.server.misbehave(Fault::NoOnFetch { uid: 7 });
     watch.server.misbehave(Fault::BodyNil { uid: 9 });
     watch.begin_well();
-    for _ in 0..2 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(2);
     watch.wait_for_idle();
     let counted = [
         Counter::Delivered,

@@ -217,10 +217,7 @@ fn one_mail_that_the_server_refuses_does_not_hold_up_the_others() {
     watch.server.misbehave(Fault::NoOnFetch { uid: 7 });
     watch.begin_well();
     // Three sessions must have been refused it; then it is passed over, and the log says so.
-    for _ in 0..2 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(2);
     watch
         .server
         .wait_until("a session in IDLE", |record| record.idling == 1);
@@ -270,10 +267,7 @@ fn a_server_that_refuses_every_mail_is_away_and_no_mail_is_passed_over() {
     let mut watch = Watch::new(3);
     watch.server.misbehave(Fault::NoBodies);
     watch.begin_well();
-    for _ in 0..6 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(6);
     watch.glass.waiting();
     assert_eq!(watch.next_uid(), Some(1), "nothing is passed over");
     watch.server.heal();
@@ -286,10 +280,7 @@ fn a_mail_refused_while_the_server_is_away_is_not_passed_over() {
     let watch = at_rest();
     watch.server.misbehave(Fault::NoBodies);
     watch.server.deliver(&crate::mail(4));
-    for _ in 0..6 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(6);
     watch.glass.waiting();
     watch.server.heal();
     watch.glass.turn();
@@ -319,10 +310,7 @@ fn mails_refused_until_the_server_has_its_mails_again_are_not_passed_over() {
     watch.server.misbehave(Fault::NoBodies);
     watch.server.deliver(&crate::mail(4));
     watch.server.deliver(&crate::mail(5));
-    for _ in 1..limits::REFUSALS {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::REFUSALS - 1);
     // In this session its storage comes back behind the two: the next that it gives is a mail of before.
     watch.glass.waiting();
     watch.server.heal();
@@ -339,10 +327,7 @@ fn a_mail_that_gets_the_uid_of_one_that_was_doubted_is_not_doubted() {
     let watch = at_rest();
     watch.server.misbehave(Fault::EndsAt { uid: 4 });
     watch.server.deliver(&crate::mail(4));
-    for _ in 1..limits::STUMBLES_MOST {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES_MOST - 1);
     watch.glass.waiting();
     // A backup is restored.
     watch.server.expunge(4);
@@ -365,10 +350,7 @@ fn a_mail_at_which_every_session_ends_does_not_keep_the_mailbox_from_being_opene
     watch.server.misbehave(Fault::EndsAt { uid: 1 });
     watch.server.deliver(&crate::mail(4));
     watch.server.cut_connections();
-    for _ in 0..=limits::STUMBLES * 2 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES * 2 + 1);
     watch.wait_for_events(4);
     assert_eq!(watch.receiver.look(|record| record.duplicates), 0);
     assert_eq!(watch.counted(Counter::Recognised), 2);
@@ -383,10 +365,7 @@ fn a_server_that_describes_no_mail_does_not_keep_the_mailbox_from_being_opened()
     });
     watch.server.deliver(&crate::mail(4));
     watch.server.cut_connections();
-    for _ in 0..=limits::STUMBLES_MOST {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES_MOST + 1);
     watch.wait_for_events(4);
 }
 
@@ -396,10 +375,7 @@ fn a_mail_at_which_every_session_ends_holds_up_no_other_though_uidvalidity_is_al
     watch.server.misbehave(Fault::UidValidityAlwaysNew);
     watch.server.misbehave(Fault::EndsAt { uid: 3 });
     watch.begin_well();
-    for _ in 0..limits::STUMBLES {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES);
     watch.wait_for_events(4);
 }
 
@@ -439,10 +415,7 @@ fn a_mail_at_which_every_session_ends_holds_up_no_other() {
     let mut watch = Watch::new(20);
     watch.server.misbehave(Fault::EndsAt { uid: 7 });
     watch.begin_well();
-    for _ in 0..limits::STUMBLES {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES);
     watch.wait_for_events(19);
     watch.glass.waiting();
     assert_eq!(watch.next_uid(), Some(7), "it is not passed over either");
@@ -491,10 +464,7 @@ fn a_mail_at_which_every_session_ends_is_not_given_up_where_no_other_comes() {
     let mut watch = Watch::new(1);
     watch.server.misbehave(Fault::EndsAt { uid: 1 });
     watch.begin_well();
-    for _ in 0..limits::STUMBLES_MOST * 2 {
-        watch.glass.waiting();
-        watch.glass.turn();
-    }
+    watch.glass.turns(limits::STUMBLES_MOST * 2);
     watch.glass.waiting();
     assert_eq!((watch.next_uid(), letters(&watch).len()), (Some(1), 0));
     watch.server.heal();

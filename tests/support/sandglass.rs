@@ -45,6 +45,14 @@ impl Sandglass {
         });
     }
 
+    /// Lets that many waits pass, one after the other.
+    pub fn turns(&self, times: u32) {
+        for _ in 0..times {
+            self.waiting();
+            self.turn();
+        }
+    }
+
     /// Asks the program to stop; every wait ends.
     pub fn stop(&self) {
         self.glass.change(|glass| glass.stopping = true);

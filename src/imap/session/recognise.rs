@@ -37,10 +37,10 @@ impl Session {
         Ok(same)
     }
 
-    /// Under the same UIDVALIDITY: from which UID on other mails have, or will have, the UIDs of those remembered; 1 where nothing
-    /// tells. A server that was restored from a backup may be beyond what was delivered before anybody looks. `end` is where
-    /// the mailbox ends, if that is below what was listed. `unproven` is as above: after a few no mail is read for proof, after
-    /// more nothing is asked, which the next opening makes up for.
+    /// Under the same UIDVALIDITY: from which UID on other mails have, or will have, the UIDs of those remembered; 1 where
+    /// nothing tells. A server that was restored from a backup may be beyond what was delivered before anybody looks. `end` is
+    /// where the mailbox ends, if that is below what was listed. `unproven` is as above: after a few no mail is read for proof,
+    /// after more nothing is asked, which the next opening makes up for.
     pub fn given_again(
         &mut self,
         recent: &Recent,

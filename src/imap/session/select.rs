@@ -155,8 +155,17 @@ impl Session {
         self.behind_last().map(Some)
     }
 
+    /// Where the mailbox ends, of which UIDs below `given` are known to have been given. Some servers say any UIDNEXT that is
+    /// lower; only the last mail tells.
+    pub fn mailbox_end(&mut self, uid_next: u64, given: u64) -> Result<u64, SessionError> {
+        if uid_next >= given {
+            return Ok(uid_next);
+        }
+        Ok(uid_next.max(u64::from(self.behind_last()?)))
+    }
+
     /// One more than the last UID.
-    pub fn behind_last(&mut self) -> Result<u32, SessionError> {
+    fn behind_last(&mut self) -> Result<u32, SessionError> {
         // In an empty mailbox `*` is nobody, which some servers refuse; and nothing has been missed yet.
         if self.exists == 0 {
             return Ok(1);

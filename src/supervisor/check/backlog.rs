@@ -57,11 +57,8 @@ impl Survey {
         let uid_next = session.uid_next(name, &selected)?.unwrap_or(given);
         let mut given_again = None;
         if let Some(memory) = known {
-            let mut end = uid_next;
-            if end < given {
-                end = end.max(session.behind_last()?);
-            }
-            let end = (end < given).then_some(u64::from(end));
+            let end = session.mailbox_end(uid_next.into(), given.into())?;
+            let end = (end < given.into()).then_some(end);
             given_again = session.given_again(&memory.recent, end, &mut 0, Pace::default())?;
         }
         let position = memory.map(|memory| memory.position);
